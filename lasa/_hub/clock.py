@@ -1,0 +1,109 @@
+"""Time: what the clock says, and waiting for it (seed: lasa.sleep, lasa.now, lasa.monotonictime)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lasa._hub.core import TIMEOUT, getcurrent, scheduler
+from lasa._values import number, type_name
+
+__all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
+
+
+def now() -> float:
+    """Return the seconds since the epoch, with fractions, as the system clock has them.
+
+    Switches: never. Source: seed, "lasa.now".
+    """
+    return time.time()
+
+
+def monotonictime() -> float:
+    """Return the microseconds of a clock that never goes back, as a float.
+
+    Switches: never. Source: seed, "lasa.monotonictime".
+    """
+    return time.monotonic_ns() / 1000
+
+
+def update_time() -> None:
+    """Do nothing: lasa's clocks are never cached. For scripts that call ``ngx.update_time``."""
+
+
+def sleep(seconds: float) -> bool:
+    """Let others run for ``seconds``, cut to whole milliseconds, and return True.
+
+    Less than a millisecond is one trip through the event loop: everybody who is ready goes first.
+
+    Raises:
+        ValueError: "invalid sleep duration "-1000"", in milliseconds. TypeError: not a number.
+    Switches: always. Source: seed, "lasa.sleep".
+    """
+    delay_s = number(seconds)
+    if delay_s is None:
+        raise TypeError(f"number expected, got {type_name(seconds)}")
+    if delay_s < 0:
+        raise ValueError(f'invalid sleep duration "{int(delay_s * 1000)}"')
+    sleep_s(int(min(delay_s, 1e9) * 1000) / 1000)
+    return True
+
+
+def sleep_s(delay_s: float) -> None:
+    """Switch for ``delay_s`` seconds; 0 is one trip through the event loop."""
+    hub = scheduler()
+    timer = hub.loop.timer(delay_s)
+    timer.start(getcurrent().switch, update=True)
+    try:
+        hub.block()
+    finally:
+        timer.stop()
+        timer.close()
+
+
+class Alarm:
+    """Call one function from the hub at a time that can be moved; it must not block.
+
+    An alarm does not keep a program alive unless ``ref`` is true.
+    """
+
+    __slots__ = ("_hub", "_on_time", "_ref", "_timer")
+
+    def __init__(self, on_time: Callable[[], None], *, ref: bool = False) -> None:
+        self._hub = scheduler()
+        self._on_time = on_time
+        self._ref = ref
+        self._timer: Any = None
+
+    def set_after(self, delay_s: float) -> None:
+        """Fire once in ``delay_s`` seconds, in place of an earlier setting. Never switches."""
+        self.clear()
+        self._timer = self._hub.loop.timer(max(0.0, delay_s), ref=self._ref)
+        self._timer.start(self._fire, update=True)
+
+    def clear(self) -> None:
+        """Do not fire. Never switches."""
+        if self._timer is not None:
+            self._timer.stop()
+            self._timer.close()
+            self._timer = None
+
+    def _fire(self) -> None:
+        self.clear()
+        self._on_time()
+
+
+def pause_at_most(timeout_s: float) -> bool:
+    """Stop running until ``wake()``, ``timeout_s`` seconds at most; False when the time is over."""
+    hub = scheduler()
+    timer = hub.loop.timer(timeout_s)
+    timer.start(getcurrent().switch, TIMEOUT, update=True)
+    try:
+        if hub.pause() is TIMEOUT:
+            hub.forget(getcurrent())  # woken and timed out in the same turn
+            return False
+        return True
+    finally:
+        timer.stop()
+        timer.close()

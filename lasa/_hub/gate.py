@@ -1,0 +1,157 @@
+"""Wait until one direction of one descriptor is ready, at the price of one switch.
+
+A ``Gate`` keeps its watcher started between waits, so that a wait on a busy connection costs
+no epoll_ctl. The watcher is level-triggered: an event that nobody waits for stops it, and the
+next wait starts it again. Only a gate with a waiter keeps the hub alive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from lasa._hub.core import CLOSED, READY, TIMEOUT, Scheduler, getcurrent, greenlet, scheduler
+
+__all__ = ["CLOSED", "READ", "READY", "TIMEOUT", "WRITE", "Chorus", "Gate"]
+
+READ: Final = 1
+WRITE: Final = 2
+
+
+class Gate:
+    """One direction (``READ`` or ``WRITE``) of ``descriptor``; at most one light thread waits at a time.
+
+    Attributes:
+        on_idle_event: called once in the hub when an event comes while nobody waits; must not switch.
+    """
+
+    __slots__ = (
+        "_hub",
+        "_on_event",
+        "_on_timeout",
+        "_ready",
+        "_started",
+        "_switch",
+        "_timeout_s",
+        "_timer",
+        "_waiter",
+        "_watcher",
+        "on_idle_event",
+    )
+
+    def __init__(self, hub: Scheduler, descriptor: int, direction: int) -> None:
+        self._hub = hub
+        self._switch = hub.switch
+        self._ready = hub.ready
+        self._watcher = hub.loop.io(descriptor, direction)
+        self._watcher.ref = False
+        self._started = False
+        self._timer: Any = None
+        self._timeout_s = -1.0
+        self._waiter: greenlet | None = None
+        self._on_event = self._wake_ready
+        self._on_timeout = self._wake_timeout
+        self.on_idle_event: Callable[[], None] | None = None
+
+    def wait(self, timeout_s: float) -> str:
+        """Switch until the descriptor is ready: ``READY``, ``TIMEOUT`` or ``CLOSED``.
+
+        Whatever a foreign exception interrupts, the gate is as it was before the wait.
+        """
+        if timeout_s != self._timeout_s:
+            if self._timer is not None:
+                self._timer.close()
+            self._timer = self._hub.loop.timer(timeout_s)
+            self._timeout_s = timeout_s
+        watcher, timer, ready = self._watcher, self._timer, self._ready
+        self._waiter = getcurrent()
+        if not self._started:
+            watcher.start(self._on_event)
+            self._started = True
+        watcher.ref = True
+        timer.start(self._on_timeout, update=True)
+        try:
+            # A switch without a value comes from close(), by way of the run queue.
+            return (ready.popleft().switch() if ready else self._switch()) or CLOSED
+        except BaseException:
+            self._hub.forget(getcurrent())
+            raise
+        finally:
+            self._waiter = None
+            timer.stop()
+            watcher.ref = False
+
+    def watch(self, on_idle_event: Callable[[], None]) -> None:
+        """Call ``on_idle_event`` at the next event, from the hub; wait() must not run meanwhile."""
+        self.on_idle_event = on_idle_event
+        if not self._started:
+            self._watcher.start(self._on_event)
+            self._started = True
+
+    def close(self) -> None:
+        """Give the watcher back, before the descriptor is closed; a waiter gets ``CLOSED``. Never switches."""
+        self._watcher.stop()
+        self._watcher.close()
+        if self._timer is not None:
+            self._timer.close()
+        self.on_idle_event = None
+        if self._waiter is not None:
+            self._hub.wake(self._waiter)
+            self._waiter = None
+        # The callbacks are bound to this gate; without this only the cycle collector could free it.
+        del self._on_event, self._on_timeout
+
+    def _wake_ready(self) -> None:
+        if self._waiter is not None:
+            self._waiter.switch(READY)  # not by way of a variable: see worker.py on references
+            return
+        self._watcher.stop()
+        self._started = False
+        if self.on_idle_event is not None:
+            on_idle_event, self.on_idle_event = self.on_idle_event, None
+            on_idle_event()
+
+    def _wake_timeout(self) -> None:
+        if self._waiter is not None:
+            self._waiter.switch(TIMEOUT)
+
+
+class Chorus:
+    """Several descriptors of which the first to become writable counts: connects in flight."""
+
+    def __init__(self) -> None:
+        self._hub = scheduler()
+        self._watchers: dict[int, Any] = {}
+        self._sleeper: greenlet | None = None
+        self._writable: list[int] = []
+
+    def add(self, descriptor: int) -> None:
+        """Watch ``descriptor`` from now on."""
+        watcher = self._watchers[descriptor] = self._hub.loop.io(descriptor, WRITE)
+        watcher.start(self._on_event, descriptor)
+
+    def remove(self, descriptor: int) -> None:
+        """Watch ``descriptor`` no longer; before it is closed."""
+        watcher = self._watchers.pop(descriptor)
+        watcher.stop()
+        watcher.close()
+
+    def wait(self, timeout_s: float) -> int | None:
+        """Switch until one of the descriptors is writable and return it; None when the time is over."""
+        timer = self._hub.loop.timer(timeout_s)
+        self._sleeper = getcurrent()
+        timer.start(self._sleeper.switch, TIMEOUT, update=True)
+        try:
+            if not self._writable:
+                self._hub.block()
+            return self._writable.pop(0) if self._writable else None
+        finally:
+            self._sleeper = None
+            timer.stop()
+            timer.close()
+
+    def _on_event(self, descriptor: int) -> None:
+        self._watchers[descriptor].stop()
+        self._writable.append(descriptor)
+        if self._sleeper is not None:
+            self._sleeper.switch(READY)

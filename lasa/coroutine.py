@@ -1,0 +1,161 @@
+"""User coroutines (OpenResty: coroutine.*): generators whose body may call anything, deeply.
+
+A call that waits inside a coroutine suspends the whole chain up to the light thread: ``resume()`` comes
+back only at a ``yield_()``, a return or an error, never because of a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lasa import _hub
+from lasa.thread import Handler, Status, Thread, status, throw
+
+__all__ = ["Coroutine", "create", "resume", "running", "status", "wrap", "yield_"]
+
+
+class Coroutine:
+    """The handle of a user coroutine; ``create()`` makes it."""
+
+    __slots__ = ("__weakref__", "_function", "greenlet", "handler", "is_over", "is_resumed", "resumed")
+
+    lasa_coroutine = True
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function: Callable[..., Any] | None = function
+        self.greenlet = _hub.CoroutineGreenlet(self, self._run)
+        self.handler: Handler | None = getattr(_hub.current_job(), "handler", None)
+        self.is_over = False
+        self.is_resumed = False
+        self.resumed: Coroutine | None = None
+
+    def __repr__(self) -> str:
+        return f"<user coroutine {self.status} at {id(self):#x}>"
+
+    @property
+    def status(self) -> Status:
+        """As ``lasa.coroutine.status(self)``."""
+        if self.is_over:
+            return "dead"
+        if not self.is_resumed:
+            return "suspended"
+        return "running" if self.resumed is None else "normal"
+
+    def _run(self, *arguments: Any) -> Any:
+        function, self._function = self._function, None
+        try:
+            return function(*arguments)  # type: ignore[misc]
+        finally:
+            self.is_over = True
+
+
+def create(function: Callable[..., Any]) -> Coroutine:
+    """Return a suspended coroutine that will run ``function``; it has a copy of the caller's contextvars.
+
+    Raises:
+        TypeError: "function expected".
+    Switches: never. Source: OpenResty, "coroutine.create".
+    """
+    if not callable(function):
+        raise TypeError(f"function expected, got {type(function).__name__}")
+    return Coroutine(function)
+
+
+def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
+    """Run ``coroutine`` until it yields, returns or raises.
+
+    The first resume passes ``arguments`` to the function, a later one returns them from ``yield_()``.
+
+    Returns:
+        ``(True, *values)`` yielded or returned (a returned tuple spreads), or ``(False, error)``: the exception that
+        left it, or the text "cannot resume S coroutine" with S its status.
+    Raises:
+        TypeError: not a coroutine.
+    Switches: into the coroutine, which may wait. Source: OpenResty, "coroutine.resume".
+    """
+    if not isinstance(coroutine, Coroutine):
+        if isinstance(coroutine, Thread):
+            return False, f"cannot resume {status(coroutine)} coroutine"
+        raise TypeError(f"coroutine expected, got {type(coroutine).__name__}")
+    if coroutine.is_over or coroutine.is_resumed:
+        return False, f"cannot resume {coroutine.status} coroutine"
+    return _switch_into(coroutine, arguments)
+
+
+def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    me = _hub.current_job()
+    target = coroutine.greenlet
+    target.parent = _hub.getcurrent()
+    coroutine.is_resumed = True
+    if isinstance(me, Thread | Coroutine):
+        me.resumed = coroutine
+    try:
+        values = target.switch(*arguments)
+    except BaseException as error:
+        if not coroutine.is_over:  # thrown at us, not out of the coroutine, which waits for something: end it too
+            coroutine.is_over = True
+            throw(coroutine)
+            _hub.make_orphan(target)
+        if isinstance(error, Exception):
+            return False, error
+        raise
+    finally:
+        coroutine.is_resumed = False
+        if isinstance(me, Thread | Coroutine):
+            me.resumed = None
+    if type(values) is _hub.ThreadKilled:  # greenlet hands a GreenletExit on as a value
+        raise values
+    return (True, *values) if type(values) is tuple else (True, values)
+
+
+def yield_(*values: Any) -> Any:
+    """Hand ``values`` to whoever resumed the coroutine, and wait for the next resume.
+
+    In a light thread or the main program there is nobody to hand them to: it goes to the end of
+    the run queue and returns None.
+
+    Returns:
+        The arguments of the next ``resume()``: none give None, one gives itself, more give a tuple.
+    Switches: always. Source: OpenResty, "coroutine.yield".
+    """
+    me = _hub.current_job()
+    if not isinstance(me, Coroutine):
+        _hub.step_aside()
+        return None
+    resumer = me.greenlet.parent
+    assert resumer is not None
+    arguments = resumer.switch(values)
+    return None if arguments == () else arguments
+
+
+def running() -> Thread | Coroutine | None:
+    """Return the handle of the light thread or user coroutine that runs; None outside of both.
+
+    Switches: never. Source: OpenResty, "coroutine.running".
+    """
+    me = _hub.current_job()
+    return me if isinstance(me, Thread | Coroutine) else None
+
+
+def wrap(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that resumes a new coroutine at each call.
+
+    The function returns what was yielded or returned: nothing gives None, one value itself, more a tuple.
+    It raises what the coroutine raised; RuntimeError "cannot resume dead coroutine" once it is over.
+
+    Raises:
+        TypeError: "function expected".
+    Switches: as resume(). Source: OpenResty, "coroutine.wrap".
+    """
+    coroutine = create(function)
+
+    def resume_or_raise(*arguments: Any) -> Any:
+        ok, *values = resume(coroutine, *arguments)
+        if ok:
+            return values[0] if len(values) == 1 else (tuple(values) or None)
+        if isinstance(values[0], BaseException):
+            raise values[0]
+        raise RuntimeError(values[0])
+
+    return resume_or_raise

@@ -1,0 +1,102 @@
+"""What can go wrong on a wire, as exceptions inside lasa and as words at its doors.
+
+Inside lasa a failed wait raises a ``SocketError``; each public call has one door that turns it
+into the seed's tuple ``(None, err, …)``. Who prefers exceptions wraps the call in ``check()``.
+"""
+
+from __future__ import annotations
+
+from os import strerror
+from typing import Any
+
+__all__ = ["Error", "SocketClosed", "SocketError", "SocketTimeout", "check", "os_error_reason"]
+
+# Words of calls that are not about a socket: check() turns them into a plain Error, not into an OSError.
+_NOT_OF_A_SOCKET = frozenset(
+    {
+        "already terminated",
+        "already waited or killed",
+        "killer not parent",
+        "not user thread",
+        "process exiting",
+        "too many pending timers",
+    }
+)
+
+
+class Error(Exception):
+    """A call that failed, as an exception.
+
+    Attributes:
+        reason: the error word of the failed tuple, as the tables of docs/errors.md list them.
+        partial: the bytes that did come before a read failed; None where the call was not a read.
+    """
+
+    def __init__(self, reason: str, partial: bytes | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.partial = partial
+
+    def __str__(self) -> str:
+        return self.reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.partial)
+
+
+class SocketError(Error, OSError):
+    """A socket call that failed; also an OSError."""
+
+
+class SocketTimeout(SocketError, TimeoutError):
+    """Nothing complete within the timeout; also a TimeoutError."""
+
+    def __init__(self, reason: str = "timeout", partial: bytes | None = None) -> None:
+        super().__init__(reason, partial)
+
+
+class SocketClosed(SocketError, ConnectionError):
+    """The connection, or this half of it, is not open; also a ConnectionError."""
+
+    def __init__(self, reason: str = "closed", partial: bytes | None = None) -> None:
+        super().__init__(reason, partial)
+
+
+def os_error_reason(error: OSError) -> str:
+    """Return the system's own text for ``error``, in lower case; "error" where it has no number."""
+    return strerror(error.errno).lower() if error.errno else "error"
+
+
+def check(result: tuple[Any, ...]) -> Any:
+    """Return the value of a successful result tuple, or raise: Lua's ``assert`` for lasa's tuples.
+
+    Args:
+        result: what a lasa call returned, such as ``sock.receive()`` or ``lasa.thread.wait(t)``.
+    Returns:
+        The value, where only one is there: ``(data, None, None)`` gives ``data``. Of ``(True, a)`` it
+        gives ``a``, of ``(True, a, b)`` the tuple ``(a, b)``. The end marker of a reader,
+        ``(None, None, None)``, is no failure and gives None.
+    Raises:
+        Error: the call failed. A timeout is also a TimeoutError, other socket errors are also OSErrors;
+            what a light thread raised is the ``__cause__``.
+    Switches: never. Source: seed, by way of Lua's ``assert(sock:receive())``.
+    """
+    first, rest = result[0], result[1:]
+    if first is not None and first is not False:
+        if first is not True or all(item is None for item in rest):
+            return first
+        return rest[0] if len(rest) == 1 else rest
+    reason = rest[0] if rest else None
+    if first is None and reason is None:
+        return None
+    if isinstance(reason, BaseException):
+        raise Error(f"light thread failed: {reason!r}") from reason
+    word = str(reason)
+    partial = rest[1] if len(rest) > 1 and isinstance(rest[1], bytes) else None
+    if word == "timeout":
+        raise SocketTimeout(partial=partial)
+    if word == "closed":
+        raise SocketClosed(partial=partial)
+    if word in _NOT_OF_A_SOCKET:
+        raise Error(word, partial)
+    raise SocketError(word, partial)

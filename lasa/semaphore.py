@@ -1,0 +1,119 @@
+"""Semaphores: resources that light threads post and wait for (seed: lasa.semaphore).
+
+Strictly first in, first out: whoever waits is served before a newcomer, also when resources are there.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+from lasa import _hub
+from lasa._values import integer, number, type_name
+
+__all__ = ["Semaphore", "new"]
+
+
+class _Waiter:
+    __slots__ = ("is_woken", "sleeper")
+
+    def __init__(self, sleeper: _hub.greenlet) -> None:
+        self.sleeper = sleeper
+        self.is_woken = False
+
+
+class Semaphore:
+    """What ``lasa.semaphore.new()`` makes."""
+
+    __slots__ = ("__weakref__", "_queue", "_resources", "_woken")
+
+    def __init__(self, resources: int) -> None:
+        self._resources = resources
+        self._queue: deque[_Waiter] = deque()
+        self._woken = 0  # the first so many of the queue go on soon and take their resource then
+
+    def wait(self, timeout: float) -> tuple[bool | None, str | None]:
+        """Take one resource, waiting for it if there is none.
+
+        Args:
+            timeout: seconds, cut to whole milliseconds; 0 does not wait.
+        Returns:
+            ``(True, None)``, or ``(None, "timeout")``.
+        Raises:
+            ValueError: "no negative number". TypeError: not a number.
+        Switches: only when it has to wait. Source: seed, "sema:wait".
+        """
+        seconds = number(timeout)
+        if seconds is None:
+            raise TypeError(f"number expected, got {type_name(timeout)}")
+        if seconds < 0:
+            raise ValueError("no negative number")
+        timeout_s = int(min(seconds, 1e9) * 1000) / 1000
+        if not self._queue and self._resources > 0:
+            self._resources -= 1
+            return True, None
+        if not timeout_s:
+            return None, "timeout"
+        waiter = _Waiter(_hub.getcurrent())
+        self._queue.append(waiter)
+        is_served = False
+        try:
+            # Woken and timed out in the same turn: the resource is there, so take it.
+            is_served = _hub.pause_at_most(timeout_s) or waiter.is_woken
+        finally:
+            self._leave(waiter, takes_one=is_served)
+        return (True, None) if is_served else (None, "timeout")
+
+    def post(self, n: int = 1) -> bool:
+        """Release ``n`` resources; as many waiters go on once the caller yields. Returns True.
+
+        Raises:
+            ValueError: "positive number required". TypeError: not a number.
+        Switches: never. Source: seed, "sema:post".
+        """
+        count = integer(n)
+        if count is None:
+            raise TypeError(f"number expected, got {type_name(n)}")
+        if count < 1:
+            raise ValueError("positive number required")
+        self._resources += count
+        if self._queue:
+            self._wake_served()
+        return True
+
+    def count(self) -> int:
+        """Return resources minus waiters: a negative number is how many wait without one.
+
+        Switches: never. Source: seed, "sema:count".
+        """
+        return self._resources - len(self._queue)
+
+    def _leave(self, waiter: _Waiter, *, takes_one: bool) -> None:
+        self._queue.remove(waiter)
+        if waiter.is_woken:
+            self._woken -= 1
+        if takes_one:
+            self._resources -= 1
+        elif self._queue:
+            self._wake_served()  # a waiter that was killed after it was woken leaves its resource to the next
+
+    def _wake_served(self) -> None:
+        while self._woken < min(self._resources, len(self._queue)):
+            waiter = self._queue[self._woken]
+            waiter.is_woken = True
+            self._woken += 1
+            _hub.wake(waiter.sleeper)
+
+
+def new(n: int = 0) -> tuple[Semaphore, None]:
+    """Return ``(semaphore, None)`` with ``n`` resources.
+
+    Raises:
+        ValueError: "no negative number". TypeError: not a number.
+    Switches: never. Source: seed, "lasa.semaphore.new".
+    """
+    resources = integer(n)
+    if resources is None:
+        raise TypeError(f"number expected, got {type_name(n)}")
+    if resources < 0:
+        raise ValueError("no negative number")
+    return Semaphore(resources), None

@@ -1,0 +1,69 @@
+"""Cosockets: sockets that read like blocking ones and switch while they wait (seed: lasa.socket)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
+from lasa.socket._tcp import TcpSocket
+from lasa.socket._udp import UdpSocket
+
+__all__ = ["TcpSocket", "UdpSocket", "connect", "stream", "tcp", "udp"]
+
+
+def tcp(
+    *arguments: object,
+    max_line: int | None = None,
+    max_pattern: int | None = None,
+    max_all: int | None = None,
+) -> TcpSocket:
+    """Return a new TCP or unix stream cosocket, not connected.
+
+    Args:
+        max_line, max_pattern, max_all: bytes that ``receive("*l")`` (1 MiB), a reader of ``receiveuntil()`` (16 MiB)
+            and ``receive("*a")`` (256 MiB) may gather before their end is seen; accepted sockets inherit them.
+    Raises:
+        TypeError: "expecting zero arguments, but got N". ValueError: a limit under 1.
+    Switches: never. Source: seed, "lasa.socket.tcp".
+    """
+    _expect_none(arguments)
+    if max_line is None and max_pattern is None and max_all is None:
+        return TcpSocket()
+    limits = Limits(
+        max_line=checked_limit("max_line", max_line, DEFAULT_LIMITS.max_line),
+        max_pattern=checked_limit("max_pattern", max_pattern, DEFAULT_LIMITS.max_pattern),
+        max_all=checked_limit("max_all", max_all, DEFAULT_LIMITS.max_all),
+    )
+    return TcpSocket(limits)
+
+
+stream = tcp
+
+
+def udp(*arguments: object) -> UdpSocket:
+    """Return a new UDP or unix datagram cosocket, without a peer.
+
+    Raises:
+        TypeError: "expecting zero arguments, but got N".
+    Switches: never. Source: seed, "lasa.socket.udp".
+    """
+    _expect_none(arguments)
+    return UdpSocket()
+
+
+def connect(
+    host: Any, port: Any = None, options: Mapping[str, Any] | None = None, **keywords: Any
+) -> tuple[TcpSocket | None, str | None]:
+    """Return ``(socket, None)``, connected as by ``tcp().connect(…)``, or its ``(None, err)``.
+
+    Raises, Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
+    """
+    sock = TcpSocket()
+    ok, err = sock.connect(host, port, options, **keywords)
+    return (sock, None) if ok else (None, err)
+
+
+def _expect_none(arguments: tuple[object, ...]) -> None:
+    if arguments:
+        raise TypeError(f"expecting zero arguments, but got {len(arguments)}")

@@ -1,0 +1,146 @@
+"""Host text, ports and addresses: what they mean and in which order to try them. No sockets.
+
+The error texts are nginx's, since scripts match them.
+"""
+
+from __future__ import annotations
+
+import _socket
+from dataclasses import dataclass
+
+from lasa._values import as_bytes, integer, type_name
+from lasa.errors import SocketError
+
+__all__ = ["Address", "Target", "ip_family", "ip_of", "parse_port", "parse_target", "race_order", "unix_path"]
+
+Address = tuple[str, int] | tuple[str, int, int, int] | bytes
+
+UNIX_PATH_MAX = 107
+_ZONE = "%"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where to connect: a unix path, or a host (name or literal) and a port.
+
+    Attributes:
+        text: host and port exactly as typed, the name of the default pool.
+    """
+
+    text: str
+    host: str
+    port: int
+    path: bytes | None = None
+
+
+def unix_path(host: str) -> bytes | None:
+    """Return the path of a "unix:/path" text, or None where it is not one.
+
+    Raises:
+        SocketError: no path, or one that no socket address can hold.
+    """
+    if host[:5].lower() != "unix:":
+        return None
+    path = host[5:].encode("utf-8", "surrogateescape")
+    if not path:
+        raise SocketError(f'failed to parse host name "{host}": no path in the unix domain socket')
+    if len(path) > UNIX_PATH_MAX:
+        raise SocketError(f'failed to parse host name "{host}": too long path in the unix domain socket')
+    if b"\0" in path:
+        raise SocketError(f'failed to parse host name "{host}": invalid host')
+    return path
+
+
+def host_text(host: object) -> str:
+    """Return the host argument as text; numbers are stringified.
+
+    Raises:
+        TypeError: neither a string nor a number.
+    """
+    return host if type(host) is str else as_bytes(host, "bad host").decode("utf-8", "surrogateescape")
+
+
+def parse_port(port: object) -> int:
+    """Return the port, 0 to 65535.
+
+    Raises:
+        SocketError: "missing the port number", "bad port number: N".
+    """
+    number = integer(port)
+    if number is None:
+        raise SocketError("missing the port number")
+    if not 0 <= number <= 65535:
+        raise SocketError(f"bad port number: {number}")
+    return number
+
+
+def parse_target(host: str, port: int) -> Target:
+    """Return the target of ``connect(host, port)``; the host text is checked, not looked up.
+
+    Raises:
+        SocketError: "failed to parse host name "X": R".
+    """
+    text = f"{host}:{port}"
+    if not host:
+        raise SocketError('failed to parse host name "": no host')
+    bare = host
+    reason = None
+    if host[0] == "[":
+        bare = host[1:-1]
+        if host[-1] != "]":
+            reason = "invalid host"
+        elif ip_family(bare) != _socket.AF_INET6:
+            reason = "invalid IPv6 address"
+    elif ":" in host:
+        # nginx calls a bare "::1" an invalid port; it can mean one thing only, so it is taken.
+        if ip_family(host) != _socket.AF_INET6:
+            reason = "invalid port"
+    elif any(char in "/?#@[]\\" or char <= " " or char == "\x7f" for char in host):
+        reason = "invalid host"
+    if reason:
+        raise SocketError(f'failed to parse host name "{host}": {reason}')
+    return Target(text, bare, port)
+
+
+def ip_family(host: str) -> int | None:
+    """Return the address family of an IP literal, or None for a name."""
+    for family in (_socket.AF_INET, _socket.AF_INET6):
+        try:
+            _socket.inet_pton(family, host.partition(_ZONE)[0] if family == _socket.AF_INET6 else host)
+        except (OSError, ValueError):
+            continue
+        return family
+    return None
+
+
+def ip_of(ip: object) -> tuple[int, str]:
+    """Return ``(family, ip)`` of a literal to bind to.
+
+    Raises:
+        SocketError: "bad address", for names and short forms.
+        TypeError: not a string.
+    """
+    if not isinstance(ip, str | bytes):
+        raise TypeError(f"bad address: string expected, got {type_name(ip)}")
+    text = ip if isinstance(ip, str) else ip.decode("latin-1")
+    bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
+    family = ip_family(bare)
+    if family is None:
+        raise SocketError("bad address")
+    return family, bare
+
+
+def race_order(addresses: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """Return the addresses in the order in which to try them: families take turns (RFC 8305, section 4).
+
+    The resolver's order is kept within a family, and its first address comes first.
+    """
+    if not addresses:
+        return []
+    first_family = addresses[0][0]
+    first = [address for address in addresses if address[0] == first_family]
+    other = [address for address in addresses if address[0] != first_family]
+    mixed: list[tuple[int, str]] = []
+    for index in range(max(len(first), len(other))):
+        mixed += first[index : index + 1] + other[index : index + 1]
+    return mixed

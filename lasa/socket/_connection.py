@@ -1,0 +1,69 @@
+"""A connection as the pool sees it: the stream, whose it is, and how often it was used."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from lasa import _hub
+from lasa.errors import SocketError
+from lasa.socket._link import Link, Stream
+from lasa.socket._pool import Pool, Pools
+
+__all__ = ["Connection", "pools"]
+
+
+class Connection:
+    """One open connection.
+
+    Attributes:
+        link: the kernel socket.
+        stream: the link, or TLS over it.
+        host: as given to connect(), the name that TLS verifies.
+        name: the name of its pool; "" for one that accept() made, which cannot be pooled.
+        pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
+        reused: how often it came out of the pool.
+    """
+
+    __slots__ = ("host", "link", "name", "pool", "reused", "stream")
+
+    def __init__(self, link: Link, host: str, name: str, pool: Pool[Connection] | None) -> None:
+        self.link = link
+        self.stream: Stream = link
+        self.host = host
+        self.name = name
+        self.pool = pool
+        self.reused = 0
+
+    def rest(self) -> None:
+        """Watch the idle connection: what the peer does ends it, but for TLS's own messages."""
+        self.link.readable.watch(self._on_event)
+
+    def revive(self) -> bool:
+        """Watch no longer, and say whether the connection can be used."""
+        self.link.readable.on_idle_event = None
+        return self.link.is_open and not self._is_spoilt()
+
+    def close(self) -> None:
+        """Close it."""
+        self.link.close()
+
+    def _is_spoilt(self) -> bool:
+        try:
+            return self.stream.has_input()
+        except SocketError:
+            return True
+
+    def _on_event(self) -> None:
+        if not self._is_spoilt():
+            self.rest()
+        elif self.pool is not None:
+            self.pool.drop(self)
+
+
+def pools() -> Pools[Connection]:
+    """Return the pools of the calling OS thread's hub."""
+    extras = _hub.scheduler().extras
+    found = extras.get("pools")
+    if found is None:
+        found = extras["pools"] = Pools[Connection]()
+    return cast("Pools[Connection]", found)

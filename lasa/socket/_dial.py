@@ -1,0 +1,181 @@
+"""Open a connection: look the name up, try every address, all inside one deadline (RFC 8305)."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import time
+from collections import deque
+
+from lasa import _hub
+from lasa._hub import READY, Chorus
+from lasa.errors import SocketError, SocketTimeout
+from lasa.socket._address import ip_family, race_order
+from lasa.socket._link import Link, raise_outcome, system_error
+
+__all__ = ["addresses_of", "dial", "dial_unix", "open_socket"]
+
+ATTEMPT_DELAY_S = 0.25  # RFC 8305, section 5: the next address is tried when the one before is silent so long
+UNIX_RETRY_S = 0.01
+IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
+
+
+def open_socket(family: int, kind: int = _socket.SOCK_STREAM) -> _socket.socket:
+    """Return a new non-blocking kernel socket that child processes do not inherit."""
+    try:
+        sock = _socket.socket(family, kind)
+    except OSError as error:
+        raise system_error(error) from None
+    sock.setblocking(False)
+    return sock
+
+
+def addresses_of(host: str, timeout_s: float) -> list[tuple[int, str]]:
+    """Return the ``(family, ip)`` of a literal or a name, in the order to try them.
+
+    Raises:
+        SocketError: "NAME could not be resolved (…)".
+    Switches: for names only.
+    """
+    family = ip_family(host)
+    if family is not None:
+        return [(family, host)]
+    try:
+        return race_order(_hub.resolve(host, timeout_s))
+    except _hub.ResolveError as error:
+        raise SocketError(f"{host} could not be resolved ({error.reason})") from None
+
+
+def dial(addresses: list[tuple[int, str]], port: int, deadline_s: float, local: tuple[int, str, int] | None) -> Link:
+    """Connect to the first of ``addresses`` that answers, until ``deadline_s`` on the monotonic clock.
+
+    Args:
+        local: ``(family, ip, port)`` to bind to first; addresses of another family are not tried.
+    Raises:
+        SocketTimeout, SocketError: the last address's own word.
+    Switches: whenever it has to wait. A foreign exception leaves nothing open.
+    """
+    if local is not None:
+        addresses = [address for address in addresses if address[0] == local[0]]
+        if not addresses:
+            raise SocketError("cannot assign requested address")
+    if len(addresses) == 1:
+        return _dial_one(*addresses[0], port, deadline_s, local)
+    return _race(addresses, port, deadline_s, local)
+
+
+def _begin(family: int, ip: str, port: int, local: tuple[int, str, int] | None) -> tuple[_socket.socket, bool]:
+    # Returns the socket and whether it is connected already.
+    sock = open_socket(family)
+    try:
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        if local is not None:
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            sock.bind(local[1:])
+        code = sock.connect_ex((ip, port))
+    except OSError as error:
+        sock.close()
+        raise system_error(error) from None
+    except BaseException:
+        sock.close()
+        raise
+    if code and code not in IN_PROGRESS:
+        sock.close()
+        raise system_error(OSError(code, ""))
+    return sock, not code
+
+
+def _dial_one(family: int, ip: str, port: int, deadline_s: float, local: tuple[int, str, int] | None) -> Link:
+    sock, is_connected = _begin(family, ip, port, local)
+    link = Link(sock)
+    if is_connected:
+        return link
+    try:
+        outcome = link.writable.wait(max(0.0, deadline_s - time.monotonic()))
+        if outcome is not READY:
+            raise_outcome(outcome)
+        _raise_pending_error(sock)
+    except BaseException:
+        link.close()
+        raise
+    return link
+
+
+def _race(addresses: list[tuple[int, str]], port: int, deadline_s: float, local: tuple[int, str, int] | None) -> Link:
+    waiting = deque(addresses)
+    flying: dict[int, _socket.socket] = {}
+    chorus = Chorus()
+    last_error = SocketError("error")
+    try:
+        while True:
+            try:
+                if waiting:
+                    sock, is_connected = _begin(*waiting.popleft(), port, local)
+                    if is_connected:
+                        return Link(sock)
+                    flying[sock.fileno()] = sock
+                    chorus.add(sock.fileno())
+                elif not flying:
+                    raise last_error
+                winner = _next_landing(chorus, flying, deadline_s, may_start_another=bool(waiting))
+                if winner is not None:
+                    return Link(winner)
+            except SocketTimeout:
+                raise
+            except SocketError as error:
+                if not waiting and not flying:
+                    raise
+                last_error = error
+    finally:
+        for descriptor, sock in flying.items():
+            chorus.remove(descriptor)
+            sock.close()
+
+
+def _next_landing(
+    chorus: Chorus, flying: dict[int, _socket.socket], deadline_s: float, *, may_start_another: bool
+) -> _socket.socket | None:
+    # Returns the socket that is connected, or None when it is time to try the next address.
+    while flying:
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise SocketTimeout
+        descriptor = chorus.wait(min(left_s, ATTEMPT_DELAY_S) if may_start_another else left_s)
+        if descriptor is None:
+            if may_start_another:
+                return None
+            continue
+        chorus.remove(descriptor)
+        sock = flying.pop(descriptor)
+        try:
+            _raise_pending_error(sock)
+        except SocketError:
+            sock.close()
+            if may_start_another or not flying:
+                raise
+            continue
+        return sock
+    return None
+
+
+def _raise_pending_error(sock: _socket.socket) -> None:
+    code = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ERROR)
+    if code:
+        raise system_error(OSError(code, ""))
+
+
+def dial_unix(path: bytes, deadline_s: float) -> Link:
+    """Connect to a unix stream socket; otherwise as dial()."""
+    sock = open_socket(_socket.AF_UNIX)
+    try:
+        while (code := sock.connect_ex(path)) == errno.EAGAIN:
+            # The listener's queue is full, and the system offers no event for its draining.
+            if time.monotonic() >= deadline_s:
+                raise SocketTimeout
+            _hub.sleep_s(UNIX_RETRY_S)
+        if code:
+            raise system_error(OSError(code, ""))
+        return Link(sock)
+    except BaseException:
+        sock.close()
+        raise

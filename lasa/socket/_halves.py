@@ -1,0 +1,428 @@
+"""The two halves of a connection, read and write: what may run at once, and what a failure closes.
+
+One light thread may read while another writes. A second reader or writer gets a busy word and disturbs
+nobody; an error closes its own half only; a read timeout closes nothing.
+"""
+
+from __future__ import annotations
+
+import _socket
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from lasa import _hub
+from lasa._values import as_bytes, flatten, integer, number, timeout_ms, type_name
+from lasa.errors import SocketClosed, SocketError, check
+from lasa.socket._buffer import ReceiveBuffer
+from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
+from lasa.socket._link import Stream
+from lasa.socket._patterns import (
+    LINE_TOO_LONG,
+    SECTION_TOO_LONG,
+    STREAM_TOO_LONG,
+    Anything,
+    Boundary,
+    Everything,
+    Line,
+    Pattern,
+    Section,
+    Size,
+)
+
+__all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "Halves", "Received"]
+
+DEFAULT_TIMEOUT_MS: Final = 30_000
+BUSY_CONNECTING: Final = "socket busy connecting"
+BUSY_READING: Final = "socket busy reading"
+BUSY_WRITING: Final = "socket busy writing"
+
+SMALLEST_RECV: Final = 8192
+EXACT_RECV: Final = 16384  # reads of at least this size ask the kernel for just what is missing
+LARGEST_RECV: Final = 262144
+
+# Errors after which the connection can be read on.
+_HARMLESS: Final = frozenset({"timeout", LINE_TOO_LONG, SECTION_TOO_LONG, STREAM_TOO_LONG})
+
+_DIRECTIONS: Final = {"receive": _socket.SHUT_RD, "send": _socket.SHUT_WR, "both": _socket.SHUT_RDWR}
+
+Received = tuple[bytes | None, str | None, bytes | None]
+
+
+class Halves:
+    """Reading and writing; what makes and ends the connection is in _tcp.py."""
+
+    __slots__ = (
+        "__weakref__",
+        "_buffer",
+        "_connect_s",
+        "_generation",
+        "_is_connecting",
+        "_is_reading",
+        "_is_writing",
+        "_limits",
+        "_more_expected",
+        "_read_open",
+        "_read_s",
+        "_readable",
+        "_recv_size",
+        "_send_s",
+        "_stream",
+        "_write_open",
+    )
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._stream: Stream | None = None
+        self._buffer = ReceiveBuffer()
+        # The buffer again, while a read may begin: connected, read half open, nobody reading.
+        self._readable: ReceiveBuffer | None = None
+        self._read_open = self._write_open = False
+        self._is_connecting = self._is_reading = self._is_writing = False
+        self._connect_s = self._send_s = self._read_s = DEFAULT_TIMEOUT_MS / 1000
+        self._limits = limits
+        self._recv_size = SMALLEST_RECV
+        self._more_expected = False
+        self._generation = 0  # counts connections; a reader's end marker belongs to one of them
+
+    # -- reading
+
+    def receive(
+        self,
+        pattern: int | float | str | bytes = "*l",
+        *,
+        max_line: int | None = None,
+        max_all: int | None = None,
+    ) -> Received:
+        """Read until ``pattern`` is satisfied.
+
+        Args:
+            pattern: a size in bytes, also as a number-like string; "*l" for one line, LF and every CR
+                removed; "*a" for all until the peer closes.
+            max_line, max_all: limits for this read, in place of the socket's (1 MiB, 256 MiB).
+        Returns:
+            ``(data, None, None)``; or ``(None, err, partial)``, partial being the bytes that did come, or None where
+            the read could not begin. err is "timeout" (nothing new within settimeout() milliseconds; the socket
+            stays usable), "closed" (by the peer, or not connected), "line too long", "stream too long" (a limit;
+            the socket stays usable), "socket busy reading", "socket busy connecting", or the system's own word.
+        Raises:
+            ValueError: "bad pattern argument", "bad number argument". TypeError: "bad argument".
+        Switches: only when the buffer cannot answer. Source: seed, "tcpsock:receive".
+        """
+        if pattern == "*l" and max_line is None:
+            buffer = self._readable
+            if buffer is not None:
+                line = buffer.take_line(self._limits.max_line)
+                if line is not None:
+                    return line.replace(b"\r", b""), None, None
+                return self._receive(Line(self._limits.max_line))
+        if self._readable is None:
+            return None, self._why_not_reading(), None
+        wanted = _parse_pattern(pattern, self._limits, max_line, max_all)
+        if wanted is None:
+            return b"", None, None
+        return self._receive(wanted)
+
+    def receiveany(self, max: int) -> Received:
+        """Read whatever has come: at least one byte and at most ``max``.
+
+        Returns, Switches: as receive(); partial is b"" then.
+        Raises:
+            ValueError: "bad max argument".
+        Source: OpenResty, "tcpsock:receiveany".
+        """
+        if self._readable is None:
+            return None, self._why_not_reading(), None
+        limit = integer(max)
+        if limit is None or limit < 1:
+            raise ValueError(f"bad max argument: {max!r}")
+        return self._receive(Anything(limit))
+
+    def receiveuntil(
+        self,
+        pattern: str | bytes,
+        options: Mapping[str, Any] | None = None,
+        *,
+        inclusive: bool | None = None,
+        max_pattern: int | None = None,
+    ) -> Callable[..., Received]:
+        """Return a reader: a function that reads up to the next occurrence of ``pattern``.
+
+        ``reader()`` returns the bytes before the pattern, which is dropped. ``reader(size)`` returns them in chunks of
+        about ``size`` bytes, then ``(None, None, None)`` once; test ``data is None``, since a chunk may be empty.
+        Readers and other reads may be mixed freely; no byte is lost or read twice.
+
+        Args:
+            pattern: literal bytes.
+            options: ``{"inclusive": True}`` keeps the pattern in the data; the keywords say the same.
+            max_pattern: bytes that may come before the pattern, in place of the socket's limit (16 MiB).
+        Raises:
+            ValueError: "pattern is empty". TypeError: ``bad "inclusive" option value type: T``.
+        Switches: never; the reader as receive(), and it returns as receive() ("section too long" is its limit).
+        Source: seed, "tcpsock:receiveuntil".
+        """
+        text = as_bytes(pattern, "bad pattern")
+        if not text:
+            raise ValueError("pattern is empty")
+        if options is not None:
+            if not isinstance(options, Mapping):
+                raise TypeError(f"bad options: table expected, got {type_name(options)}")
+            inclusive = options.get("inclusive", inclusive)
+            max_pattern = options.get("max_pattern", max_pattern)
+        if inclusive is not None and not isinstance(inclusive, bool):
+            raise TypeError(f'bad "inclusive" option value type: {type_name(inclusive)}')
+        limit = checked_limit("max_pattern", max_pattern, self._limits.max_pattern)
+        boundary = Boundary(text)
+        ended_in = -1  # the connection in which the last chunk met the pattern
+
+        def reader(size: int | None = None) -> Received:
+            nonlocal ended_in
+            if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
+                raise TypeError(f"bad size argument: integer expected, got {type_name(size)}")
+            if self._readable is None:
+                return None, self._why_not_reading(), None
+            if ended_in == self._generation:
+                ended_in = -1
+                return None, None, None
+            chunk = max(size, 0) if size else 0
+            section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
+            received = self._receive(section)
+            if chunk and section.met_boundary:
+                ended_in = self._generation
+            return received
+
+        return reader
+
+    def peek(self) -> bool:
+        """Whether a read would find at least one byte right now; the end of the stream is none.
+
+        Switches: never. Source: seed, "tcpsock:peek".
+        """
+        if self._buffer:
+            return True
+        if self._stream is None or not self._read_open or self._is_connecting:
+            return False
+        try:
+            return self._stream.has_input()
+        except SocketError:
+            return False  # the next read tells
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield lines until the peer closes, the unfinished last one too; other failures raise lasa.Error."""
+        while True:
+            line, err, partial = self.receive("*l")
+            if line is not None:
+                yield line
+            elif err == "closed":
+                if partial:
+                    yield partial
+                return
+            else:
+                check((None, err, partial))
+
+    def _receive(self, pattern: Pattern) -> Received:
+        # The door of all reads.
+        try:
+            return self._read(pattern), None, None
+        except SocketError as error:
+            return None, error.reason, error.partial
+
+    def _read(self, pattern: Pattern) -> bytes:
+        buffer, stream = self._readable, self._stream
+        if buffer is None or stream is None:
+            raise SocketError(self._why_not_reading())
+        data = pattern.take(buffer)
+        if data is not None:
+            return data
+        self._readable = None
+        self._is_reading = True
+        try:
+            while True:
+                wanted = pattern.wanted(buffer)
+                size = min(wanted, LARGEST_RECV) if wanted >= EXACT_RECV else self._recv_size
+                chunk = stream.recv(size, self._read_s, try_first=self._more_expected)
+                if not chunk:
+                    data = pattern.at_end(buffer)
+                    if data is not None:
+                        return data
+                    raise SocketClosed
+                buffer.feed(chunk)
+                # A full answer means that the peer streams: look for more before waiting, and look further.
+                self._more_expected = len(chunk) == size
+                if self._more_expected and self._recv_size < LARGEST_RECV:
+                    self._recv_size *= 2
+                data = pattern.take(buffer)
+                if data is not None:
+                    return data
+        except SocketError as error:
+            if error.partial is None:
+                error.partial = pattern.rest(buffer, error.reason)
+            if error.reason not in _HARMLESS:
+                self._read_open = False
+            raise
+        except _hub.GreenletExit:
+            self._abort()
+            raise
+        finally:
+            self._is_reading = False
+            if self._read_open:
+                self._readable = buffer
+            elif not self._write_open:
+                self._release()
+
+    def _why_not_reading(self) -> str:
+        if self._is_connecting:
+            return BUSY_CONNECTING
+        return BUSY_READING if self._is_reading else "closed"
+
+    # -- writing
+
+    def send(self, data: Any) -> tuple[int | None, str | None]:
+        """Send all of ``data``, and return when the kernel has it.
+
+        Args:
+            data: bytes-like; str, as UTF-8; a number, True, False or None, as Lua writes them; a list or tuple of
+                strings, numbers and further lists, which are sent one after another.
+        Returns:
+            ``(bytes_sent, None)``; or ``(None, err)``: "timeout", "closed", "socket busy writing", "socket busy
+            connecting", or the system's own word ("broken pipe"). After an error of the wire nobody knows how much
+            left: the write half is closed then, and reading goes on.
+        Raises:
+            TypeError: ``data`` is or holds something else; nothing is sent then.
+        Switches: only when the kernel's buffer is full. Source: seed, "tcpsock:send".
+        """
+        if not self._write_open or self._is_writing:
+            return None, self._why_not_writing()
+        payload = data if type(data) is bytes else flatten(data)
+        if not payload:
+            return 0, None
+        stream = self._stream
+        assert stream is not None
+        self._is_writing = True
+        try:
+            stream.send(payload, self._send_s)
+        except SocketError as error:
+            self._write_open = False
+            return None, error.reason
+        except _hub.GreenletExit:
+            self._abort()
+            raise
+        except BaseException:
+            self._write_open = False  # part of the data may have left, and the caller cannot know how much
+            raise
+        finally:
+            self._is_writing = False
+            if not self._write_open and not self._read_open:
+                self._release()
+        return len(payload), None
+
+    def shutdown(self, direction: str = "send") -> tuple[int | None, str | None]:
+        """End one direction, "send" or "receive", or "both"; the peer of "send" reads the end of the stream.
+
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "closed", a busy word, or the system's own.
+        Raises:
+            ValueError: another direction.
+        Switches: never. Source: OpenResty, "tcpsock:shutdown".
+        """
+        how = _DIRECTIONS.get(direction)
+        if how is None:
+            raise ValueError(f"bad shutdown argument: {direction}")
+        if self._is_connecting:
+            return None, BUSY_CONNECTING
+        if self._is_reading and how != _socket.SHUT_WR:
+            return None, BUSY_READING
+        if self._is_writing and how != _socket.SHUT_RD:
+            return None, BUSY_WRITING
+        is_open = {
+            _socket.SHUT_RD: self._read_open,
+            _socket.SHUT_WR: self._write_open,
+            _socket.SHUT_RDWR: self._read_open or self._write_open,
+        }
+        if self._stream is None or not is_open[how]:
+            return None, "closed"
+        try:
+            self._stream.shutdown(how)
+        except SocketError as error:
+            return None, error.reason
+        if how != _socket.SHUT_WR:
+            self._read_open = False
+            self._readable = None
+            self._buffer.clear()
+        if how != _socket.SHUT_RD:
+            self._write_open = False
+        if not self._read_open and not self._write_open:
+            self._release()
+        return 1, None
+
+    def _why_not_writing(self) -> str:
+        if self._is_connecting:
+            return BUSY_CONNECTING
+        return BUSY_WRITING if self._is_writing else "closed"
+
+    # -- timeouts
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Bound every later wait, of connect, send and read, to ``timeout`` milliseconds.
+
+        It bounds the time without progress, not the whole call. Zero, negative, None or no number: the default, 30,000.
+
+        Raises:
+            ValueError: "bad timeout value", 2**31 or more.
+        Switches: never. Source: seed, "tcpsock:settimeout".
+        """
+        self._connect_s = self._send_s = self._read_s = timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000
+
+    def settimeouts(self, connect: float | None, send: float | None, read: float | None) -> None:
+        """As settimeout(), for each kind of wait; the TLS handshake counts as connecting.
+
+        Switches: never. Source: OpenResty, "tcpsock:settimeouts".
+        """
+        in_s = [timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000 for timeout in (connect, send, read)]
+        self._connect_s, self._send_s, self._read_s = in_s
+
+    # -- for the driver of the connection
+
+    def _open(self, stream: Stream) -> None:
+        """Begin with a new connection, nothing read yet."""
+        self._stream = stream
+        self._buffer.clear()
+        self._readable = self._buffer
+        self._read_open = self._write_open = True
+        self._recv_size = SMALLEST_RECV
+        self._more_expected = False
+        self._generation += 1
+
+    def _detach(self) -> None:
+        """Forget the connection, which goes on elsewhere or is closed."""
+        self._stream = self._readable = None
+        self._read_open = self._write_open = False
+        self._buffer.clear()
+
+    def _release(self) -> None:
+        """Close the connection and give back what it holds."""
+        raise NotImplementedError
+
+    def _abort(self) -> None:
+        """Close everything for everyone, since a light thread was killed inside."""
+        self._read_open = self._write_open = False
+        self._release()
+
+
+def _parse_pattern(pattern: object, limits: Limits, max_line: int | None, max_all: int | None) -> Pattern | None:
+    # None for a size of nothing, which reads nothing.
+    size = number(pattern)
+    if size is not None:
+        if size < 0:
+            raise ValueError("bad number argument")
+        if size == float("inf"):
+            raise ValueError(f"bad number argument: {pattern!r}")
+        return Size(int(size)) if int(size) else None
+    if not isinstance(pattern, str | bytes):
+        raise TypeError(f"bad argument: number or string expected, got {type_name(pattern)}")
+    word = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
+    if word == "*l":
+        return Line(checked_limit("max_line", max_line, limits.max_line))
+    if word == "*a":
+        return Everything(checked_limit("max_all", max_all, limits.max_all))
+    if len(word) == 2 and word[0] == "*":
+        raise ValueError("bad pattern argument")
+    raise ValueError(f"bad pattern argument: {word}")

@@ -1,0 +1,181 @@
+"""One kernel socket: the only place that calls recv, send and accept.
+
+Built on the unpatched ``_socket.socket``, so it is the same before and after gevent.monkey.patch_all().
+A link raises what happened; it keeps no bytes and knows nothing of halves or busy words.
+"""
+
+from __future__ import annotations
+
+import _socket
+from typing import Any, Protocol
+
+from lasa import _hub
+from lasa._hub import CLOSED, READ, READY, TIMEOUT, WRITE
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, os_error_reason
+
+__all__ = ["Link", "Stream", "address_text", "raise_outcome", "system_error"]
+
+
+class Stream(Protocol):
+    """What the TCP driver needs of a connection: a Link, or TLS over one."""
+
+    def recv(self, size: int, timeout_s: float, *, try_first: bool) -> bytes: ...
+    def recv_now(self, size: int) -> bytes | None: ...
+    def send(self, data: bytes, timeout_s: float) -> None: ...
+    def send_now(self, data: bytes) -> int: ...
+    def has_input(self) -> bool: ...
+    def shutdown(self, how: int) -> None: ...
+    def close(self) -> None: ...
+
+
+def system_error(error: OSError) -> SocketError:
+    """Return the SocketError for what the system said."""
+    found = SocketError(os_error_reason(error))
+    found.errno = error.errno
+    return found
+
+
+def raise_outcome(outcome: str) -> None:
+    """Raise for a wait that did not end with ``READY``."""
+    if outcome is TIMEOUT:
+        raise SocketTimeout
+    if outcome is CLOSED:
+        raise SocketClosed
+
+
+class Link:
+    """A non-blocking kernel socket with a gate for each direction."""
+
+    __slots__ = ("_hub", "_recv", "_send", "_writable", "is_open", "readable", "sock")
+
+    def __init__(self, sock: _socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._hub = _hub.scheduler()
+        self._recv = sock.recv
+        self._send = sock.send
+        self.readable = _hub.Gate(self._hub, sock.fileno(), READ)
+        self._writable: _hub.Gate | None = None
+        self.is_open = True
+
+    @property
+    def writable(self) -> _hub.Gate:
+        """The gate of the write direction, made when the first write has to wait."""
+        if self._writable is None:
+            self._writable = _hub.Gate(self._hub, self.sock.fileno(), WRITE)
+        return self._writable
+
+    def recv(self, size: int, timeout_s: float, *, try_first: bool) -> bytes:
+        """Return 1 to ``size`` bytes, b"" at the end of the stream.
+
+        Waiting first is the rule, since after a request nothing has come yet and a vain recv() costs a system
+        call and an exception; with ``try_first`` the bytes are expected to be there already.
+
+        Raises:
+            SocketTimeout, SocketClosed (closed meanwhile by another light thread), SocketError.
+        Switches: whenever it has to wait.
+        """
+        wait = self.readable.wait
+        if not try_first and (outcome := wait(timeout_s)) is not READY:
+            raise_outcome(outcome)
+        while True:
+            try:
+                return self._recv(size)
+            except BlockingIOError:
+                if (outcome := wait(timeout_s)) is not READY:
+                    raise_outcome(outcome)
+            except OSError as error:
+                raise system_error(error) from None
+
+    def recv_now(self, size: int) -> bytes | None:
+        """Return what is there, b"" at the end of the stream, None if nothing has come. Never switches."""
+        try:
+            return self._recv(size)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            raise system_error(error) from None
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """Hand all of ``data`` to the kernel; the timeout is for each wait without progress.
+
+        Raises:
+            SocketTimeout, SocketClosed, SocketError: part of the data may have left.
+        Switches: only when the kernel's buffer is full.
+        """
+        try:
+            sent = self._send(data)
+        except BlockingIOError:
+            sent = 0
+        except OSError as error:
+            raise system_error(error) from None
+        if sent == len(data):
+            return
+        rest = memoryview(data)[sent:]
+        wait = self.writable.wait
+        while rest:
+            if (outcome := wait(timeout_s)) is not READY:
+                raise_outcome(outcome)
+            try:
+                rest = rest[self._send(rest) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise system_error(error) from None
+
+    def send_now(self, data: bytes) -> int:
+        """Hand over what the kernel takes at once, and return how much. Never switches."""
+        try:
+            return self._send(data)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            raise system_error(error) from None
+
+    def has_input(self) -> bool:
+        """Whether a byte has come that nobody has read; the end of the stream is none. Never switches.
+
+        Raises:
+            SocketClosed: the stream has ended. SocketError: it broke.
+        """
+        try:
+            if self._recv(1, _socket.MSG_PEEK):
+                return True
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            raise system_error(error) from None
+        raise SocketClosed
+
+    def shutdown(self, how: int) -> None:
+        """End one or both directions, as the system does."""
+        try:
+            self.sock.shutdown(how)
+        except OSError as error:
+            raise system_error(error) from None
+
+    def close(self) -> None:
+        """Close; whoever waits on it gets SocketClosed. Never switches."""
+        if not self.is_open:
+            return
+        self.is_open = False
+        self.readable.close()
+        if self._writable is not None:
+            self._writable.close()
+        self.sock.close()
+
+    def close_later(self) -> None:
+        """Close from the hub's own OS thread, for a collector that runs in another."""
+        self._hub.loop.run_callback_threadsafe(self.close)
+
+    def belongs_here(self) -> bool:
+        """Whether the calling OS thread is the one whose hub the link was made in."""
+        return _hub.is_current(self._hub)
+
+
+def address_text(address: Any, family: int) -> tuple[str, int | None]:
+    """Return a kernel address as ``(ip, port)``, or ``("unix:path", None)``."""
+    if family == _socket.AF_UNIX:
+        path = address.decode("utf-8", "surrogateescape") if isinstance(address, bytes) else address
+        return f"unix:{path}", None
+    return address[0], address[1]

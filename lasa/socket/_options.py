@@ -1,0 +1,74 @@
+"""The options of connect(), checked before anything happens, and the names of the socket options."""
+
+from __future__ import annotations
+
+import _socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Self
+
+from lasa._values import integer, text_of, type_name
+
+__all__ = ["SOCKET_OPTIONS", "ConnectOptions"]
+
+SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
+    "keepalive": (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE),
+    "reuseaddr": (_socket.SOL_SOCKET, _socket.SO_REUSEADDR),
+    "tcp-nodelay": (_socket.IPPROTO_TCP, _socket.TCP_NODELAY),
+    "sndbuf": (_socket.SOL_SOCKET, _socket.SO_SNDBUF),
+    "rcvbuf": (_socket.SOL_SOCKET, _socket.SO_RCVBUF),
+    "keepintvl": (_socket.IPPROTO_TCP, _socket.TCP_KEEPINTVL),
+    "keepcnt": (_socket.IPPROTO_TCP, _socket.TCP_KEEPCNT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectOptions:
+    """What connect() was asked for, besides the address."""
+
+    pool: str | None
+    pool_size: int | None
+    backlog: int | None
+
+    @property
+    def makes_pool(self) -> bool:
+        """Whether the pool is made at connect time."""
+        return self.pool_size is not None or self.backlog is not None
+
+    @classmethod
+    def parse(cls, options: Mapping[str, Any] | None, *, pool: Any, pool_size: Any, backlog: Any) -> Self:
+        """Check the options; a key of the mapping goes before the keyword.
+
+        Raises:
+            TypeError, ValueError: ``bad "NAME" option type: T``, ``bad "NAME" option value: N``.
+        """
+        if options is not None:
+            if not isinstance(options, Mapping):
+                raise TypeError(f"bad options: table expected, got {type_name(options)}")
+            pool = options.get("pool", pool)
+            pool_size = options.get("pool_size", pool_size)
+            backlog = options.get("backlog", backlog)
+        elif pool is None and pool_size is None and backlog is None:
+            return cls(None, None, None)
+        return cls(_pool_name(pool), _count("pool_size", pool_size, 1), _count("backlog", backlog, 0))
+
+
+def _pool_name(pool: Any) -> str | None:
+    if pool is None or isinstance(pool, str):
+        return pool
+    if isinstance(pool, bytes):
+        return pool.decode("utf-8", "surrogateescape")
+    if isinstance(pool, int | float) and not isinstance(pool, bool):
+        return text_of(pool).decode()
+    raise TypeError(f'bad "pool" option type: {type_name(pool)}')
+
+
+def _count(name: str, value: Any, least: int) -> int | None:
+    if value is None:
+        return None
+    count = integer(value)
+    if count is None:
+        raise TypeError(f'bad "{name}" option type: {type_name(value)}')
+    if count < least:
+        raise ValueError(f'bad "{name}" option value: {count}')
+    return count

@@ -1,0 +1,247 @@
+"""What a read waits for, as cores without I/O: a line, a size, everything, or a boundary.
+
+Each has ``take(buffer)``, which returns the data once it is complete and None while more must come;
+``rest(buffer, reason)``, what a failed read hands over; and ``wanted(buffer)``, how many bytes are known to be missing.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from lasa.errors import SocketError
+from lasa.socket._buffer import ReceiveBuffer
+
+__all__ = ["Anything", "Boundary", "Everything", "Line", "Pattern", "Section", "Size"]
+
+LINE_TOO_LONG: Final = "line too long"
+SECTION_TOO_LONG: Final = "section too long"
+STREAM_TOO_LONG: Final = "stream too long"
+
+
+class Pattern(Protocol):
+    """What a read waits for; one object per read."""
+
+    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+        """Return the data and take it out, or None while more bytes must come.
+
+        Raises:
+            SocketError: its limit is passed.
+        """
+
+    def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
+        """Take out and return what the read hands over as ``partial`` when it fails with ``reason``."""
+
+    def wanted(self, buffer: ReceiveBuffer) -> int:
+        """Return how many bytes at least must come; 1 where nobody can know."""
+
+    def at_end(self, buffer: ReceiveBuffer) -> bytes | None:
+        """Return the data if the end of the stream completes the read, else None."""
+
+
+class _Open:
+    """The usual answers: any byte may complete the read, the end of the stream never does."""
+
+    __slots__ = ()
+
+    def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
+        return buffer.take_all()
+
+    def wanted(self, buffer: ReceiveBuffer) -> int:
+        return 1
+
+    def at_end(self, buffer: ReceiveBuffer) -> bytes | None:
+        return None
+
+
+class Line(_Open):
+    """Up to LF; the LF and every CR are dropped."""
+
+    __slots__ = ("_limit", "_searched")
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._searched = 0
+
+    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+        end = buffer.find(b"\n", self._searched)
+        if end < 0:
+            self._searched = len(buffer)
+        if (len(buffer) if end < 0 else end) > self._limit:
+            raise SocketError(LINE_TOO_LONG, buffer.take(self._limit).replace(b"\r", b""))
+        if end < 0:
+            return None
+        line = buffer.take(end + 1)
+        return line[:-1].replace(b"\r", b"")
+
+    def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
+        return buffer.take_all().replace(b"\r", b"")
+
+
+class Size(_Open):
+    """Exactly so many bytes."""
+
+    __slots__ = ("_size",)
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+
+    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+        return buffer.take(self._size) if len(buffer) >= self._size else None
+
+    def wanted(self, buffer: ReceiveBuffer) -> int:
+        return self._size - len(buffer)
+
+
+class Anything(_Open):
+    """Whatever is there, at least one byte and at most ``limit``."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+        return buffer.take_front(self._limit) if buffer else None
+
+    def wanted(self, buffer: ReceiveBuffer) -> int:
+        return self._limit
+
+
+class Everything(_Open):
+    """All bytes until the peer closes, which is success."""
+
+    __slots__ = ("_limit",)
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+
+    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+        if len(buffer) > self._limit:
+            raise SocketError(STREAM_TOO_LONG, buffer.take(self._limit))
+        return None
+
+    def wanted(self, buffer: ReceiveBuffer) -> int:
+        return 65536
+
+    def at_end(self, buffer: ReceiveBuffer) -> bytes | None:
+        return buffer.take_all()
+
+
+class Boundary:
+    """The text that ends each section of a stream, for one reader; remembers its own KMP table.
+
+    Nothing about a stream is kept here between reads: the bytes that may be the beginning of the boundary
+    stay in the buffer, so any other read may come in between.
+    """
+
+    __slots__ = ("_fallback", "text")
+
+    def __init__(self, text: bytes) -> None:
+        self.text = text
+        self._fallback: list[int] = []
+
+    def alive_after(self, data: bytes, matched: int = 0) -> int:
+        """Return how many bytes of the boundary are matched at the end of ``data`` (``matched`` before it)."""
+        if not matched:
+            first = data.find(self.text[:1])
+            if first < 0:
+                return 0
+            data = data[first:]
+        for byte in data:
+            matched = self.step(matched, byte)
+        return matched
+
+    def step(self, matched: int, byte: int) -> int:
+        """Return how many bytes are matched after ``byte``: the longest beginning that is still alive."""
+        text = self.text
+        if not self._fallback:
+            self._fallback = _fallback_table(text)
+        while matched and (matched == len(text) or text[matched] != byte):
+            matched = self._fallback[matched - 1]
+        return matched + 1 if text[matched] == byte else 0
+
+
+def _fallback_table(text: bytes) -> list[int]:
+    # For each beginning of text the longest shorter beginning that is also its end (Knuth, Morris, Pratt).
+    table = [0] * len(text)
+    matched = 0
+    for index in range(1, len(text)):
+        while matched and text[index] != text[matched]:
+            matched = table[matched - 1]
+        if text[index] == text[matched]:
+            matched += 1
+        table[index] = matched
+    return table
+
+
+class Section:
+    """The bytes before the next boundary, or, with a ``size``, the next chunk of them.
+
+    Attributes:
+        met_boundary: whether the data that was taken ended at the boundary, which was taken with it.
+    """
+
+    __slots__ = ("_boundary", "_inclusive", "_limit", "_searched", "_size", "met_boundary")
+
+    def __init__(self, boundary: Boundary, *, inclusive: bool, size: int, limit: int) -> None:
+        self._boundary = boundary
+        self._inclusive = inclusive
+        self._size = size  # 0: no chunks
+        self._limit = limit
+        self._searched = 0  # no boundary begins before
+        self.met_boundary = False
+
+    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+        text = self._boundary.text
+        size = self._size
+        if size and len(buffer) >= size + len(text):
+            # Only a boundary that begins before size matters; looking further would cost every chunk anew.
+            found = buffer.peek(0, size + len(text) - 1).find(text)
+        else:
+            found = buffer.find(text, self._searched)
+        if found < 0:
+            self._searched = max(0, len(buffer) - len(text) + 1)
+        if size and (found < 0 or found >= size):
+            return self._take_chunk(buffer)
+        if (self._searched if found < 0 else found) > self._limit:
+            raise SocketError(SECTION_TOO_LONG, buffer.take(self._limit))
+        if found < 0:
+            return None
+        self.met_boundary = True
+        data = buffer.take(found + len(text))
+        return data if self._inclusive else data[:found]
+
+    def _take_chunk(self, buffer: ReceiveBuffer) -> bytes | None:
+        # A chunk ends at the first place at or after size where no boundary may have begun before.
+        size, boundary = self._size, self._boundary
+        if len(buffer) < size:
+            return None
+        text = boundary.text
+        matched = boundary.alive_after(buffer.peek(max(0, size - len(text) + 1), size))
+        end = size - matched
+        if end < size:
+            for index, byte in enumerate(buffer.peek(size, size + len(text)), start=size):
+                matched = boundary.step(matched, byte)  # never all of it: no boundary begins before size
+                end = index + 1 - matched if matched else index
+                if end >= size:
+                    break
+            else:
+                return None
+        return buffer.take(end)
+
+    def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
+        """Hand over all but what may be the beginning of the boundary; if no more can come, that too."""
+        size = len(buffer)
+        if reason != "timeout" or not size:
+            return buffer.take_all()
+        text = self._boundary.text
+        pending = self._boundary.alive_after(buffer.peek(max(0, size - len(text) + 1), size))
+        return buffer.take(size - pending) if size > pending else b""
+
+    def wanted(self, buffer: ReceiveBuffer) -> int:
+        """Return 1: nobody can know."""
+        return 1
+
+    def at_end(self, buffer: ReceiveBuffer) -> bytes | None:
+        """Return None: only the boundary completes a section."""
+        return None

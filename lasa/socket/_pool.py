@@ -1,0 +1,210 @@
+"""Connections that wait to be used again, and those who wait for one. Knows no sockets.
+
+A pool is counted in connections: those in use and those idle. It is born at the first connect that names
+its size, or at the first setkeepalive, and forgotten when its last connection is gone.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+from lasa import _hub
+from lasa.errors import SocketError, SocketTimeout
+
+__all__ = ["DEFAULT_SIZE", "Idle", "Pool", "Pools", "plan_idle"]
+
+DEFAULT_SIZE = 30
+FOREVER_S = float("inf")
+
+
+class Poolable(Protocol):
+    """What a pool keeps."""
+
+    def rest(self) -> None:
+        """Begin to watch for the peer: closing or sending ends an idle connection. Never switches."""
+
+    def revive(self) -> bool:
+        """End the watching; whether the connection is still good. Never switches."""
+
+    def close(self) -> None:
+        """Close it. Never switches."""
+
+
+ConnectionT = TypeVar("ConnectionT", bound=Poolable)
+
+
+class Idle(NamedTuple, Generic[ConnectionT]):
+    """A connection that nobody uses."""
+
+    connection: ConnectionT
+    expires_at_s: float
+
+
+def plan_idle(
+    idle: list[Idle[ConnectionT]], now_s: float, limit: int
+) -> tuple[list[Idle[ConnectionT]], list[Idle[ConnectionT]]]:
+    """Split idle connections, the longest parked first, into (keep, close); closes none itself."""
+    expired = [entry for entry in idle if entry.expires_at_s <= now_s]
+    fresh = [entry for entry in idle if entry.expires_at_s > now_s]
+    surplus = max(0, len(fresh) - limit)
+    return fresh[surplus:], expired + fresh[:surplus]
+
+
+class _Waiter(Generic[ConnectionT]):
+    """One connect that waits for its turn; it is granted a connection, or a place for one."""
+
+    __slots__ = ("connection", "is_granted", "sleeper")
+
+    def __init__(self) -> None:
+        self.sleeper = _hub.getcurrent()
+        self.is_granted = False
+        self.connection: ConnectionT | None = None
+
+
+class Pool(Generic[ConnectionT]):
+    """The connections of one name."""
+
+    def __init__(self, pools: Pools[ConnectionT], name: str, size: int) -> None:
+        self.name = name
+        self.size = size
+        self.counted = 0
+        self.idle: list[Idle[ConnectionT]] = []
+        self._pools = pools
+        self._queue: deque[_Waiter[ConnectionT]] = deque()
+        self._alarm = _hub.Alarm(self._close_expired)
+        self._alarm_at_s = FOREVER_S
+
+    def take_idle(self) -> ConnectionT | None:
+        """Return the most recently parked connection that is still good, or None. Never switches."""
+        while self.idle:
+            connection = self.idle.pop().connection
+            if connection.revive():
+                return connection
+            connection.close()
+            self.leave()
+        return None
+
+    def enter(self, backlog: int | None, timeout_s: float) -> ConnectionT | None:
+        """Take a place for a new connection; returns an idle one instead if that comes first.
+
+        Args:
+            backlog: how many may wait here while ``size`` connections are open; None takes a place at once.
+        Raises:
+            SocketError: "too many waiting connect operations". SocketTimeout.
+        Switches: only when it has to wait.
+        """
+        if backlog is None or self.counted < self.size:
+            self.counted += 1
+            return None
+        if len(self._queue) >= backlog:
+            raise SocketError("too many waiting connect operations")
+        waiter: _Waiter[ConnectionT] = _Waiter()
+        self._queue.append(waiter)
+        try:
+            if not _hub.pause_at_most(timeout_s) and not waiter.is_granted:
+                raise SocketTimeout
+        except BaseException:
+            if waiter.is_granted:
+                self._give_back(waiter)
+            else:
+                self._queue.remove(waiter)
+            raise
+        connection = waiter.connection
+        if connection is not None and not connection.revive():
+            connection.close()
+            return None  # the place is ours all the same
+        return connection
+
+    def leave(self) -> None:
+        """Give a place back: a connection was closed, or none came about. Never switches."""
+        self.counted -= 1
+        if self._queue and self.counted < self.size:
+            self.counted += 1
+            self._grant(None)
+        elif not self.counted and not self._queue:
+            self._alarm.clear()
+            self._pools.forget(self)
+
+    def park(self, connection: ConnectionT, timeout_s: float) -> None:
+        """Keep ``connection`` for ``timeout_s``, or hand it to the first who waits. Never switches."""
+        if self._queue:
+            connection.rest()
+            self._grant(connection)
+            return
+        expires_at_s = time.monotonic() + timeout_s
+        self.idle.append(Idle(connection, expires_at_s))
+        connection.rest()
+        if len(self.idle) > self.size:
+            self._close_surplus()
+        if expires_at_s < self._alarm_at_s:
+            self._set_alarm()
+
+    def drop(self, connection: ConnectionT) -> None:
+        """Close an idle connection whose peer closed or sent something. Never switches."""
+        for index, entry in enumerate(self.idle):
+            if entry.connection is connection:
+                del self.idle[index]
+                connection.close()
+                self.leave()
+                return
+
+    def _grant(self, connection: ConnectionT | None) -> None:
+        waiter = self._queue.popleft()
+        waiter.is_granted = True
+        waiter.connection = connection
+        _hub.wake(waiter.sleeper)
+
+    def _give_back(self, waiter: _Waiter[ConnectionT]) -> None:
+        # Killed after the grant and before its effect.
+        if waiter.connection is None:
+            self.leave()
+        elif waiter.connection.revive():
+            self.park(waiter.connection, 60.0)
+        else:
+            waiter.connection.close()
+            self.leave()
+
+    def _close_expired(self) -> None:
+        self._alarm_at_s = FOREVER_S
+        self._close_surplus()
+        if self.idle:
+            self._set_alarm()
+
+    def _close_surplus(self) -> None:
+        self.idle, gone = plan_idle(self.idle, time.monotonic(), self.size)
+        for entry in gone:
+            entry.connection.close()
+        for _ in gone:
+            self.leave()
+
+    def _set_alarm(self) -> None:
+        # Set for the first to expire; one that is taken before leaves the alarm as it is.
+        first_s = min(entry.expires_at_s for entry in self.idle)
+        if first_s < self._alarm_at_s and first_s != FOREVER_S:
+            self._alarm_at_s = first_s
+            self._alarm.set_after(first_s - time.monotonic())
+
+
+class Pools(Generic[ConnectionT]):
+    """The pools of one hub, by name."""
+
+    def __init__(self) -> None:
+        self._by_name: dict[str, Pool[ConnectionT]] = {}
+
+    def find(self, name: str) -> Pool[ConnectionT] | None:
+        """Return the pool of that name, if there is one."""
+        return self._by_name.get(name)
+
+    def find_or_make(self, name: str, size: int) -> Pool[ConnectionT]:
+        """Return the pool of that name, which keeps the size it was made with."""
+        pool = self._by_name.get(name)
+        if pool is None:
+            pool = self._by_name[name] = Pool(self, name, size)
+        return pool
+
+    def forget(self, pool: Pool[ConnectionT]) -> None:
+        """Drop a pool without connections; the next of that name may have another size."""
+        if self._by_name.get(pool.name) is pool:
+            del self._by_name[pool.name]

@@ -1,0 +1,285 @@
+"""TLS over any stream, in memory: ``ssl.SSLObject`` does the cryptography, the stream below does the waiting.
+
+Because it stands on a stream and not on a descriptor, TLS works inside TLS, after STARTTLS, and before and
+after gevent.monkey.patch_all() alike.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+import time
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, Final
+
+import certifi
+
+from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.socket._link import Stream
+
+__all__ = ["HANDSHAKE_FAILED", "TlsStream", "client_context", "server_context"]
+
+HANDSHAKE_FAILED: Final = "handshake failed"
+RECORD: Final = 16384
+WRITE_AT_MOST: Final = 262144  # plain bytes turned into records at a time, so that a large send stays bounded
+
+# OpenSSL's codes for a certificate that is good, but for another host name or address.
+_MISMATCH_CODES: Final = (62, 64)
+
+
+@lru_cache(maxsize=64)
+def client_context(verify: bool, ca: str | bytes | None, certificate: tuple[str, str | None] | None) -> ssl.SSLContext:
+    """Return a client's context; made once per setting, since loading the authorities takes milliseconds.
+
+    Args:
+        verify: check the chain and the name.
+        ca: a file or folder of trusted authorities, or PEM text; None trusts certifi's list, or what
+            the variables SSL_CERT_FILE and SSL_CERT_DIR name.
+        certificate: ``(certificate file, key file)`` of the client.
+    Raises:
+        OSError, ssl.SSLError: a file that cannot be read or understood.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if verify:
+        _load_authorities(context, ca)
+    else:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(*certificate)
+    return context
+
+
+@lru_cache(maxsize=64)
+def server_context(
+    certificate: str, key: str | None, ca: str | bytes | None, stamp: tuple[float, ...]
+) -> ssl.SSLContext:
+    """Return a server's context; with ``ca`` clients must show a certificate that it signed.
+
+    ``stamp`` is when the files changed, so that a renewed certificate is picked up.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.load_cert_chain(certificate, key)
+    if ca is not None:
+        _load_authorities(context, ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+    return context
+
+
+def _load_authorities(context: ssl.SSLContext, ca: str | bytes | None) -> None:
+    if ca is None:
+        if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ:
+            context.set_default_verify_paths()
+        else:
+            context.load_verify_locations(cafile=certifi.where())
+    elif isinstance(ca, bytes) or ca.startswith("-----BEGIN"):
+        context.load_verify_locations(cadata=ca if isinstance(ca, str) else ca.decode("ascii"))
+    elif os.path.isdir(ca):
+        context.load_verify_locations(capath=ca)
+    else:
+        context.load_verify_locations(cafile=ca)
+
+
+class TlsStream:
+    """A TLS connection over ``inner``; itself a stream.
+
+    Attributes:
+        ended_cleanly: whether the peer said goodbye (close_notify) at the end of its data; False also before the end.
+    """
+
+    __slots__ = (
+        "_decrypted",
+        "_incoming",
+        "_inner",
+        "_is_sending",
+        "_object",
+        "_outgoing",
+        "_unsent",
+        "ended_cleanly",
+    )
+
+    def __init__(
+        self,
+        inner: Stream,
+        context: ssl.SSLContext,
+        *,
+        server_side: bool,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> None:
+        self._inner = inner
+        self._incoming = ssl.MemoryBIO()
+        self._outgoing = ssl.MemoryBIO()
+        make: Callable[..., ssl.SSLObject] = context.wrap_bio
+        wrapped = (self._incoming, self._outgoing, server_side, server_name)
+        try:
+            self._object = make(*wrapped, session=session)
+        except ValueError:
+            if session is None:
+                raise
+            self._object = make(*wrapped)  # a session of another context: a full handshake does as well
+        self._decrypted = b""  # read ahead by has_input()
+        self._unsent = b""  # records that a flush without waiting left behind
+        self._is_sending = False
+        self.ended_cleanly = False
+
+    @property
+    def object(self) -> ssl.SSLObject:
+        """What knows the peer's certificate, the cipher, the protocol version and the session."""
+        return self._object
+
+    def feed(self, records: bytes) -> None:
+        """Take in what was read from the stream below before TLS began."""
+        if records:
+            self._incoming.write(records)
+
+    def handshake(self, timeout_s: float) -> None:
+        """Shake hands, all within ``timeout_s``.
+
+        Raises:
+            SocketTimeout; SocketError: "handshake failed", "certificate host mismatch", "CODE: text".
+        Switches: whenever it has to wait.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        try:
+            while True:
+                try:
+                    self._object.do_handshake()
+                except ssl.SSLWantReadError:
+                    self._flush(max(0.0, deadline_s - time.monotonic()))
+                    self._pull(deadline_s - time.monotonic(), try_first=False)
+                    continue
+                break
+            self._flush(max(0.0, deadline_s - time.monotonic()))
+        except ssl.SSLCertVerificationError as error:
+            self._say_why()
+            if error.verify_code in _MISMATCH_CODES:
+                raise SocketError("certificate host mismatch") from error
+            raise SocketError(f"{error.verify_code}: {error.verify_message}") from error
+        except ssl.SSLError as error:
+            self._say_why()
+            raise SocketError(HANDSHAKE_FAILED) from error
+        except SocketTimeout:
+            raise
+        except SocketError as error:
+            raise SocketError(HANDSHAKE_FAILED) from error
+
+    def recv(self, size: int, timeout_s: float, *, try_first: bool) -> bytes:
+        """As Link.recv; the timeout is for each wait without progress on the wire."""
+        while True:
+            data = self._read(size)
+            if data is not None:
+                return data
+            if self._outgoing.pending and not self._is_sending:
+                self._flush_now()  # an answer to the peer, such as a new key
+            self._pull(timeout_s, try_first=try_first)
+            try_first = True
+
+    def recv_now(self, size: int) -> bytes | None:
+        """As Link.recv_now."""
+        while True:
+            data = self._read(size)
+            if data is not None:
+                return data
+            records = self._inner.recv_now(RECORD)
+            if records is None:
+                return None
+            self._take_in(records)
+
+    def send(self, data: bytes, timeout_s: float) -> None:
+        """As Link.send."""
+        view = memoryview(data)
+        try:
+            for start in range(0, len(view), WRITE_AT_MOST):
+                part = view[start : start + WRITE_AT_MOST]
+                while part:
+                    part = part[self._object.write(part) :]
+                self._flush(timeout_s)
+        except ssl.SSLZeroReturnError as error:
+            raise SocketClosed from error
+        except ssl.SSLError as error:
+            raise SocketError(_reason(error)) from error
+
+    def send_now(self, data: bytes) -> int:
+        """Take all of ``data`` and hand on what goes at once, as Link.send_now; for TLS inside TLS."""
+        self._object.write(data)
+        self._flush_now()
+        return len(data)
+
+    def has_input(self) -> bool:
+        """As Link.has_input; a session ticket or a key update is no input."""
+        if not self._decrypted:
+            data = self.recv_now(RECORD)
+            if data is None:
+                return False
+            if not data:
+                raise SocketClosed
+            self._decrypted = data
+        return True
+
+    def shutdown(self, how: int) -> None:
+        """As Link.shutdown: TCP's own, without a TLS goodbye."""
+        self._inner.shutdown(how)
+
+    def close(self) -> None:
+        """As Link.close: without a TLS goodbye."""
+        self._inner.close()
+
+    def _read(self, size: int) -> bytes | None:
+        # Returns None when the records that have come hold no byte for us.
+        if self._decrypted:
+            data, self._decrypted = self._decrypted[:size], self._decrypted[size:]
+            return data
+        try:
+            data = self._object.read(size)
+        except ssl.SSLWantReadError:
+            return None
+        except ssl.SSLEOFError:
+            return b""  # cut off without a goodbye, as many servers and lasa itself do
+        except ssl.SSLZeroReturnError:
+            data = b""
+        except ssl.SSLError as error:
+            raise SocketError(_reason(error)) from error
+        if not data:
+            self.ended_cleanly = True
+        return data
+
+    def _pull(self, timeout_s: float, *, try_first: bool) -> None:
+        if timeout_s <= 0:
+            raise SocketTimeout
+        self._take_in(self._inner.recv(4 * RECORD, timeout_s, try_first=try_first))
+
+    def _take_in(self, records: bytes) -> None:
+        if records:
+            self._incoming.write(records)
+        else:
+            self._incoming.write_eof()
+
+    def _flush(self, timeout_s: float) -> None:
+        # One light thread sends at a time, and records leave in the order in which they were made.
+        self._is_sending = True
+        try:
+            while self._unsent or self._outgoing.pending:
+                records, self._unsent = self._unsent + self._outgoing.read(), b""
+                self._inner.send(records, timeout_s)
+        finally:
+            self._is_sending = False
+
+    def _flush_now(self) -> None:
+        records = self._unsent + self._outgoing.read()
+        self._unsent = records[self._inner.send_now(records) :]
+
+    def _say_why(self) -> None:
+        # The alert is a courtesy to a peer that may be gone already.
+        try:
+            self._flush_now()
+        except SocketError:
+            self._unsent = b""
+
+
+def _reason(error: ssl.SSLError) -> str:
+    word: Any = error.reason
+    return word.lower().replace("_", " ") if isinstance(word, str) else "ssl error"

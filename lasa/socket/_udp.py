@@ -1,0 +1,374 @@
+"""UDP and unix datagram cosockets (seed: lasa.socket.udp)."""
+
+from __future__ import annotations
+
+import _socket
+import warnings
+from typing import Any, Final, Self
+
+from lasa import _hub
+from lasa._hub import READY
+from lasa._values import flatten, integer, timeout_ms, type_name
+from lasa.errors import SocketError
+from lasa.socket._address import host_text, ip_family, ip_of, parse_target, unix_path
+from lasa.socket._dial import addresses_of, open_socket
+from lasa.socket._halves import DEFAULT_TIMEOUT_MS
+from lasa.socket._link import Link, address_text, raise_outcome, system_error
+
+__all__ = ["UdpSocket"]
+
+BUSY: Final = "socket busy"
+LARGEST_RECEIVE: Final = 8192  # the seed's cap for receive()
+LARGEST_DATAGRAM: Final = 65536
+
+Outcome = tuple[int | None, str | None]
+
+
+class UdpSocket:
+    """A datagram cosocket; ``lasa.socket.udp()`` makes it.
+
+    While one light thread waits in ``receive()``, every other call but ``settimeout()`` answers "socket busy";
+    ``sendto()`` alone may run beside a waiting ``receivefrom()``, so that a server can answer. No error
+    closes the socket.
+    """
+
+    __slots__ = ("__weakref__", "_has_peer", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
+
+    def __init__(self) -> None:
+        self._link: Link | None = None
+        self._has_peer = False
+        self._is_busy = False
+        self._is_sending = False
+        self._local: tuple[int, Any] | None = None  # family and address to bind to before setpeername()
+        self._timeout_s = DEFAULT_TIMEOUT_MS / 1000
+
+    def __repr__(self) -> str:
+        state = "closed" if self._link is None else "with a peer" if self._has_peer else "open"
+        return f"<lasa udp socket {state} at {id(self):#x}>"
+
+    def __enter__(self) -> Self:
+        """Return the socket; leaving the ``with`` closes it."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __del__(self) -> None:
+        link = getattr(self, "_link", None)
+        if link is None:
+            return
+        warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        if link.belongs_here():
+            link.close()
+        else:
+            link.close_later()
+
+    # -- addresses
+
+    def setpeername(self, host: Any, port: Any = None) -> Outcome:
+        """Set the peer of ``send()`` and ``receive()``: a host and port, or "unix:/path". No peer is asked.
+
+        An earlier peer's socket is closed first; a local address set before is kept.
+
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "bad port number: N", "NAME could not be resolved (…)", ``failed to
+            parse host name "X": R``, "socket busy", or the system's own word.
+        Raises:
+            TypeError: the port is no number, or the host no string.
+        Switches: for names only. Source: seed, "udpsock:setpeername".
+        """
+        host = host_text(host)
+        try:
+            path = unix_path(host)
+            number = 0 if path is not None else _port(port)
+            self._refuse_if_busy()
+            self._is_busy = True
+            try:
+                if path is not None:
+                    self._set_peer([(_socket.AF_UNIX, path)])
+                else:
+                    addresses = addresses_of(parse_target(host, number).host, self._timeout_s)
+                    self._set_peer([(family, (ip, number)) for family, ip in addresses])
+            finally:
+                self._is_busy = False
+        except SocketError as error:
+            return None, error.reason
+        return 1, None
+
+    def _set_peer(self, addresses: list[tuple[int, Any]]) -> None:
+        if self._has_peer:
+            self._drop()
+        last_error = SocketError("cannot assign requested address")
+        for family, address in addresses:
+            if self._local is not None and self._local[0] != family:
+                continue
+            try:
+                link = self._link or self._open(family)
+                link.sock.connect(address)
+            except OSError as error:
+                last_error = error if isinstance(error, SocketError) else system_error(error)
+                if self._local is None:
+                    self._drop()
+            else:
+                self._has_peer = True
+                return
+        raise last_error
+
+    def bind(self, ip: str) -> Outcome:
+        """Remember an IP literal as the local address of the next ``setpeername()``.
+
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "bad address", "socket busy".
+        Switches: never. Source: OpenResty, "udpsock:bind".
+        """
+        try:
+            self._refuse_if_busy()
+            family, text = ip_of(ip)
+        except SocketError as error:
+            return None, error.reason
+        self._local = family, (text, 0)
+        return 1, None
+
+    def setsockname(self, ip: str, port: Any = None) -> Outcome:
+        """Bind to an IP literal and port now (0 lets the system choose, see getsockname()), or to "unix:/path".
+
+        ``receive()`` and ``receivefrom()`` then take datagrams from anybody.
+
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "bad address", "bad port number: N", "socket busy", or the system's own
+            word.
+        Raises:
+            TypeError: the port is no number.
+        Switches: never. Source: seed, "udpsock:setsockname".
+        """
+        try:
+            self._refuse_if_busy()
+            path = unix_path(ip) if isinstance(ip, str) else None
+            if path is not None:
+                local: tuple[int, Any] = (_socket.AF_UNIX, path)
+            else:
+                family, text = ip_of(ip)
+                local = family, (text, _port(port))
+            self._drop()
+            self._local = local
+            link = self._open(local[0])
+            if path is None:
+                self._local = local[0], link.sock.getsockname()[:2]
+        except SocketError as error:
+            self._local = None
+            return None, error.reason
+        return 1, None
+
+    def getsockname(self) -> tuple[Any, ...]:
+        """Return ``(ip, port)`` of this end, ``("unix:/path", None)``, or ``(None, "closed")``. Switches: never."""
+        if self._link is None:
+            return None, "closed"
+        return address_text(self._link.sock.getsockname(), self._link.sock.family)
+
+    def _open(self, family: int) -> Link:
+        sock = open_socket(family, _socket.SOCK_DGRAM)
+        try:
+            if self._local is not None:
+                sock.bind(self._local[1])
+            elif family == _socket.AF_UNIX:
+                sock.bind(b"")  # Linux chooses a name, without which no answer could reach us
+        except OSError as error:
+            sock.close()
+            raise system_error(error) from None
+        self._link = Link(sock)
+        return self._link
+
+    # -- datagrams
+
+    def send(self, data: Any) -> Outcome:
+        """Send one datagram to the peer.
+
+        Args:
+            data: as TcpSocket.send(); a list is one datagram, b"" an empty one.
+        Returns:
+            ``(1, None)``: 1, not a length; or ``(None, err)``: "closed" (no peer is set), "socket busy", "timeout",
+            or the system's own word ("message too long", "connection refused" for an earlier datagram).
+        Raises:
+            TypeError: data of another kind.
+        Switches: only when the kernel's buffer is full. Source: seed, "udpsock:send".
+        """
+        if self._link is None or not self._has_peer:
+            return None, "closed"
+        if self._is_busy or self._is_sending:
+            return None, BUSY
+        return self._transmit(self._link, flatten(data), None)
+
+    def sendto(self, data: Any, host: Any, port: Any = None) -> Outcome:
+        """Send one datagram to a host and port, or to "unix:/path"; without a peer.
+
+        It may run while another light thread waits in ``receivefrom()``.
+
+        Returns, Raises: as send() and setpeername(). A socket that is not open yet is opened.
+        Switches: for names, and when the kernel's buffer is full. Source: beyond the seed.
+        """
+        host = host_text(host)
+        payload = flatten(data)
+        if self._is_sending:
+            return None, BUSY
+        try:
+            path = unix_path(host)
+            if path is not None:
+                family, address = _socket.AF_UNIX, path
+            else:
+                family, address = self._address_for(host, _port(port))
+            link = self._link or self._open(family)
+        except SocketError as error:
+            return None, error.reason
+        return self._transmit(link, payload, address)
+
+    def _address_for(self, host: str, port: int) -> tuple[int, Any]:
+        literal = ip_family(host)
+        if literal is not None:
+            return literal, (host, port)
+        self._is_sending = True
+        try:
+            found = addresses_of(parse_target(host, port).host, self._timeout_s)
+        finally:
+            self._is_sending = False
+        ours = self._link.sock.family if self._link is not None else found[0][0]
+        for family, ip in found:
+            if family == ours:
+                return family, (ip, port)
+        raise SocketError("address family not supported by protocol")
+
+    def _transmit(self, link: Link, payload: bytes, address: Any) -> Outcome:
+        self._is_sending = True
+        try:
+            while True:
+                try:
+                    if address is None:
+                        link.sock.send(payload)
+                    else:
+                        link.sock.sendto(payload, address)
+                except BlockingIOError:
+                    outcome = link.writable.wait(self._timeout_s)
+                    if outcome is not READY:
+                        raise_outcome(outcome)
+                else:
+                    return 1, None
+        except SocketError as error:
+            return None, error.reason
+        except OSError as error:
+            return None, system_error(error).reason
+        except _hub.GreenletExit:
+            self._drop()
+            raise
+        finally:
+            self._is_sending = False
+
+    def receive(self, size: Any = None) -> tuple[bytes | None, str | None]:
+        """Receive one datagram, cut to ``size`` bytes; the rest of it is lost.
+
+        Args:
+            size: at most 8192, which is also the default.
+        Returns:
+            ``(data, None)``, b"" for an empty datagram; or ``(None, err)``: "closed" (neither a peer nor a local
+            address is set), "socket busy", "timeout", or the system's own word ("connection refused"; the socket
+            stays usable).
+        Raises:
+            TypeError: the size is no number. ValueError: it is negative.
+        Switches: when no datagram has come. Source: seed, "udpsock:receive".
+        """
+        data, err, _ = self._receive(_size(size, LARGEST_RECEIVE))
+        return data, err
+
+    def receivefrom(self, size: Any = None) -> tuple[bytes | None, str | None, tuple[Any, ...] | None]:
+        """Receive one datagram and the address that it came from.
+
+        Args:
+            size: cuts the datagram; by default none is cut.
+        Returns:
+            ``(data, None, (ip, port))``, so that ``sendto(answer, *address)`` answers; of a unix socket
+            ``("unix:/path", None)``; or ``(None, err, None)`` as receive().
+        Raises, Switches: as receive(). Source: beyond the seed.
+        """
+        return self._receive(_size(size, LARGEST_DATAGRAM))
+
+    def _receive(self, size: int) -> tuple[bytes | None, str | None, tuple[Any, ...] | None]:
+        link = self._link
+        if link is None:
+            return None, "closed", None
+        if self._is_busy:
+            return None, BUSY, None
+        self._is_busy = True
+        try:
+            while True:
+                try:
+                    data, address = link.sock.recvfrom(size)
+                except BlockingIOError:
+                    outcome = link.readable.wait(self._timeout_s)
+                    if outcome is not READY:
+                        raise_outcome(outcome)
+                else:
+                    return data, None, address_text(address, link.sock.family)
+        except SocketError as error:
+            return None, error.reason, None
+        except OSError as error:
+            return None, system_error(error).reason, None
+        except _hub.GreenletExit:
+            self._drop()
+            raise
+        finally:
+            self._is_busy = False
+
+    # -- the rest
+
+    def settimeout(self, timeout: float | None) -> None:
+        """Bound every later wait to ``timeout`` milliseconds; zero, negative, None or no number: 30,000.
+
+        Switches: never. Source: seed, "udpsock:settimeout".
+        """
+        try:
+            self._timeout_s = timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000
+        except ValueError:  # OpenResty's UDP takes any number
+            self._timeout_s = (2**31 - 1) / 1000
+
+    def close(self) -> Outcome:
+        """Close the socket and forget its local address.
+
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "closed", "socket busy".
+        Switches: never. Source: seed, "udpsock:close".
+        """
+        if self._link is None:
+            return None, "closed"
+        if self._is_busy or self._is_sending:
+            return None, BUSY
+        self._drop()
+        self._local = None
+        return 1, None
+
+    def _refuse_if_busy(self) -> None:
+        if self._is_busy or self._is_sending:
+            raise SocketError(BUSY)
+
+    def _drop(self) -> None:
+        link, self._link = self._link, None
+        self._has_peer = False
+        if link is not None:
+            link.close()
+
+
+def _port(port: Any) -> int:
+    number = integer(port)
+    if number is None:
+        raise TypeError(f"bad port: number expected, got {type_name(port)}")
+    if not 0 <= number <= 65535:
+        raise SocketError(f"bad port number: {number}")
+    return number
+
+
+def _size(size: Any, largest: int) -> int:
+    if size is None:
+        return largest
+    number = integer(size)
+    if number is None:
+        raise TypeError(f"bad size: number expected, got {type_name(size)}")
+    if number < 0:
+        raise ValueError(f"bad size: {number}")
+    return min(number, largest)

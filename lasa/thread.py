@@ -1,0 +1,254 @@
+"""Light threads: spawn, wait, kill (seed: lasa.thread).
+
+A light thread runs at once when it is spawned, keeps the CPU until it has to wait, and belongs to
+the light thread, user coroutine or main program that spawned it: its parent for ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any, Final, Literal
+
+from lasa import _hub
+
+__all__ = ["Thread", "ThreadKilled", "kill", "spawn", "status", "wait"]
+
+logger = logging.getLogger("lasa.thread")
+
+Status = Literal["running", "suspended", "normal", "zombie", "dead"]
+
+_RUNNING: Final = 0
+_FINISHED: Final = 1  # over, result not collected: a zombie while the parent lives
+_COLLECTED: Final = 2
+
+ThreadKilled = _hub.ThreadKilled
+
+
+class Thread:
+    """The handle of a light thread; ``spawn()`` makes it."""
+
+    __slots__ = (
+        "__weakref__",
+        "_arguments",
+        "_function",
+        "_outcome",
+        "_parent",
+        "_state",
+        "_waiter",
+        "greenlet",
+        "handler",
+        "resumed",
+    )
+
+    def __init__(self, function: Callable[..., Any], arguments: tuple[Any, ...], parent: Any) -> None:
+        self._function: Callable[..., Any] | None = function
+        self._arguments = arguments
+        self._parent = parent
+        self._state = _RUNNING
+        self._outcome: tuple[Any, ...] = ()
+        self._waiter: _hub.greenlet | None = None
+        self.greenlet: _hub.greenlet | None = None
+        self.resumed: Any = None  # the user coroutine it waits for, see coroutine.py
+        self.handler: Handler | None = getattr(parent, "handler", None)
+        if self.handler is not None:
+            self.handler.live += 1
+
+    def __repr__(self) -> str:
+        return f"<light thread {self.status} at {id(self):#x}>"
+
+    @property
+    def status(self) -> Status:
+        """As ``lasa.thread.status(self)``."""
+        if self._state == _RUNNING:
+            return "running" if self.resumed is None else "normal"
+        return "zombie" if self._state == _FINISHED and _is_alive(self._parent) else "dead"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the function has returned, raised or been killed."""
+        return self._state != _RUNNING
+
+    def run(self) -> _hub.greenlet | None:
+        """Run the function to its end; called once, by the worker. Returns the parent if it waits."""
+        function, arguments = self._function, self._arguments
+        self._function, self._arguments = None, ()
+        try:
+            values = function(*arguments)  # type: ignore[misc]
+            self._outcome = (True, *values) if type(values) is tuple else (True, values)
+        except _hub.GreenletExit as error:  # lasa.thread.kill or gevent.kill
+            self._outcome = (False, error)
+        except (KeyboardInterrupt, SystemExit) as error:
+            self._outcome = (False, error)
+            _hub.hand_to_main(error)
+        except BaseException as error:  # gevent.Timeout is no Exception
+            self._outcome = (False, error)
+            logger.error("light thread aborted: %r", error, exc_info=error)
+        if self._state == _RUNNING:
+            self._state = _FINISHED
+        if not _is_alive(self._parent):
+            self._parent = None
+        if self.handler is not None:
+            self.handler.leave()
+        waiter, self._waiter = self._waiter, None
+        return waiter
+
+    def collect(self) -> tuple[Any, ...]:
+        """Hand the outcome over, once."""
+        self._state = _COLLECTED
+        outcome, self._outcome = self._outcome, ()
+        return outcome
+
+
+class Handler:
+    """What counts as running until all its light threads have ended: the main program, a timer callback."""
+
+    __slots__ = ("live", "on_end")
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self.live = 0
+        self.on_end = on_end
+
+    def leave(self) -> None:
+        """One of its light threads has ended."""
+        self.live -= 1
+        if not self.live:
+            self.on_end()
+
+
+def _is_alive(parent: Any) -> bool:
+    """Whether a parent (light thread, user coroutine, foreign greenlet) can still collect results."""
+    if parent is None:
+        return False
+    over = getattr(parent, "is_over", None)
+    return not (parent.dead if over is None else over)
+
+
+def spawn(function: Callable[..., Any], *arguments: Any) -> Thread:
+    """Run ``function(*arguments)`` in a light thread of its own, at once.
+
+    The function runs until it returns, raises or first waits; then the caller goes on, after those who were
+    ready before it. The light thread starts with a copy of the caller's contextvars. An exception that
+    leaves the function ends this light thread only; it is logged, and ``wait()`` returns it.
+
+    Returns:
+        The handle for ``wait()``, ``kill()`` and ``status()``.
+    Raises:
+        TypeError: "function expected".
+    Switches: always, into the new light thread. Source: seed, "lasa.thread.spawn".
+    """
+    if not callable(function):
+        raise TypeError(f"function expected, got {type(function).__name__}")
+    thread = Thread(function, arguments, _hub.current_job())
+    _hub.run_job(thread)
+    return thread
+
+
+def make_root(function: Callable[..., Any], arguments: tuple[Any, ...], handler: Handler) -> Thread:
+    """Return a light thread without a parent, the first of ``handler``, not yet running.
+
+    For timer callbacks and the main program, which hand it to the hub themselves.
+    """
+    thread = Thread(function, arguments, None)
+    thread.handler = handler
+    handler.live += 1
+    return thread
+
+
+def wait(*threads: Thread) -> tuple[Any, ...]:
+    """Wait until the first of ``threads`` ends, and collect its result.
+
+    Returns:
+        ``(True, *values)``: a returned tuple spreads into values, anything else is one value;
+        ``(False, error)``: the exception that ended it, or ThreadKilled;
+        ``(None, "already waited or killed")``: the last argument has been collected or killed before.
+    Raises:
+        RuntimeError: the caller is not the parent of each.
+        TypeError: no arguments, or one that is not a light thread.
+    Switches: unless one of them has ended already. Source: seed, "lasa.thread.wait".
+    """
+    if not threads:
+        raise TypeError("at least one coroutine should be specified")
+    me = _hub.current_job()
+    for thread in threads:
+        if not isinstance(thread, Thread):
+            if hasattr(thread, "lasa_coroutine"):
+                raise TypeError("attempt to wait on a coroutine that is not a user thread")
+            raise TypeError(f"lua thread expected, got {type(thread).__name__}")
+        if thread._parent is not me and not (thread._parent is None and thread._state == _COLLECTED):
+            raise RuntimeError("only the parent coroutine can wait on the thread")
+    for thread in threads:
+        if thread._state == _FINISHED:
+            return thread.collect()
+    if threads[-1]._state == _COLLECTED:
+        return None, "already waited or killed"
+    sleeper = _hub.getcurrent()
+    running = [thread for thread in threads if thread._state == _RUNNING]
+    for thread in running:
+        thread._waiter = sleeper
+    try:
+        while True:
+            _hub.pause()
+            for thread in running:
+                if thread._state != _RUNNING:
+                    return thread.collect()
+    finally:
+        for thread in running:
+            thread._waiter = None
+
+
+def kill(thread: Thread) -> tuple[int | None, str | None]:
+    """End a light thread: the call it waits in raises ThreadKilled there.
+
+    A socket operation that is cut off closes its socket, a queued one leaves its queue, a semaphore keeps its
+    resource. The killed light thread's own children go on as orphans.
+
+    Returns:
+        ``(1, None)``; or ``(None, err)``: "killer not parent" (also for killing oneself), "not user thread"
+        (the main program, a user coroutine), "already terminated" (it is collected now), "already waited or killed".
+    Raises:
+        TypeError: not a light thread.
+    Switches: into the killed light thread, until it has ended or waits again in a finally clause; nobody else
+    runs in between. Source: seed, "lasa.thread.kill".
+    """
+    if not isinstance(thread, Thread):
+        if hasattr(thread, "lasa_coroutine") or isinstance(thread, _hub.greenlet):
+            return None, "not user thread"
+        raise TypeError(f"lua thread expected, got {type(thread).__name__}")
+    if thread._state == _COLLECTED:
+        return None, "already waited or killed"
+    if thread._parent is None and thread._state == _RUNNING:
+        return None, "not user thread"
+    if thread._parent is not _hub.current_job():
+        return None, "killer not parent"
+    if thread._state == _FINISHED:
+        thread.collect()
+        return None, "already terminated"
+    thread._state = _COLLECTED
+    throw(thread)
+    return 1, None
+
+
+def throw(thread: Any) -> None:
+    """Raise ThreadKilled in a light thread or user coroutine: in the innermost coroutine that it waits for."""
+    innermost: Any = thread
+    while innermost.resumed is not None:
+        innermost = innermost.resumed
+    _hub.kill_greenlet(innermost.greenlet)
+
+
+def status(thread: Any) -> Status:
+    """Return the status of a light thread or user coroutine.
+
+    Returns:
+        "running": it runs, or waits for an event or its turn; "suspended": a user coroutine not yet
+        resumed or in yield_(); "normal": it has resumed another that has not come back; "zombie": a light
+        thread that ended and whose parent has not collected it; "dead".
+    Raises:
+        TypeError: neither a light thread nor a user coroutine.
+    Switches: never. Source: seed, "lasa.thread".
+    """
+    word = getattr(thread, "status", None)
+    if not isinstance(word, str):
+        raise TypeError(f"lua thread expected, got {type(thread).__name__}")
+    return word  # type: ignore[return-value]

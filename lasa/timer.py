@@ -1,0 +1,222 @@
+"""Run a function later, in a light thread of its own (seed: lasa.timer.at, lasa.timer.kill).
+
+A timer outlives the light thread that made it. If the program is ended first, the callback still runs
+once, with ``premature=True``, so that it can give back what it holds.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextvars import Context, copy_context
+from heapq import heapify, heappop, heappush
+from itertools import count
+from typing import Any, cast
+
+from lasa import _hub
+from lasa._values import number, type_name
+from lasa.thread import Handler, make_root
+
+__all__ = ["Timer", "at", "every", "kill", "pending_count", "running_count", "set_limits"]
+
+logger = logging.getLogger("lasa.timer")
+
+MAX_PENDING = 1024
+MAX_RUNNING = 256
+
+
+class Timer:
+    """The handle of a timer; ``at()`` and ``every()`` make it."""
+
+    __slots__ = ("arguments", "callback", "context", "due_s", "is_pending", "period_s")
+
+    def __init__(
+        self,
+        callback: Callable[..., Any],
+        arguments: tuple[Any, ...],
+        context: Context,
+        period_s: float | None,
+    ) -> None:
+        self.callback = callback
+        self.arguments = arguments
+        self.context = context
+        self.period_s = period_s  # None for a timer that fires once
+        self.due_s = 0.0
+        self.is_pending = False
+
+
+class Calendar:
+    """The timers of one hub: what is due when, and how many callbacks run."""
+
+    def __init__(self) -> None:
+        self.max_pending = MAX_PENDING
+        self.max_running = MAX_RUNNING
+        self.pending = 0
+        self.running = 0
+        self.is_ending = False
+        self.on_quiet: Callable[[], None] = lambda: None  # told when nothing is pending or running any more
+        self._order = count()  # timers due at the same time fire in the order in which they were made
+        self._heap: list[tuple[float, int, Timer]] = []
+        self._alarm = _hub.Alarm(self._fire_due, ref=True)
+
+    def add(self, timer: Timer, due_s: float) -> None:
+        """Put a timer in; it becomes pending."""
+        timer.due_s = due_s
+        timer.is_pending = True
+        self.pending += 1
+        heappush(self._heap, (due_s, next(self._order), timer))
+        if self._heap[0][2] is timer:
+            self._alarm.set_after(due_s - time.monotonic())
+
+    def cancel(self, timer: Timer) -> None:
+        """Take a timer out; nothing happens if it is not pending."""
+        timer.period_s = None
+        if not timer.is_pending:
+            return
+        timer.is_pending = False
+        self.pending -= 1
+        if len(self._heap) > 2 * self.pending + 16:  # mostly cancelled entries
+            self._heap = [entry for entry in self._heap if entry[2].is_pending]
+            heapify(self._heap)
+        if not self.pending:
+            self._heap.clear()
+            self._alarm.clear()
+            self._tell_if_quiet()
+
+    def expire_all(self) -> None:
+        """Fire every pending timer early, with ``premature=True``; from now on only zero delays are taken."""
+        self.is_ending = True
+        now_s = time.monotonic()
+        early = sorted(entry for entry in self._heap if entry[2].is_pending)
+        self._heap.clear()
+        self._alarm.clear()
+        for due_s, _, timer in early:
+            if timer.is_pending:
+                timer.is_pending = False
+                self.pending -= 1
+                self._run(timer, premature=due_s > now_s)
+        self._tell_if_quiet()
+
+    def _fire_due(self) -> None:
+        try:
+            while self._heap and self._heap[0][0] <= time.monotonic():
+                timer = heappop(self._heap)[2]
+                if not timer.is_pending:
+                    continue
+                timer.is_pending = False
+                self.pending -= 1
+                if timer.period_s is not None:
+                    self.add(timer, timer.due_s + timer.period_s)
+                self._run(timer, premature=False)
+        finally:
+            if self._heap:
+                self._alarm.set_after(self._heap[0][0] - time.monotonic())
+        self._tell_if_quiet()
+
+    def _run(self, timer: Timer, *, premature: bool) -> None:
+        if self.running >= self.max_running:
+            logger.error("%d lua_max_running_timers are not enough", self.max_running)
+            return
+        self.running += 1
+        callback = make_root(timer.callback, (premature, *timer.arguments), Handler(self._one_ended))
+        _hub.run_job(callback, timer.context.copy())
+
+    def _one_ended(self) -> None:
+        self.running -= 1
+        self._tell_if_quiet()
+
+    def _tell_if_quiet(self) -> None:
+        if not self.pending and not self.running:
+            self.on_quiet()
+
+
+def calendar() -> Calendar:
+    """Return the calendar of the calling OS thread's hub."""
+    extras = _hub.scheduler().extras
+    found = extras.get("calendar")
+    if found is None:
+        found = extras["calendar"] = Calendar()
+    return cast("Calendar", found)
+
+
+def at(delay: float, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
+    """Call ``callback(premature, *arguments)`` once, ``delay`` seconds from now, in a new light thread.
+
+    Args:
+        delay: seconds, cut to whole milliseconds; 0 or less fires once the caller yields.
+        callback_and_arguments: the callback, then its arguments.
+    Returns:
+        ``(timer, None)``; or ``(None, err)``: "too many pending timers", "process exiting".
+    Raises:
+        TypeError: too few arguments, delay not a number, "function expected".
+    Switches: never. Source: seed, "lasa.timer.at".
+    """
+    return _schedule(delay, callback_and_arguments, repeats=False)
+
+
+def every(delay: float, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
+    """Call ``callback(premature, *arguments)`` each ``delay`` seconds until the timer is killed.
+
+    The next tick is set before the callback runs: slow callbacks overlap, and the period does not drift.
+
+    Returns, Raises: as at(); a delay under a millisecond raises ValueError "delay cannot be zero".
+    Switches: never. Source: OpenResty, "ngx.timer.every".
+    """
+    return _schedule(delay, callback_and_arguments, repeats=True)
+
+
+def _schedule(
+    delay: float, callback_and_arguments: tuple[Any, ...], *, repeats: bool
+) -> tuple[Timer | None, str | None]:
+    if not callback_and_arguments:
+        raise TypeError("expecting at least 2 arguments but got 1")
+    seconds = number(delay)
+    if seconds is None:
+        raise TypeError(f"number expected, got {type_name(delay)}")
+    callback, *arguments = callback_and_arguments
+    if not callable(callback):
+        raise TypeError(f"function expected, got {type(callback).__name__}")
+    delay_s = max(0, int(min(seconds, 1e12) * 1000)) / 1000
+    if repeats and not delay_s:
+        raise ValueError("delay cannot be zero")
+    ours = calendar()
+    if ours.is_ending and delay_s:
+        return None, "process exiting"
+    if ours.pending >= ours.max_pending:
+        return None, "too many pending timers"
+    timer = Timer(callback, tuple(arguments), copy_context(), delay_s if repeats else None)
+    ours.add(timer, time.monotonic() + delay_s)
+    return timer, None
+
+
+def kill(timer: Timer) -> None:
+    """Do not call the timer's callback any more; one that runs is not interrupted.
+
+    Raises:
+        TypeError: not a timer.
+    Switches: never. Source: seed, "lasa.timer.kill".
+    """
+    if not isinstance(timer, Timer):
+        raise TypeError(f"timer expected, got {type_name(timer)}")
+    calendar().cancel(timer)
+
+
+def running_count() -> int:
+    """Return how many callbacks, or light threads that they spawned, have not ended yet. Switches: never."""
+    return calendar().running
+
+
+def pending_count() -> int:
+    """Return how many timers have not expired yet; one of every() always counts. Switches: never."""
+    return calendar().pending
+
+
+def set_limits(*, max_pending: int | None = None, max_running: int | None = None) -> None:
+    """Change this hub's limits: timers that wait (1024) and callbacks that run (256). Switches: never."""
+    for limit in (max_pending, max_running):
+        if limit is not None and limit < 1:
+            raise ValueError(f"bad timer limit: {limit}")
+    ours = calendar()
+    ours.max_pending = max_pending or ours.max_pending
+    ours.max_running = max_running or ours.max_running

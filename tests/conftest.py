@@ -1,0 +1,72 @@
+"""Fixtures for the whole suite: a deadline for each test, certificates, real servers, monkey patching on demand."""
+
+from __future__ import annotations
+
+import os
+
+if os.environ.get("LASA_TEST_PATCHED"):  # the suite once more, after gevent.monkey.patch_all()
+    from gevent import monkey
+
+    monkey.patch_all()
+
+import faulthandler
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.servers import Server, find_binary, memcached_server, nginx_server, redis_server
+
+TEST_DEADLINE_S = 120
+
+
+@pytest.fixture(autouse=True)
+def deadline() -> Iterator[None]:
+    """A test that hangs ends the run with every stack, instead of hanging the run."""
+    faulthandler.dump_traceback_later(TEST_DEADLINE_S, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+class Certificates:
+    """Files of an authority, and of certificates that it signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._authority = trustme.CA()
+        self._folder = folder
+        self.ca = str(folder / "ca.pem")
+        self._authority.cert_pem.write_to_path(self.ca)
+
+    def issue(self, *names: str) -> str:
+        """Return the path of a file with a certificate for ``names`` and its key."""
+        path = self._folder / f"{'-'.join(names).replace(':', '_').replace('*', 'any')}.pem"
+        if not path.exists():
+            self._authority.issue_cert(*names).private_key_and_cert_chain_pem.write_to_path(str(path))
+        return str(path)
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
+    return Certificates(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="session")
+def redis() -> Iterator[Server]:
+    binary = find_binary("redis-server", package="redis-server")
+    with redis_server(binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def memcached() -> Iterator[Server]:
+    binary = find_binary("memcached", package="memcached")
+    with memcached_server(binary) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def nginx(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) -> Iterator[Server]:
+    binary = find_binary("nginx", package="nginx")
+    with nginx_server(binary, tmp_path_factory.mktemp("nginx"), certificates.issue("localhost")) as server:
+        yield server
