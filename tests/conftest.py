@@ -21,6 +21,15 @@ from tests.servers import Server, find_binary, memcached_server, nginx_server, r
 TEST_DEADLINE_S = 120
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is installed (LASA_NO_SKIPS), a skipped test is a failed run."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("LASA_NO_SKIPS") and reporter is not None and reporter.stats.get("skipped"):
+        reporter.write_line("LASA_NO_SKIPS is set, and tests were skipped", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
 @pytest.fixture(autouse=True)
 def deadline() -> Iterator[None]:
     """A test that hangs ends the run with every stack, instead of hanging the run."""

@@ -17,13 +17,15 @@ To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+from gevent.exceptions import LoopExit
 from greenlet import GreenletExit
 
 from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
 from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, scheduler
-from lasa._hub.gate import CLOSED, READ, READY, TIMEOUT, WRITE, Chorus, Gate
+from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -33,15 +35,13 @@ from lasa._hub.worker import (
     current_job,
     hand_to_main,
     kill_greenlet,
+    live_jobs,
     make_orphan,
     run_job,
 )
 
 __all__ = [
-    "CLOSED",
     "READ",
-    "READY",
-    "TIMEOUT",
     "WRITE",
     "Alarm",
     "Chorus",
@@ -49,16 +49,19 @@ __all__ = [
     "Gate",
     "GreenletExit",
     "Job",
+    "LoopExit",
     "ResolveError",
     "Scheduler",
     "ThreadKilled",
     "Worker",
+    "call_soon",
     "current_job",
     "getcurrent",
     "greenlet",
     "hand_to_main",
     "is_current",
     "kill_greenlet",
+    "live_jobs",
     "make_orphan",
     "monotonictime",
     "now",
@@ -83,6 +86,11 @@ def pause() -> Any:
 def wake(sleeper: greenlet) -> None:
     """Let a paused light thread of this hub go on; see Scheduler.wake."""
     scheduler().wake(sleeper)
+
+
+def call_soon(function: Callable[[], None]) -> None:
+    """Call ``function`` from the hub after whoever is ready; it must not block. Safe in signal handlers."""
+    scheduler().loop.run_callback(function)
 
 
 def step_aside() -> None:

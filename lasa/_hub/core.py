@@ -16,12 +16,11 @@ from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
-__all__ = ["CLOSED", "READY", "TIMEOUT", "Scheduler", "getcurrent", "greenlet", "is_current", "scheduler"]
+__all__ = ["READY", "TIMEOUT", "Scheduler", "getcurrent", "greenlet", "is_current", "scheduler"]
 
 # How a wait ended; whoever ends it switches to the sleeper with one of these.
 READY: Final = "ready"
 TIMEOUT: Final = "timeout"
-CLOSED: Final = "closed"
 
 
 class Scheduler:

@@ -2,7 +2,7 @@
 
 A ``Gate`` keeps its watcher started between waits, so that a wait on a busy connection costs
 no epoll_ctl. The watcher is level-triggered: an event that nobody waits for stops it, and the
-next wait starts it again. Only a gate with a waiter keeps the hub alive.
+next wait starts it again. Only a gate with a waiter keeps the hub alive, by its timer: the watcher does not count.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from lasa._hub.core import CLOSED, READY, TIMEOUT, Scheduler, getcurrent, greenlet, scheduler
+from lasa._hub.core import READY, TIMEOUT, Scheduler, getcurrent, greenlet, scheduler
+from lasa.errors import SocketClosed, SocketTimeout
 
-__all__ = ["CLOSED", "READ", "READY", "TIMEOUT", "WRITE", "Chorus", "Gate"]
+__all__ = ["READ", "WRITE", "Chorus", "Gate"]
 
 READ: Final = 1
 WRITE: Final = 2
@@ -53,33 +54,35 @@ class Gate:
         self._on_timeout = self._wake_timeout
         self.on_idle_event: Callable[[], None] | None = None
 
-    def wait(self, timeout_s: float) -> str:
-        """Switch until the descriptor is ready: ``READY``, ``TIMEOUT`` or ``CLOSED``.
+    def wait(self, timeout_s: float) -> None:
+        """Switch until the descriptor is ready.
 
         Whatever a foreign exception interrupts, the gate is as it was before the wait.
+
+        Raises:
+            SocketTimeout: ``timeout_s`` is over. SocketClosed: close() was called meanwhile.
         """
         if timeout_s != self._timeout_s:
             if self._timer is not None:
                 self._timer.close()
             self._timer = self._hub.loop.timer(timeout_s)
             self._timeout_s = timeout_s
-        watcher, timer, ready = self._watcher, self._timer, self._ready
+        timer, ready = self._timer, self._ready
         self._waiter = getcurrent()
         if not self._started:
-            watcher.start(self._on_event)
+            self._watcher.start(self._on_event)
             self._started = True
-        watcher.ref = True
         timer.start(self._on_timeout, update=True)
         try:
-            # A switch without a value comes from close(), by way of the run queue.
-            return (ready.popleft().switch() if ready else self._switch()) or CLOSED
+            outcome = ready.popleft().switch() if ready else self._switch()
         except BaseException:
             self._hub.forget(getcurrent())
             raise
         finally:
             self._waiter = None
             timer.stop()
-            watcher.ref = False
+        if outcome is not READY:  # a switch without a value comes from close(), by way of the run queue
+            raise SocketTimeout if outcome is TIMEOUT else SocketClosed
 
     def watch(self, on_idle_event: Callable[[], None]) -> None:
         """Call ``on_idle_event`` at the next event, from the hub; wait() must not run meanwhile."""
@@ -89,7 +92,7 @@ class Gate:
             self._started = True
 
     def close(self) -> None:
-        """Give the watcher back, before the descriptor is closed; a waiter gets ``CLOSED``. Never switches."""
+        """Give the watcher back, before the descriptor is closed; a waiter gets SocketClosed. Never switches."""
         self._watcher.stop()
         self._watcher.close()
         if self._timer is not None:

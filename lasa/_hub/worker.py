@@ -9,6 +9,7 @@ is what those owners expect of it.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from sys import getrefcount
@@ -28,6 +29,7 @@ __all__ = [
     "current_job",
     "hand_to_main",
     "kill_greenlet",
+    "live_jobs",
     "make_orphan",
     "run_job",
 ]
@@ -175,5 +177,16 @@ def current_job() -> Any:
 
 
 def hand_to_main(error: BaseException) -> None:
-    """Raise KeyboardInterrupt or SystemExit in the main greenlet, as gevent does."""
-    scheduler().gevent_hub.handle_system_error(type(error), error)
+    """Raise KeyboardInterrupt or SystemExit in the main greenlet soon, as gevent does. Never switches."""
+    hub = scheduler()
+    hub.loop.run_callback(hub.gevent_hub.handle_system_error, type(error), error)
+
+
+def live_jobs() -> list[Job]:
+    """Return the jobs of this OS thread that have not ended.
+
+    Asks the garbage collector, so that no light thread pays for being found at the end of a program.
+    """
+    hub = scheduler()
+    workers = [found for found in gc.get_objects() if type(found) is Worker and found.hub is hub]
+    return [worker.lasa_job for worker in workers if worker.lasa_job is not None and not worker.dead]

@@ -11,30 +11,31 @@ __all__ = ["ReceiveBuffer"]
 
 
 class ReceiveBuffer:
-    """Bytes in the order of their arrival; ``len()`` says how many are unread."""
+    """Bytes in the order of their arrival.
 
-    __slots__ = ("_front", "_pieces", "_position", "_size")
+    Attributes:
+        size: how many bytes are unread.
+    """
+
+    __slots__ = ("_front", "_pieces", "_position", "size")
 
     def __init__(self) -> None:
         self._front = b""
         self._position = 0  # how much of the front has been taken
         self._pieces: list[bytes] = []
-        self._size = 0  # unread bytes, front and pieces
+        self.size = 0
 
-    def __len__(self) -> int:
-        return self._size
-
-    def feed(self, chunk: bytes) -> None:
-        """Add what has arrived."""
-        if not self._size:
+    def feed(self, chunk: bytes, start: int = 0) -> None:
+        """Add what has arrived, from ``start`` on, which must be 0 unless nothing is unread."""
+        if not self.size:
             self._front = chunk
-            self._position = 0
+            self._position = start
         else:
             self._pieces.append(chunk)
             # A peer that drips must not cost an object per byte; joining this seldom stays linear.
-            if len(self._pieces) > 512 + (self._size >> 12):
+            if len(self._pieces) > 512 + (self.size >> 12):
                 self._join()
-        self._size += len(chunk)
+        self.size += len(chunk) - start
 
     def take_line(self, limit: int) -> bytes | None:
         """Return one line without its LF, if it is in the front and within ``limit``; the usual case.
@@ -47,14 +48,14 @@ class ReceiveBuffer:
             return None
         line = self._front[position:end]
         self._position = end + 1
-        self._size -= end + 1 - position
+        self.size -= end + 1 - position
         return line
 
     def find(self, pattern: bytes, start: int) -> int:
         """Return where ``pattern`` first occurs at or after ``start`` (0 is the first unread byte), or -1."""
         if self._pieces:
             overlap = len(pattern) - 1
-            before_last = self._size - len(self._pieces[-1])
+            before_last = self.size - len(self._pieces[-1])
             if start >= before_last - overlap >= 0:
                 return self._find_in_last(pattern, max(start, before_last - overlap), before_last)
             self._join()
@@ -84,7 +85,7 @@ class ReceiveBuffer:
         end = position + count
         front = self._front
         if end <= len(front):
-            self._size -= count
+            self.size -= count
             if end == len(front):
                 self._next_front()
                 return front[position:]  # the same object when all of it was unread
@@ -103,7 +104,7 @@ class ReceiveBuffer:
         del pieces[: used + 1]
         self._front = last
         self._position = missing
-        self._size -= count
+        self.size -= count
         if missing == len(last):
             self._next_front()
         return b"".join(parts)
@@ -116,12 +117,12 @@ class ReceiveBuffer:
 
     def take_all(self) -> bytes:
         """Return everything unread."""
-        return self.take(self._size) if self._size else b""
+        return self.take(self.size) if self.size else b""
 
     def clear(self) -> None:
         """Forget everything unread."""
         self._front = b""
-        self._position = self._size = 0
+        self._position = self.size = 0
         self._pieces.clear()
 
     def _next_front(self) -> None:
@@ -136,7 +137,7 @@ class ReceiveBuffer:
     def _slice(self, start: int, end: int) -> bytes:
         # The bytes from start to end, near the end of the stream: gathered from behind.
         parts: list[bytes] = []
-        stop = self._size - len(self._pieces[-1])
+        stop = self.size - len(self._pieces[-1])
         for piece in (*reversed(self._pieces[:-1]), self._front[self._position :]):
             parts.append(piece[max(0, start - (stop - len(piece))) : max(0, end - (stop - len(piece)))])
             stop -= len(piece)

@@ -8,10 +8,10 @@ import time
 from collections import deque
 
 from lasa import _hub
-from lasa._hub import READY, Chorus
+from lasa._hub import Chorus
 from lasa.errors import SocketError, SocketTimeout
 from lasa.socket._address import ip_family, race_order
-from lasa.socket._link import Link, raise_outcome, system_error
+from lasa.socket._link import Link, system_error
 
 __all__ = ["addresses_of", "dial", "dial_unix", "open_socket"]
 
@@ -91,9 +91,7 @@ def _dial_one(family: int, ip: str, port: int, deadline_s: float, local: tuple[i
     if is_connected:
         return link
     try:
-        outcome = link.writable.wait(max(0.0, deadline_s - time.monotonic()))
-        if outcome is not READY:
-            raise_outcome(outcome)
+        link.writable.wait(max(0.0, deadline_s - time.monotonic()))
         _raise_pending_error(sock)
     except BaseException:
         link.close()

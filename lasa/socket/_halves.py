@@ -45,6 +45,8 @@ _HARMLESS: Final = frozenset({"timeout", LINE_TOO_LONG, SECTION_TOO_LONG, STREAM
 
 _DIRECTIONS: Final = {"receive": _socket.SHUT_RD, "send": _socket.SHUT_WR, "both": _socket.SHUT_RDWR}
 
+_DEFAULT_LINE: Final = Line(DEFAULT_LIMITS.max_line)
+
 Received = tuple[bytes | None, str | None, bytes | None]
 
 
@@ -60,6 +62,7 @@ class Halves:
         "_is_reading",
         "_is_writing",
         "_limits",
+        "_line",
         "_more_expected",
         "_read_open",
         "_read_s",
@@ -79,6 +82,7 @@ class Halves:
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = DEFAULT_TIMEOUT_MS / 1000
         self._limits = limits
+        self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
         self._generation = 0  # counts connections; a reader's end marker belongs to one of them
@@ -107,19 +111,19 @@ class Halves:
             ValueError: "bad pattern argument", "bad number argument". TypeError: "bad argument".
         Switches: only when the buffer cannot answer. Source: seed, "tcpsock:receive".
         """
-        if pattern == "*l" and max_line is None:
-            buffer = self._readable
-            if buffer is not None:
-                line = buffer.take_line(self._limits.max_line)
+        if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
+            if buffer.size:
+                line = buffer.take_line(self._line.limit)
                 if line is not None:
                     return line.replace(b"\r", b""), None, None
-                return self._receive(Line(self._limits.max_line))
+                return self._read(self._line)
+            return self._read_on(self._line, buffer)
         if self._readable is None:
             return None, self._why_not_reading(), None
         wanted = _parse_pattern(pattern, self._limits, max_line, max_all)
         if wanted is None:
             return b"", None, None
-        return self._receive(wanted)
+        return self._read(wanted)
 
     def receiveany(self, max: int) -> Received:
         """Read whatever has come: at least one byte and at most ``max``.
@@ -134,7 +138,7 @@ class Halves:
         limit = integer(max)
         if limit is None or limit < 1:
             raise ValueError(f"bad max argument: {max!r}")
-        return self._receive(Anything(limit))
+        return self._read(Anything(limit))
 
     def receiveuntil(
         self,
@@ -184,7 +188,7 @@ class Halves:
                 return None, None, None
             chunk = max(size, 0) if size else 0
             section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
-            received = self._receive(section)
+            received = self._read(section)
             if chunk and section.met_boundary:
                 ended_in = self._generation
             return received
@@ -196,7 +200,7 @@ class Halves:
 
         Switches: never. Source: seed, "tcpsock:peek".
         """
-        if self._buffer:
+        if self._buffer.size:
             return True
         if self._stream is None or not self._read_open or self._is_connecting:
             return False
@@ -218,46 +222,51 @@ class Halves:
             else:
                 check((None, err, partial))
 
-    def _receive(self, pattern: Pattern) -> Received:
-        # The door of all reads.
-        try:
-            return self._read(pattern), None, None
-        except SocketError as error:
-            return None, error.reason, error.partial
+    def _read(self, pattern: Pattern) -> Received:
+        # For patterns that the buffer may satisfy; a read may begin.
+        buffer = self._readable
+        assert buffer is not None
+        if buffer.size:
+            try:
+                data = pattern.take(buffer, 0)
+            except SocketError as error:
+                return None, error.reason, error.partial
+            if data is not None:
+                return data, None, None
+        return self._read_on(pattern, buffer)
 
-    def _read(self, pattern: Pattern) -> bytes:
-        buffer, stream = self._readable, self._stream
-        if buffer is None or stream is None:
-            raise SocketError(self._why_not_reading())
-        data = pattern.take(buffer)
-        if data is not None:
-            return data
+    def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer) -> Received:
+        # The door of all reads that need more than the buffer has.
+        stream = self._stream
+        assert stream is not None
         self._readable = None
         self._is_reading = True
         try:
             while True:
-                wanted = pattern.wanted(buffer)
-                size = min(wanted, LARGEST_RECV) if wanted >= EXACT_RECV else self._recv_size
-                chunk = stream.recv(size, self._read_s, try_first=self._more_expected)
+                size = self._recv_size
+                if pattern.counts and (wanted := pattern.wanted(buffer)) >= EXACT_RECV:
+                    size = min(wanted, LARGEST_RECV)
+                chunk = stream.recv(size, self._read_s, self._more_expected)
                 if not chunk:
                     data = pattern.at_end(buffer)
                     if data is not None:
-                        return data
+                        return data, None, None
                     raise SocketClosed
-                buffer.feed(chunk)
-                # A full answer means that the peer streams: look for more before waiting, and look further.
-                self._more_expected = len(chunk) == size
-                if self._more_expected and self._recv_size < LARGEST_RECV:
-                    self._recv_size *= 2
-                data = pattern.take(buffer)
+                if len(chunk) == size:
+                    # A full answer means that the peer streams: look for more before waiting, and look further.
+                    self._more_expected = True
+                    if size == self._recv_size < LARGEST_RECV:
+                        self._recv_size *= 2
+                else:
+                    self._more_expected = False
+                data = pattern.take_new(buffer, chunk)
                 if data is not None:
-                    return data
+                    return data, None, None
         except SocketError as error:
-            if error.partial is None:
-                error.partial = pattern.rest(buffer, error.reason)
             if error.reason not in _HARMLESS:
                 self._read_open = False
-            raise
+            partial = error.partial
+            return None, error.reason, pattern.rest(buffer, error.reason) if partial is None else partial
         except _hub.GreenletExit:
             self._abort()
             raise

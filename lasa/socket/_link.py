@@ -10,16 +10,16 @@ import _socket
 from typing import Any, Protocol
 
 from lasa import _hub
-from lasa._hub import CLOSED, READ, READY, TIMEOUT, WRITE
-from lasa.errors import SocketClosed, SocketError, SocketTimeout, os_error_reason
+from lasa._hub import READ, WRITE
+from lasa.errors import SocketClosed, SocketError, os_error_reason
 
-__all__ = ["Link", "Stream", "address_text", "raise_outcome", "system_error"]
+__all__ = ["Link", "Stream", "address_text", "system_error"]
 
 
 class Stream(Protocol):
     """What the TCP driver needs of a connection: a Link, or TLS over one."""
 
-    def recv(self, size: int, timeout_s: float, *, try_first: bool) -> bytes: ...
+    def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes: ...
     def recv_now(self, size: int) -> bytes | None: ...
     def send(self, data: bytes, timeout_s: float) -> None: ...
     def send_now(self, data: bytes) -> int: ...
@@ -33,14 +33,6 @@ def system_error(error: OSError) -> SocketError:
     found = SocketError(os_error_reason(error))
     found.errno = error.errno
     return found
-
-
-def raise_outcome(outcome: str) -> None:
-    """Raise for a wait that did not end with ``READY``."""
-    if outcome is TIMEOUT:
-        raise SocketTimeout
-    if outcome is CLOSED:
-        raise SocketClosed
 
 
 class Link:
@@ -65,7 +57,7 @@ class Link:
             self._writable = _hub.Gate(self._hub, self.sock.fileno(), WRITE)
         return self._writable
 
-    def recv(self, size: int, timeout_s: float, *, try_first: bool) -> bytes:
+    def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """Return 1 to ``size`` bytes, b"" at the end of the stream.
 
         Waiting first is the rule, since after a request nothing has come yet and a vain recv() costs a system
@@ -76,16 +68,16 @@ class Link:
         Switches: whenever it has to wait.
         """
         wait = self.readable.wait
-        if not try_first and (outcome := wait(timeout_s)) is not READY:
-            raise_outcome(outcome)
+        if not try_first:
+            wait(timeout_s)
         while True:
             try:
                 return self._recv(size)
             except BlockingIOError:
-                if (outcome := wait(timeout_s)) is not READY:
-                    raise_outcome(outcome)
+                pass
             except OSError as error:
                 raise system_error(error) from None
+            wait(timeout_s)
 
     def recv_now(self, size: int) -> bytes | None:
         """Return what is there, b"" at the end of the stream, None if nothing has come. Never switches."""
@@ -114,8 +106,7 @@ class Link:
         rest = memoryview(data)[sent:]
         wait = self.writable.wait
         while rest:
-            if (outcome := wait(timeout_s)) is not READY:
-                raise_outcome(outcome)
+            wait(timeout_s)
             try:
                 rest = rest[self._send(rest) :]
             except BlockingIOError:

@@ -1,7 +1,9 @@
 """What a read waits for, as cores without I/O: a line, a size, everything, or a boundary.
 
-Each has ``take(buffer)``, which returns the data once it is complete and None while more must come;
-``rest(buffer, reason)``, what a failed read hands over; and ``wanted(buffer)``, how many bytes are known to be missing.
+Each has ``take(buffer, seen)``, which returns the data once it is complete and None while more must come;
+``take_new(buffer, chunk)``, the same for bytes that have just arrived and are not in the buffer yet; and
+``rest(buffer, reason)``, what a failed read hands over. None keeps anything about the stream between two reads: the
+bytes stay in the buffer, and how many of them this read has ``seen`` before is the driver's to know.
 """
 
 from __future__ import annotations
@@ -11,7 +13,18 @@ from typing import Final, Protocol
 from lasa.errors import SocketError
 from lasa.socket._buffer import ReceiveBuffer
 
-__all__ = ["Anything", "Boundary", "Everything", "Line", "Pattern", "Section", "Size"]
+__all__ = [
+    "LINE_TOO_LONG",
+    "SECTION_TOO_LONG",
+    "STREAM_TOO_LONG",
+    "Anything",
+    "Boundary",
+    "Everything",
+    "Line",
+    "Pattern",
+    "Section",
+    "Size",
+]
 
 LINE_TOO_LONG: Final = "line too long"
 SECTION_TOO_LONG: Final = "section too long"
@@ -19,10 +32,25 @@ STREAM_TOO_LONG: Final = "stream too long"
 
 
 class Pattern(Protocol):
-    """What a read waits for; one object per read."""
+    """What a read waits for.
 
-    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+    Attributes:
+        counts: whether ``wanted()`` knows how many bytes are missing.
+    """
+
+    counts: bool
+
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
         """Return the data and take it out, or None while more bytes must come.
+
+        Args:
+            seen: how many of the unread bytes an earlier call of the same read has looked at.
+        Raises:
+            SocketError: its limit is passed.
+        """
+
+    def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
+        """Feed ``chunk``, then as take(); what need not pass through the buffer does not.
 
         Raises:
             SocketError: its limit is passed.
@@ -38,10 +66,20 @@ class Pattern(Protocol):
         """Return the data if the end of the stream completes the read, else None."""
 
 
-class _Open:
-    """The usual answers: any byte may complete the read, the end of the stream never does."""
+class _Plain:
+    """The usual answers: nobody knows how much must come, and the end of the stream completes nothing."""
 
     __slots__ = ()
+
+    counts = False
+
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
+        raise NotImplementedError
+
+    def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
+        seen = buffer.size
+        buffer.feed(chunk)
+        return self.take(buffer, seen)
 
     def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
         return buffer.take_all()
@@ -53,70 +91,99 @@ class _Open:
         return None
 
 
-class Line(_Open):
+class Line(_Plain):
     """Up to LF; the LF and every CR are dropped."""
 
-    __slots__ = ("_limit", "_searched")
+    __slots__ = ("limit",)
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._searched = 0
+        self.limit = limit
 
-    def take(self, buffer: ReceiveBuffer) -> bytes | None:
-        end = buffer.find(b"\n", self._searched)
-        if end < 0:
-            self._searched = len(buffer)
-        if (len(buffer) if end < 0 else end) > self._limit:
-            raise SocketError(LINE_TOO_LONG, buffer.take(self._limit).replace(b"\r", b""))
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
+        if not seen:
+            line = buffer.take_line(self.limit)
+            if line is not None:
+                return line.replace(b"\r", b"")
+        end = buffer.find(b"\n", seen)
+        if (buffer.size if end < 0 else end) > self.limit:
+            raise SocketError(LINE_TOO_LONG, buffer.take(self.limit).replace(b"\r", b""))
         if end < 0:
             return None
-        line = buffer.take(end + 1)
-        return line[:-1].replace(b"\r", b"")
+        return buffer.take(end + 1)[:-1].replace(b"\r", b"")
+
+    def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
+        if not buffer.size:
+            end = chunk.find(b"\n")
+            if 0 <= end <= self.limit:
+                if end + 1 < len(chunk):
+                    buffer.feed(chunk, end + 1)
+                return chunk[:end].replace(b"\r", b"")
+        seen = buffer.size
+        buffer.feed(chunk)
+        return self.take(buffer, seen)
 
     def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
         return buffer.take_all().replace(b"\r", b"")
 
 
-class Size(_Open):
+class Size(_Plain):
     """Exactly so many bytes."""
 
     __slots__ = ("_size",)
 
+    counts = True
+
     def __init__(self, size: int) -> None:
         self._size = size
 
-    def take(self, buffer: ReceiveBuffer) -> bytes | None:
-        return buffer.take(self._size) if len(buffer) >= self._size else None
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
+        return buffer.take(self._size) if buffer.size >= self._size else None
+
+    def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
+        if len(chunk) == self._size and not buffer.size:
+            return chunk
+        buffer.feed(chunk)
+        return buffer.take(self._size) if buffer.size >= self._size else None
 
     def wanted(self, buffer: ReceiveBuffer) -> int:
-        return self._size - len(buffer)
+        return self._size - buffer.size
 
 
-class Anything(_Open):
+class Anything(_Plain):
     """Whatever is there, at least one byte and at most ``limit``."""
 
     __slots__ = ("_limit",)
 
+    counts = True
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
 
-    def take(self, buffer: ReceiveBuffer) -> bytes | None:
-        return buffer.take_front(self._limit) if buffer else None
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
+        return buffer.take_front(self._limit) if buffer.size else None
+
+    def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
+        if len(chunk) <= self._limit and not buffer.size:
+            return chunk
+        buffer.feed(chunk)
+        return buffer.take_front(self._limit)
 
     def wanted(self, buffer: ReceiveBuffer) -> int:
         return self._limit
 
 
-class Everything(_Open):
+class Everything(_Plain):
     """All bytes until the peer closes, which is success."""
 
     __slots__ = ("_limit",)
 
+    counts = True
+
     def __init__(self, limit: int) -> None:
         self._limit = limit
 
-    def take(self, buffer: ReceiveBuffer) -> bytes | None:
-        if len(buffer) > self._limit:
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
+        if buffer.size > self._limit:
             raise SocketError(STREAM_TOO_LONG, buffer.take(self._limit))
         return None
 
@@ -174,36 +241,33 @@ def _fallback_table(text: bytes) -> list[int]:
     return table
 
 
-class Section:
+class Section(_Plain):
     """The bytes before the next boundary, or, with a ``size``, the next chunk of them.
 
     Attributes:
         met_boundary: whether the data that was taken ended at the boundary, which was taken with it.
     """
 
-    __slots__ = ("_boundary", "_inclusive", "_limit", "_searched", "_size", "met_boundary")
+    __slots__ = ("_boundary", "_inclusive", "_limit", "_size", "met_boundary")
 
     def __init__(self, boundary: Boundary, *, inclusive: bool, size: int, limit: int) -> None:
         self._boundary = boundary
         self._inclusive = inclusive
         self._size = size  # 0: no chunks
         self._limit = limit
-        self._searched = 0  # no boundary begins before
         self.met_boundary = False
 
-    def take(self, buffer: ReceiveBuffer) -> bytes | None:
+    def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
         text = self._boundary.text
         size = self._size
-        if size and len(buffer) >= size + len(text):
+        if size and buffer.size >= size + len(text):
             # Only a boundary that begins before size matters; looking further would cost every chunk anew.
             found = buffer.peek(0, size + len(text) - 1).find(text)
         else:
-            found = buffer.find(text, self._searched)
-        if found < 0:
-            self._searched = max(0, len(buffer) - len(text) + 1)
+            found = buffer.find(text, max(0, seen - len(text) + 1))
         if size and (found < 0 or found >= size):
             return self._take_chunk(buffer)
-        if (self._searched if found < 0 else found) > self._limit:
+        if not size and (buffer.size - len(text) + 1 if found < 0 else found) > self._limit:
             raise SocketError(SECTION_TOO_LONG, buffer.take(self._limit))
         if found < 0:
             return None
@@ -214,7 +278,7 @@ class Section:
     def _take_chunk(self, buffer: ReceiveBuffer) -> bytes | None:
         # A chunk ends at the first place at or after size where no boundary may have begun before.
         size, boundary = self._size, self._boundary
-        if len(buffer) < size:
+        if buffer.size < size:
             return None
         text = boundary.text
         matched = boundary.alive_after(buffer.peek(max(0, size - len(text) + 1), size))
@@ -231,17 +295,9 @@ class Section:
 
     def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
         """Hand over all but what may be the beginning of the boundary; if no more can come, that too."""
-        size = len(buffer)
+        size = buffer.size
         if reason != "timeout" or not size:
             return buffer.take_all()
         text = self._boundary.text
         pending = self._boundary.alive_after(buffer.peek(max(0, size - len(text) + 1), size))
         return buffer.take(size - pending) if size > pending else b""
-
-    def wanted(self, buffer: ReceiveBuffer) -> int:
-        """Return 1: nobody can know."""
-        return 1
-
-    def at_end(self, buffer: ReceiveBuffer) -> bytes | None:
-        """Return None: only the boundary completes a section."""
-        return None

@@ -97,6 +97,7 @@ class Pool(Generic[ConnectionT]):
         """
         if backlog is None or self.counted < self.size:
             self.counted += 1
+            self._pools.remember(self)  # forgotten if take_idle() has just closed its last connection
             return None
         if len(self._queue) >= backlog:
             raise SocketError("too many waiting connect operations")
@@ -125,6 +126,7 @@ class Pool(Generic[ConnectionT]):
             self._grant(None)
         elif not self.counted and not self._queue:
             self._alarm.clear()
+            self._alarm_at_s = FOREVER_S
             self._pools.forget(self)
 
     def park(self, connection: ConnectionT, timeout_s: float) -> None:
@@ -181,7 +183,7 @@ class Pool(Generic[ConnectionT]):
 
     def _set_alarm(self) -> None:
         # Set for the first to expire; one that is taken before leaves the alarm as it is.
-        first_s = min(entry.expires_at_s for entry in self.idle)
+        first_s = min((entry.expires_at_s for entry in self.idle), default=FOREVER_S)
         if first_s < self._alarm_at_s and first_s != FOREVER_S:
             self._alarm_at_s = first_s
             self._alarm.set_after(first_s - time.monotonic())
@@ -203,6 +205,10 @@ class Pools(Generic[ConnectionT]):
         if pool is None:
             pool = self._by_name[name] = Pool(self, name, size)
         return pool
+
+    def remember(self, pool: Pool[ConnectionT]) -> None:
+        """Have a pool with connections found under its name."""
+        self._by_name[pool.name] = pool
 
     def forget(self, pool: Pool[ConnectionT]) -> None:
         """Drop a pool without connections; the next of that name may have another size."""

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 from lasa import _hub
-from lasa._hub import READY
 from lasa._values import integer, number, type_name
 from lasa.errors import SocketError
 from lasa.socket._address import host_text, ip_of, parse_port, parse_target, unix_path
@@ -20,7 +19,7 @@ from lasa.socket._connection import Connection, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix, open_socket
 from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, Halves
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._link import Link, address_text, raise_outcome, system_error
+from lasa.socket._link import Link, address_text, system_error
 from lasa.socket._options import SOCKET_OPTIONS, ConnectOptions
 from lasa.socket._pool import DEFAULT_SIZE, Pool
 from lasa.socket._tls import HANDSHAKE_FAILED, TlsStream, client_context, server_context
@@ -262,9 +261,7 @@ class TcpSocket(Halves):
                 try:
                     descriptor, _ = listener.sock._accept()  # type: ignore[attr-defined]
                 except BlockingIOError:
-                    outcome = listener.readable.wait(max(0.0, deadline_s - time.monotonic()))
-                    if outcome is not READY:
-                        raise_outcome(outcome)
+                    listener.readable.wait(max(0.0, deadline_s - time.monotonic()))
                 except ConnectionAbortedError:
                     continue  # the peer gave up while it stood in the queue
                 except OSError as error:
@@ -414,7 +411,7 @@ class TcpSocket(Halves):
         self._refuse_if_busy()
         if connection is None:
             raise SocketError("closed")
-        if self._buffer:
+        if self._buffer.size:
             raise SocketError("unread data in buffer")
         if not self._read_open or not self._write_open or not connection.name:
             raise SocketError("invalid connection")

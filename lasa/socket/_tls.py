@@ -150,7 +150,7 @@ class TlsStream:
                     self._object.do_handshake()
                 except ssl.SSLWantReadError:
                     self._flush(max(0.0, deadline_s - time.monotonic()))
-                    self._pull(deadline_s - time.monotonic(), try_first=False)
+                    self._pull(deadline_s - time.monotonic(), False)
                     continue
                 break
             self._flush(max(0.0, deadline_s - time.monotonic()))
@@ -167,7 +167,7 @@ class TlsStream:
         except SocketError as error:
             raise SocketError(HANDSHAKE_FAILED) from error
 
-    def recv(self, size: int, timeout_s: float, *, try_first: bool) -> bytes:
+    def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """As Link.recv; the timeout is for each wait without progress on the wire."""
         while True:
             data = self._read(size)
@@ -175,7 +175,7 @@ class TlsStream:
                 return data
             if self._outgoing.pending and not self._is_sending:
                 self._flush_now()  # an answer to the peer, such as a new key
-            self._pull(timeout_s, try_first=try_first)
+            self._pull(timeout_s, try_first)
             try_first = True
 
     def recv_now(self, size: int) -> bytes | None:
@@ -247,10 +247,10 @@ class TlsStream:
             self.ended_cleanly = True
         return data
 
-    def _pull(self, timeout_s: float, *, try_first: bool) -> None:
+    def _pull(self, timeout_s: float, try_first: bool) -> None:
         if timeout_s <= 0:
             raise SocketTimeout
-        self._take_in(self._inner.recv(4 * RECORD, timeout_s, try_first=try_first))
+        self._take_in(self._inner.recv(4 * RECORD, timeout_s, try_first))
 
     def _take_in(self, records: bytes) -> None:
         if records:

@@ -7,13 +7,12 @@ import warnings
 from typing import Any, Final, Self
 
 from lasa import _hub
-from lasa._hub import READY
 from lasa._values import flatten, integer, timeout_ms, type_name
 from lasa.errors import SocketError
 from lasa.socket._address import host_text, ip_family, ip_of, parse_target, unix_path
 from lasa.socket._dial import addresses_of, open_socket
 from lasa.socket._halves import DEFAULT_TIMEOUT_MS
-from lasa.socket._link import Link, address_text, raise_outcome, system_error
+from lasa.socket._link import Link, address_text, system_error
 
 __all__ = ["UdpSocket"]
 
@@ -246,9 +245,7 @@ class UdpSocket:
                     else:
                         link.sock.sendto(payload, address)
                 except BlockingIOError:
-                    outcome = link.writable.wait(self._timeout_s)
-                    if outcome is not READY:
-                        raise_outcome(outcome)
+                    link.writable.wait(self._timeout_s)
                 else:
                     return 1, None
         except SocketError as error:
@@ -301,9 +298,7 @@ class UdpSocket:
                 try:
                     data, address = link.sock.recvfrom(size)
                 except BlockingIOError:
-                    outcome = link.readable.wait(self._timeout_s)
-                    if outcome is not READY:
-                        raise_outcome(outcome)
+                    link.readable.wait(self._timeout_s)
                 else:
                     return data, None, address_text(address, link.sock.family)
         except SocketError as error:

@@ -1,0 +1,140 @@
+"""A program's life: the main light thread, those that it leaves behind, its timers, and the signals that end it.
+
+The program is over when its main function, all light threads and all timers are done. SIGINT and SIGTERM end
+it at once: light threads are killed, so their finally clauses run, pending timers fire with
+``premature=True``, and what they do then has GRACE_S seconds.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import Any, Final
+
+from lasa import _hub
+from lasa.thread import Handler, Thread, make_root, throw
+from lasa.timer import calendar
+
+__all__ = ["GRACE_S", "run_program"]
+
+GRACE_S: Final = 5.0
+BUSY_S: Final = 0.5  # a light thread that never yields is interrupted so long after the signal
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class _Program:
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._function = function
+        self._main_greenlet = _hub.getcurrent()
+        self._is_waiting = False
+        self._handler = Handler(self._look_again)
+        self._failure: BaseException | None = None
+        self._signals: list[int] = []
+        self._is_ending = False
+
+    def run(self) -> int:
+        """Run to the end and return the exit status; raises SystemExit for sys.exit()."""
+        previous = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        try:
+            timers = calendar()
+            timers.on_quiet = self._look_again
+            try:
+                _hub.run_job(make_root(self._main, (), self._handler))
+                self._wait_for(lambda: self._is_quiet() or self._failure is not None or bool(self._signals))
+            except SystemExit as error:  # out of another light thread
+                self._failure = error
+            except _hub.LoopExit:
+                self._failure = RuntimeError("deadlock: every light thread waits for another, and nothing can happen")
+            self._end()
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+        if self._signals:
+            return 128 + self._signals[0]
+        if isinstance(self._failure, SystemExit):
+            raise self._failure
+        if self._failure is not None:
+            sys.excepthook(type(self._failure), self._failure, _without_our_frames(self._failure.__traceback__))
+            return 1
+        return 0
+
+    def _main(self) -> None:
+        try:
+            self._function()
+        except _hub.ThreadKilled:
+            raise
+        except BaseException as error:
+            self._failure = error
+            self._look_again()
+
+    def _is_quiet(self) -> bool:
+        timers = calendar()
+        return not self._handler.live and not timers.pending and not timers.running
+
+    def _end(self) -> None:
+        # Light threads first, so that what their finally clauses do to a timer still counts.
+        self._is_ending = True
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for job in _hub.live_jobs():
+            if isinstance(job, Thread) and not job.is_over:
+                throw(job)
+        calendar().expire_all()
+        alarm = _hub.Alarm(self._look_again, ref=True)
+        alarm.set_after(GRACE_S)
+        second = len(self._signals) + 1
+        deadline = _hub.monotonictime() + GRACE_S * 1e6
+        try:
+            self._wait_for(lambda: self._is_quiet() or len(self._signals) >= second or _hub.monotonictime() >= deadline)
+        except (_hub.LoopExit, SystemExit):
+            return  # whoever is left waits for nothing
+        finally:
+            alarm.clear()
+
+    def _wait_for(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self._is_waiting = True
+            try:
+                _hub.pause()
+            finally:
+                self._is_waiting = False
+
+    def _look_again(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            _hub.wake(self._main_greenlet)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        # Runs between two instructions of whoever runs, or of the hub after its poll.
+        self._signals.append(number)
+        _hub.call_soon(self._look_again)
+        if not self._is_ending:
+            signal.signal(signal.SIGALRM, self._on_busy)
+            signal.setitimer(signal.ITIMER_REAL, BUSY_S)
+
+    def _on_busy(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_ending and isinstance(_hub.current_job(), Thread):
+            raise _hub.ThreadKilled
+
+
+def _without_our_frames(traceback: TracebackType | None) -> TracebackType | None:
+    # A user's traceback begins in the user's file.
+    folder = __file__.removesuffix("_program.py")
+    first = traceback
+    while first is not None and first.tb_frame.f_code.co_filename.startswith(folder):
+        first = first.tb_next
+    return first or traceback
+
+
+def run_program(function: Callable[[], Any]) -> int:
+    """Run ``function`` as the main light thread and wait for the whole program; return its exit status.
+
+    Returns:
+        0; 1 after an exception of ``function``, whose traceback is printed; 128 plus the number of the signal.
+    Raises:
+        SystemExit: the program called sys.exit().
+    Switches: always. It must run in the main greenlet of the main OS thread, which owns the signals.
+    """
+    return _Program(function).run()
