@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import socket as stdlib_socket
+import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,8 +20,7 @@ from gevent import monkey
 START_DEADLINE_S = 20.0
 POLL_S = 0.01
 
-# Unpatched, so that the servers are started the same way after monkey.patch_all().
-_popen: Any = monkey.get_original("subprocess", "Popen")
+# Unpatched, so that a probe means the same after monkey.patch_all().
 _sleep: Any = monkey.get_original("time", "sleep")
 _socket_class: Any = monkey.get_original("socket", "socket")
 
@@ -55,7 +55,7 @@ def running(command: list[str], port: int, *, folder: str) -> Iterator[int]:
     """Run ``command`` until the body ends; the body starts when ``port`` answers. Yields the process id."""
     log_path = os.path.join(folder, "server.log")
     with open(log_path, "wb") as log:
-        process = _popen(command, stdout=log, stderr=log, stdin=-3, cwd=folder)
+        process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL, cwd=folder)
     try:
         _wait_until_it_answers(process, port, log_path)
         yield process.pid

@@ -1,0 +1,183 @@
+"""``lasa run``: a program's life, as its user and its shell see it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+DEADLINE_S = 30
+
+
+class Program:
+    """A script under ``lasa run``, with unbuffered output."""
+
+    def __init__(self, folder: Path, script: str, *arguments: str) -> None:
+        self.path = folder / "script.py"
+        self.path.write_text(textwrap.dedent(script))
+        self.command = [sys.executable, "-u", "-m", "lasa", "run", str(self.path), *arguments]
+
+    def run(self) -> tuple[int, str, str]:
+        with self.running() as process:
+            out, err = process.communicate(timeout=DEADLINE_S)
+            return process.returncode, out, err
+
+    @contextmanager
+    def running(self) -> Iterator[Any]:
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+        process = subprocess.Popen(
+            self.command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, cwd="/"
+        )
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+
+def test_the_script_is_main_and_has_its_own_arguments(tmp_path: Path) -> None:
+    program = Program(tmp_path, "import sys\nprint(__name__, sys.argv[1:], __file__ == sys.argv[0])", "a", "--b")
+    assert program.run() == (0, "__main__ ['a', '--b'] True\n", "")
+
+
+def test_modules_beside_the_script_can_be_imported(tmp_path: Path) -> None:
+    (tmp_path / "neighbour.py").write_text("word = 'hello'\n")
+    assert Program(tmp_path, "import neighbour\nprint(neighbour.word)").run() == (0, "hello\n", "")
+
+
+def test_the_program_lasts_until_its_light_threads_and_timers_are_done(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        lasa.thread.spawn(lambda: (lasa.sleep(0.05), print("thread done")))
+        lasa.timer.at(0.1, lambda premature: (lasa.sleep(0.05), print("timer done", premature)))
+        print("main done")
+    """
+    assert Program(tmp_path, script).run() == (0, "main done\nthread done\ntimer done False\n", "")
+
+
+def test_the_main_program_is_a_light_thread_that_nobody_can_kill(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        me = lasa.coroutine.running()
+        print(lasa.thread.status(me), lasa.thread.kill(me))
+    """
+    assert Program(tmp_path, script).run() == (0, "running (None, 'not user thread')\n", "")
+
+
+@pytest.mark.parametrize(("value", "status"), [("3", 3), ("", 0), ("None", 0)])
+def test_sys_exit_ends_the_program_with_its_status(tmp_path: Path, value: str, status: int) -> None:
+    script = f"import lasa, sys\nlasa.thread.spawn(lasa.sleep, 60)\nsys.exit({value})"
+    assert Program(tmp_path, script).run() == (status, "", "")
+
+
+def test_sys_exit_in_a_light_thread_ends_the_program_too(tmp_path: Path) -> None:
+    script = "import lasa, sys\nlasa.thread.spawn(lambda: sys.exit(4))\nlasa.sleep(60)"
+    assert Program(tmp_path, script).run() == (4, "", "")
+
+
+def test_an_error_of_the_main_program_aborts_its_light_threads_and_is_printed(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        def other():
+            try:
+                lasa.sleep(60)
+            finally:
+                print("cleaned up")
+        lasa.thread.spawn(other)
+        raise ValueError("no")
+    """
+    status, out, err = Program(tmp_path, script).run()
+    assert (status, out) == (1, "cleaned up\n")
+    assert err.startswith("Traceback")
+    assert err.endswith("ValueError: no\n")
+    assert "_program.py" not in err
+
+
+def test_an_error_of_a_light_thread_is_logged_and_ends_nothing_else(tmp_path: Path) -> None:
+    status, out, err = Program(tmp_path, "import lasa\nlasa.thread.spawn(lambda: 1 / 0)\nprint('on')").run()
+    assert (status, out) == (0, "on\n")
+    assert "user thread aborted: ZeroDivisionError" in err
+    assert "ZeroDivisionError" in err
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
+def test_a_signal_ends_the_program_at_once_and_cleanly(tmp_path: Path, number: signal.Signals) -> None:
+    script = """
+        import lasa
+        server = lasa.socket.tcp()
+        server.bind("127.0.0.1", 0)
+        def serve():
+            try:
+                server.accept()
+            finally:
+                print("server closed", server.close())
+        lasa.thread.spawn(serve)
+        lasa.timer.at(60, lambda premature: print("timer", premature))
+        print("ready")
+        lasa.sleep(60)
+    """
+    with Program(tmp_path, script).running() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, err) == (128 + number, "")
+    assert out == "server closed (None, 'closed')\ntimer True\n"
+
+
+def test_a_script_that_never_yields_is_ended_by_a_signal(tmp_path: Path) -> None:
+    with Program(tmp_path, "print('ready')\nwhile True: pass").running() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=5)
+    assert process.returncode == 130
+
+
+def test_a_second_signal_does_not_wait_for_those_who_will_not_end(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        def stubborn():
+            try:
+                lasa.sleep(60)
+            finally:
+                print("not yet")
+                lasa.sleep(60)
+        lasa.thread.spawn(stubborn)
+        print("ready")
+        lasa.sleep(60)
+    """
+    with Program(tmp_path, script).running() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "not yet\n"
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=4)
+    assert process.returncode == 143
+
+
+def test_a_deadlock_is_an_error_and_not_a_hang(tmp_path: Path) -> None:
+    status, _, err = Program(tmp_path, "import gevent.event\ngevent.event.Event().wait()").run()
+    assert status == 1
+    assert "deadlock" in err
+
+
+def test_a_missing_file_and_missing_words_are_usage_errors(tmp_path: Path) -> None:
+    program = Program(tmp_path, "")
+    program.path.unlink()
+    status, _, err = program.run()
+    assert (status, err) == (2, f"lasa: cannot read {program.path}: No such file or directory\n")
+    program.command = [sys.executable, "-m", "lasa"]
+    assert program.run()[0] == 2
+
+
+def test_a_syntax_error_is_shown_as_python_shows_it(tmp_path: Path) -> None:
+    status, _, err = Program(tmp_path, "def (").run()
+    assert status == 1
+    assert "SyntaxError" in err
