@@ -57,7 +57,8 @@ class _Program:
         if isinstance(self._failure, SystemExit):
             raise self._failure
         if self._failure is not None:
-            sys.excepthook(type(self._failure), self._failure, _without_our_frames(self._failure.__traceback__))
+            failure = self._failure.with_traceback(_without_our_frames(self._failure.__traceback__))
+            sys.excepthook(type(failure), failure, failure.__traceback__)
             return 1
         return 0
 

@@ -18,15 +18,15 @@ __all__ = ["Coroutine", "create", "resume", "running", "status", "wrap", "yield_
 class Coroutine:
     """The handle of a user coroutine; ``create()`` makes it."""
 
-    __slots__ = ("__weakref__", "_function", "greenlet", "handler", "is_over", "is_resumed", "resumed")
+    __slots__ = ("__weakref__", "greenlet", "handler", "is_killed", "is_resumed", "resumed")
 
     lasa_coroutine = True
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._function: Callable[..., Any] | None = function
-        self.greenlet = _hub.CoroutineGreenlet(self, self._run)
-        self.handler: Handler | None = getattr(_hub.current_job(), "handler", None)
-        self.is_over = False
+        creator = _hub.current_job()
+        self.greenlet = _hub.CoroutineGreenlet(function)
+        self.handler: Handler | None = None if isinstance(creator, _hub.greenlet) else creator.handler
+        self.is_killed = False
         self.is_resumed = False
         self.resumed: Coroutine | None = None
 
@@ -36,18 +36,16 @@ class Coroutine:
     @property
     def status(self) -> Status:
         """As ``lasa.coroutine.status(self)``."""
-        if self.is_over:
+        if self.is_killed or self.greenlet.dead:
             return "dead"
         if not self.is_resumed:
             return "suspended"
         return "running" if self.resumed is None else "normal"
 
-    def _run(self, *arguments: Any) -> Any:
-        function, self._function = self._function, None
-        try:
-            return function(*arguments)  # type: ignore[misc]
-        finally:
-            self.is_over = True
+    @property
+    def dead(self) -> bool:
+        """Whether the function has ended; a killed one may still wait in a finally clause."""
+        return bool(self.greenlet.dead)
 
 
 def create(function: Callable[..., Any]) -> Coroutine:
@@ -78,7 +76,7 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
         if isinstance(coroutine, Thread):
             return False, f"cannot resume {status(coroutine)} coroutine"
         raise TypeError(f"coroutine expected, got {type(coroutine).__name__}")
-    if coroutine.is_over or coroutine.is_resumed:
+    if coroutine.is_resumed or coroutine.is_killed or coroutine.greenlet.dead:
         return False, f"cannot resume {coroutine.status} coroutine"
     return _switch_into(coroutine, arguments)
 
@@ -86,15 +84,16 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
 def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     me = _hub.current_job()
     target = coroutine.greenlet
-    target.parent = _hub.getcurrent()
+    target.parent = resumer = _hub.getcurrent()
+    target.lasa_job = coroutine
     coroutine.is_resumed = True
     if isinstance(me, Thread | Coroutine):
         me.resumed = coroutine
     try:
         values = target.switch(*arguments)
     except BaseException as error:
-        if not coroutine.is_over:  # thrown at us, not out of the coroutine, which waits for something: end it too
-            coroutine.is_over = True
+        if not target.dead:  # thrown at us, not out of the coroutine, which waits for something: end it too
+            coroutine.is_killed = True
             throw(coroutine)
             _hub.make_orphan(target)
         if isinstance(error, Exception):
@@ -104,7 +103,11 @@ def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any,
         coroutine.is_resumed = False
         if isinstance(me, Thread | Coroutine):
             me.resumed = None
-    if type(values) is _hub.ThreadKilled:  # greenlet hands a GreenletExit on as a value
+        if not coroutine.is_killed:
+            target.lasa_job = None
+        if target.dead:
+            _hub.entered_unseen(resumer)
+    if isinstance(values, _hub.GreenletExit) and target.dead:  # greenlet hands it on as a value
         raise values
     return (True, *values) if type(values) is tuple else (True, values)
 
@@ -119,13 +122,10 @@ def yield_(*values: Any) -> Any:
         The arguments of the next ``resume()``: none give None, one gives itself, more give a tuple.
     Switches: always. Source: OpenResty, "coroutine.yield".
     """
-    me = _hub.current_job()
-    if not isinstance(me, Coroutine):
+    if not isinstance(_hub.getcurrent(), _hub.CoroutineGreenlet):
         _hub.step_aside()
         return None
-    resumer = me.greenlet.parent
-    assert resumer is not None
-    arguments = resumer.switch(values)
+    arguments = _hub.leave_coroutine(values)
     return None if arguments == () else arguments
 
 

@@ -7,9 +7,9 @@ into the seed's tuple ``(None, err, …)``. Who prefers exceptions wraps the cal
 from __future__ import annotations
 
 from os import strerror
-from typing import Any
+from typing import Any, TypeVar, overload
 
-__all__ = ["Error", "SocketClosed", "SocketError", "SocketTimeout", "check", "os_error_reason"]
+__all__ = ["Error", "SocketClosed", "SocketError", "SocketTimeout", "check", "system_error"]
 
 # Words of calls that are not about a socket: check() turns them into a plain Error, not into an OSError.
 _NOT_OF_A_SOCKET = frozenset(
@@ -22,6 +22,8 @@ _NOT_OF_A_SOCKET = frozenset(
         "too many pending timers",
     }
 )
+
+ValueT = TypeVar("ValueT")
 
 
 class Error(Exception):
@@ -62,11 +64,19 @@ class SocketClosed(SocketError, ConnectionError):
         super().__init__(reason, partial)
 
 
-def os_error_reason(error: OSError) -> str:
-    """Return the system's own text for ``error``, in lower case; "error" where it has no number."""
-    return strerror(error.errno).lower() if error.errno else "error"
+def system_error(error: OSError) -> SocketError:
+    """Return what the system said as a SocketError: its own text in lower case, "error" where it has no number."""
+    found = SocketError(strerror(error.errno).lower() if error.errno else "error")
+    found.errno = error.errno
+    return found
 
 
+@overload
+def check(result: tuple[ValueT | None, str | None]) -> ValueT: ...
+@overload
+def check(result: tuple[ValueT | None, str | None, bytes | None]) -> ValueT: ...
+@overload
+def check(result: tuple[Any, ...]) -> Any: ...
 def check(result: tuple[Any, ...]) -> Any:
     """Return the value of a successful result tuple, or raise: Lua's ``assert`` for lasa's tuples.
 
@@ -74,8 +84,9 @@ def check(result: tuple[Any, ...]) -> Any:
         result: what a lasa call returned, such as ``sock.receive()`` or ``lasa.thread.wait(t)``.
     Returns:
         The value, where only one is there: ``(data, None, None)`` gives ``data``. Of ``(True, a)`` it
-        gives ``a``, of ``(True, a, b)`` the tuple ``(a, b)``. The end marker of a reader,
-        ``(None, None, None)``, is no failure and gives None.
+        gives ``a``, of ``(True, a, b)`` the tuple ``(a, b)``; so the result of a light thread that returned a result
+        tuple itself is ``check(check(lasa.thread.wait(t)))``. The end marker of a reader, ``(None, None, None)``, is
+        no failure and gives None.
     Raises:
         Error: the call failed. A timeout is also a TimeoutError, other socket errors are also OSErrors;
             what a light thread raised is the ``__cause__``.
@@ -85,10 +96,14 @@ def check(result: tuple[Any, ...]) -> Any:
     if first is not None and first is not False:
         if first is not True or all(item is None for item in rest):
             return first
+        if len(rest) > 1 and rest[0] is None and isinstance(rest[1], str):
+            return check(rest)  # a light thread's own result was a failure: it must not pass for a success
         return rest[0] if len(rest) == 1 else rest
     reason = rest[0] if rest else None
     if first is None and reason is None:
-        return None
+        if len(rest) < 2 or not isinstance(rest[1], str):
+            return None
+        reason = rest[1]  # recv_frame() has the word in the third place
     if isinstance(reason, BaseException):
         raise Error(f"light thread failed: {reason!r}") from reason
     word = str(reason)
@@ -97,6 +112,6 @@ def check(result: tuple[Any, ...]) -> Any:
         raise SocketTimeout(partial=partial)
     if word == "closed":
         raise SocketClosed(partial=partial)
-    if word in _NOT_OF_A_SOCKET:
+    if first is False or word in _NOT_OF_A_SOCKET:  # False: coroutine.resume() has a text where it cannot resume
         raise Error(word, partial)
     raise SocketError(word, partial)

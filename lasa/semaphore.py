@@ -55,6 +55,8 @@ class Semaphore:
             return None, "timeout"
         waiter = _Waiter(_hub.getcurrent())
         self._queue.append(waiter)
+        if self._resources > self._woken:
+            self._wake_served()  # there is one for the newcomer, once those before it have taken theirs
         is_served = False
         try:
             # Woken and timed out in the same turn: the resource is there, so take it.

@@ -19,8 +19,9 @@ logger = logging.getLogger("lasa.thread")
 Status = Literal["running", "suspended", "normal", "zombie", "dead"]
 
 _RUNNING: Final = 0
-_FINISHED: Final = 1  # over, result not collected: a zombie while the parent lives
-_COLLECTED: Final = 2
+_KILLED: Final = 1  # and not over yet: it waits again in a finally clause
+_FINISHED: Final = 2  # over, result not collected: a zombie while the parent lives
+_COLLECTED: Final = 3
 
 ThreadKilled = _hub.ThreadKilled
 
@@ -50,7 +51,7 @@ class Thread:
         self._waiter: _hub.greenlet | None = None
         self.greenlet: _hub.greenlet | None = None
         self.resumed: Any = None  # the user coroutine it waits for, see coroutine.py
-        self.handler: Handler | None = getattr(parent, "handler", None)
+        self.handler: Handler | None = None if isinstance(parent, _hub.greenlet) else parent.handler
         if self.handler is not None:
             self.handler.live += 1
 
@@ -62,12 +63,17 @@ class Thread:
         """As ``lasa.thread.status(self)``."""
         if self._state == _RUNNING:
             return "running" if self.resumed is None else "normal"
-        return "zombie" if self._state == _FINISHED and _is_alive(self._parent) else "dead"
+        return "zombie" if self._state == _FINISHED and not self._parent.dead else "dead"
 
     @property
     def is_over(self) -> bool:
         """Whether the function has returned, raised or been killed."""
         return self._state != _RUNNING
+
+    @property
+    def dead(self) -> bool:
+        """Whether the function has ended; a killed one may still wait in a finally clause."""
+        return self._state >= _FINISHED
 
     def run(self) -> _hub.greenlet | None:
         """Run the function to its end; called once, by the worker. Returns the parent if it waits."""
@@ -78,16 +84,31 @@ class Thread:
             self._outcome = (True, *values) if type(values) is tuple else (True, values)
         except _hub.GreenletExit as error:  # lasa.thread.kill or gevent.kill
             self._outcome = (False, error)
-        except (KeyboardInterrupt, SystemExit) as error:
-            self._outcome = (False, error)
-            _hub.hand_to_main(error)
         except BaseException as error:  # gevent.Timeout is no Exception
             self._outcome = (False, error)
-            logger.error("light thread aborted: %r", error, exc_info=error)
+            self._report(error)
+        return self._end()
+
+    def _report(self, error: BaseException) -> None:
+        try:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                _hub.hand_to_main(error)
+            else:
+                logger.error("lua user thread aborted: %r", error, exc_info=error)
+        except BaseException:  # both may switch, and a kill or gevent.Timeout may come meanwhile
+            self.greenlet = None
+            waiter = self._end()
+            if waiter is not None:
+                _hub.wake(waiter)
+            raise
+
+    def _end(self) -> _hub.greenlet | None:
         if self._state == _RUNNING:
             self._state = _FINISHED
-        if not _is_alive(self._parent):
-            self._parent = None
+        else:
+            self.collect()  # killed
+        if self._parent.dead and self._parent is not _NO_PARENT:
+            self._parent = _GONE
         if self.handler is not None:
             self.handler.leave()
         waiter, self._waiter = self._waiter, None
@@ -116,12 +137,15 @@ class Handler:
             self.on_end()
 
 
-def _is_alive(parent: Any) -> bool:
-    """Whether a parent (light thread, user coroutine, foreign greenlet) can still collect results."""
-    if parent is None:
-        return False
-    over = getattr(parent, "is_over", None)
-    return not (parent.dead if over is None else over)
+class _Nobody:
+    """Stands for a parent that cannot collect results."""
+
+    dead = True
+    handler: Handler | None = None
+
+
+_NO_PARENT: Final = _Nobody()
+_GONE: Final = _Nobody()  # holding the real one would make a chain of all ancestors
 
 
 def spawn(function: Callable[..., Any], *arguments: Any) -> Thread:
@@ -149,7 +173,7 @@ def make_root(function: Callable[..., Any], arguments: tuple[Any, ...], handler:
 
     For timer callbacks and the main program, which hand it to the hub themselves.
     """
-    thread = Thread(function, arguments, None)
+    thread = Thread(function, arguments, _NO_PARENT)
     thread.handler = handler
     handler.live += 1
     return thread
@@ -171,16 +195,16 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
         raise TypeError("at least one coroutine should be specified")
     me = _hub.current_job()
     for thread in threads:
+        if hasattr(thread, "lasa_coroutine") or getattr(thread, "_parent", None) is _NO_PARENT:
+            raise TypeError("attempt to wait on a coroutine that is not a user thread")
         if not isinstance(thread, Thread):
-            if hasattr(thread, "lasa_coroutine"):
-                raise TypeError("attempt to wait on a coroutine that is not a user thread")
             raise TypeError(f"lua thread expected, got {type(thread).__name__}")
-        if thread._parent is not me and not (thread._parent is None and thread._state == _COLLECTED):
+        if thread._parent is not me:
             raise RuntimeError("only the parent coroutine can wait on the thread")
     for thread in threads:
         if thread._state == _FINISHED:
             return thread.collect()
-    if threads[-1]._state == _COLLECTED:
+    if threads[-1]._state != _RUNNING:
         return None, "already waited or killed"
     sleeper = _hub.getcurrent()
     running = [thread for thread in threads if thread._state == _RUNNING]
@@ -215,16 +239,16 @@ def kill(thread: Thread) -> tuple[int | None, str | None]:
         if hasattr(thread, "lasa_coroutine") or isinstance(thread, _hub.greenlet):
             return None, "not user thread"
         raise TypeError(f"lua thread expected, got {type(thread).__name__}")
-    if thread._state == _COLLECTED:
-        return None, "already waited or killed"
-    if thread._parent is None and thread._state == _RUNNING:
+    if thread._parent is _NO_PARENT:
         return None, "not user thread"
     if thread._parent is not _hub.current_job():
         return None, "killer not parent"
     if thread._state == _FINISHED:
         thread.collect()
         return None, "already terminated"
-    thread._state = _COLLECTED
+    if thread._state != _RUNNING:
+        return None, "already waited or killed"
+    thread._state = _KILLED
     throw(thread)
     return 1, None
 

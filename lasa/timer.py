@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lasa import _hub
 from lasa._values import number, type_name
@@ -24,6 +24,8 @@ logger = logging.getLogger("lasa.timer")
 
 MAX_PENDING = 1024
 MAX_RUNNING = 256
+
+_MISSING: Final[Any] = object()
 
 
 class Timer:
@@ -99,15 +101,17 @@ class Calendar:
         self._tell_if_quiet()
 
     def _fire_due(self) -> None:
+        now_s = time.monotonic()  # timers that the callbacks make have to wait until events have been polled
         try:
-            while self._heap and self._heap[0][0] <= time.monotonic():
+            while self._heap and self._heap[0][0] <= now_s:
                 timer = heappop(self._heap)[2]
                 if not timer.is_pending:
                     continue
                 timer.is_pending = False
                 self.pending -= 1
-                if timer.period_s is not None:
-                    self.add(timer, timer.due_s + timer.period_s)
+                if timer.period_s is not None:  # no drift; but ticks that were missed altogether are not made up for
+                    next_s = timer.due_s + timer.period_s
+                    self.add(timer, next_s if next_s > now_s else now_s + timer.period_s)
                 self._run(timer, premature=False)
         finally:
             if self._heap:
@@ -140,7 +144,7 @@ def calendar() -> Calendar:
     return cast("Calendar", found)
 
 
-def at(delay: float, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
+def at(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
     """Call ``callback(premature, *arguments)`` once, ``delay`` seconds from now, in a new light thread.
 
     Args:
@@ -155,7 +159,7 @@ def at(delay: float, *callback_and_arguments: Any) -> tuple[Timer | None, str | 
     return _schedule(delay, callback_and_arguments, repeats=False)
 
 
-def every(delay: float, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
+def every(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
     """Call ``callback(premature, *arguments)`` each ``delay`` seconds until the timer is killed.
 
     The next tick is set before the callback runs: slow callbacks overlap, and the period does not drift.
@@ -170,7 +174,7 @@ def _schedule(
     delay: float, callback_and_arguments: tuple[Any, ...], *, repeats: bool
 ) -> tuple[Timer | None, str | None]:
     if not callback_and_arguments:
-        raise TypeError("expecting at least 2 arguments but got 1")
+        raise TypeError(f"expecting at least 2 arguments but got {int(delay is not _MISSING)}")
     seconds = number(delay)
     if seconds is None:
         raise TypeError(f"number expected, got {type_name(delay)}")

@@ -22,6 +22,9 @@ __all__ = ["READY", "TIMEOUT", "Scheduler", "getcurrent", "greenlet", "is_curren
 READY: Final = "ready"
 TIMEOUT: Final = "timeout"
 
+# How often light threads may wake each other in a row before events are polled again.
+HANDOVERS_AT_MOST: Final = 100
+
 
 class Scheduler:
     """Who runs next in one OS thread.
@@ -30,18 +33,38 @@ class Scheduler:
         ready: light threads that can go on, in the order in which they asked.
         switch: goes to the hub, which polls for events; returns when somebody switches back.
         loop: gevent's loop, for the watchers in this folder.
+        dispatch: goes to whoever is ready, by way of the dispatcher; to the hub if nobody is, or with True.
+        parked, nursery, held_by_nursery: see worker.py.
+        extras: what the layers above keep once per hub: pools, timers.
     """
 
-    __slots__ = ("__weakref__", "_drain_due", "extras", "gevent_hub", "loop", "parked", "ready", "switch")
+    __slots__ = (
+        "__weakref__",
+        "_drain_due",
+        "_handovers_left",
+        "dispatch",
+        "extras",
+        "gevent_hub",
+        "held_by_nursery",
+        "loop",
+        "nursery",
+        "parked",
+        "ready",
+        "switch",
+    )
 
     def __init__(self, gevent_hub: Hub) -> None:
         self.gevent_hub = gevent_hub
         self.loop: Any = gevent_hub.loop
         self.switch = cast("Callable[[], Any]", greenlet.switch.__get__(gevent_hub))
         self.ready: deque[greenlet] = deque()
-        self.parked: list[Any] = []  # idle workers, see worker.py
-        self.extras: dict[str, Any] = {}  # what the layers above keep once per hub: pools, timers
+        self.dispatch: Callable[..., Any] = greenlet(self._dispatch, gevent_hub).switch
+        self.parked: list[Any] = []
+        self.nursery: greenlet | None = None
+        self.held_by_nursery = 0
+        self.extras: dict[str, Any] = {}
         self._drain_due = False
+        self._handovers_left = HANDOVERS_AT_MOST
 
     def wake(self, sleeper: greenlet) -> None:
         """Let ``sleeper`` go on after everybody who is ready already. Never switches."""
@@ -65,8 +88,7 @@ class Scheduler:
 
         For waits that are ended by a watcher, which switches straight in.
         """
-        ready = self.ready
-        return ready.popleft().switch() if ready else self.switch()
+        return self.dispatch()
 
     def pause(self) -> Any:
         """Stop running until wake() or a watcher brings the caller back.
@@ -75,7 +97,11 @@ class Scheduler:
         the queue is given up then, or a later wait would end for no reason.
         """
         try:
-            return self.block()
+            if self._handovers_left:
+                self._handovers_left -= 1
+                return self.dispatch()
+            self.drain_soon()  # two that wake each other for ever must not keep all others from their events
+            return self.dispatch(True)
         except BaseException:
             self.forget(getcurrent())
             raise
@@ -90,22 +116,33 @@ class Scheduler:
         me = getcurrent()
         self.wake(me)
         try:
-            self.switch()
+            self.dispatch(True)
         except BaseException:
             self.forget(me)
             raise
 
     def _drain(self) -> None:
         self._drain_due = False
+        self._handovers_left = HANDOVERS_AT_MOST
         ready = self.ready
-        budget = len(ready)  # whoever becomes ready meanwhile waits for the next round, after the events
+        budget = len(ready)  # whoever steps aside meanwhile waits for the next round, after the events
         try:
             while budget and ready:
                 budget -= 1
-                ready.popleft().switch()
+                self.dispatch()
         finally:
             if ready:
                 self.drain_soon()
+
+    def _dispatch(self, to_hub: Any = None) -> None:
+        """Let one after the other go on; a greenlet of its own.
+
+        Whoever switches holds a reference to where it switched until it goes on itself. If light threads that
+        wait switched to each other, such references would stay about, and no worker would look unused.
+        """
+        ready, switch = self.ready, self.switch
+        while True:
+            to_hub = ready.popleft().switch() if ready and not to_hub else switch()
 
 
 def scheduler() -> Scheduler:

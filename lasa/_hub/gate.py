@@ -65,16 +65,17 @@ class Gate:
         if timeout_s != self._timeout_s:
             if self._timer is not None:
                 self._timer.close()
-            self._timer = self._hub.loop.timer(timeout_s)
+            # Repeating, for again(): start() after stop() would go on with what was left of the time.
+            self._timer = self._hub.loop.timer(timeout_s, max(timeout_s, 1e-6))
             self._timeout_s = timeout_s
-        timer, ready = self._timer, self._ready
+        timer = self._timer
         self._waiter = getcurrent()
         if not self._started:
             self._watcher.start(self._on_event)
             self._started = True
-        timer.start(self._on_timeout, update=True)
+        timer.again(self._on_timeout, update=True)
         try:
-            outcome = ready.popleft().switch() if ready else self._switch()
+            outcome = self._hub.dispatch() if self._ready else self._switch()
         except BaseException:
             self._hub.forget(getcurrent())
             raise

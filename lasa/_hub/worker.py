@@ -27,8 +27,10 @@ __all__ = [
     "ThreadKilled",
     "Worker",
     "current_job",
+    "entered_unseen",
     "hand_to_main",
     "kill_greenlet",
+    "leave_coroutine",
     "live_jobs",
     "make_orphan",
     "run_job",
@@ -56,19 +58,33 @@ class Job(Protocol):
 class Worker(gevent.Greenlet):  # type: ignore[type-arg]
     """A greenlet for one job at a time; ``lasa_job`` is that of now, None while parked."""
 
-    __slots__ = ("hub", "lasa_job")
+    __slots__ = ("entered_unseen", "hub", "lasa_job")
 
+    spawning_stack_limit = 0  # it would be the nursery's stack
     clean_references = 0  # how many references a worker has that nobody but lasa knows; measured below
 
-    def __init__(self, hub: Scheduler, job: Job) -> None:
+    def __init__(self, hub: Scheduler) -> None:
         gevent.Greenlet.__init__(self)
         self.hub = hub
-        self.lasa_job: Job | None = job
+        self.lasa_job: Job | None = None
+        self.entered_unseen = False
 
     def _run(self) -> None:
         hub = self.hub
         ready, parked = hub.ready, hub.parked
-        while (job := self.lasa_job) is not None:
+        hub.held_by_nursery = id(self)
+        while True:
+            self.spawn_tree_locals = None
+            self.gr_context = None
+            parked.append(self)
+            try:
+                hub.block()
+            finally:
+                if self.lasa_job is None and self in parked:  # a tool killed every greenlet that it found
+                    parked.remove(self)
+            job = self.lasa_job
+            if job is None:
+                return
             successor = job.run()
             job.greenlet = self.lasa_job = None
             del job
@@ -77,25 +93,30 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
                 ready.appendleft(successor)
                 successor = None
             if not self._is_clean() or len(parked) >= PARKED_AT_MOST:
-                hub.drain_soon()
-                if not hub.gevent_hub:  # a greenlet ends into its hub, which must have been started
-                    hub.step_aside()
-                return
-            self.spawn_tree_locals = None
-            self.gr_context = None
-            parked.append(self)
-            try:
-                hub.block()
-            except BaseException:  # a tool killed every greenlet that it found
-                if self in parked:
-                    parked.remove(self)
-                raise
+                break
+        # A greenlet ends into its hub, which may have other things to do: let those go first whose turn it is.
+        hub.wake(self)
+        hub.block()
+        if not hub.gevent_hub:  # nor can it end into a hub that was never started
+            hub.step_aside()
 
     def _is_clean(self) -> bool:
         references = getrefcount(self)
         if not Worker.clean_references:
-            Worker.clean_references = references  # the first job of all is _Nothing
-        return not (references > Worker.clean_references or self.has_links() or getweakrefcount(self) or self.__dict__)
+            Worker.clean_references = references - 1  # the first job of all is _Nothing, run by a new worker
+        if references > Worker.clean_references or self.entered_unseen:
+            known = Worker.clean_references - self.entered_unseen + (self.hub.held_by_nursery == id(self))
+            self.entered_unseen = False
+            if references > known:
+                return False
+        return not (self.has_links() or getweakrefcount(self) or self.__dict__)
+
+    def _maybe_kill_before_start(self, exception: Any) -> bool:
+        """Called by gevent's kill() and killall(), before the exception comes: a parked one gets no more jobs."""
+        if self.lasa_job is None and self in self.hub.parked:
+            self.hub.parked.remove(self)
+        killed: bool = super()._maybe_kill_before_start(exception)  # type: ignore[misc]
+        return killed
 
 
 class _Nothing:
@@ -112,14 +133,31 @@ def start_job(hub: Scheduler, job: Job, context: Context) -> greenlet:
 
     The caller must not keep the result in a variable while it switches (see the module's text).
     """
-    if hub.parked:
-        worker: Worker = hub.parked.pop()
-        worker.lasa_job = job
-    else:
-        worker = Worker(hub, job)
+    if not hub.parked:
+        _make_worker(hub)
+    worker: Worker = hub.parked.pop()
+    worker.lasa_job = job
     worker.gr_context = context
     job.greenlet = worker
     return worker
+
+
+def _make_worker(hub: Scheduler) -> None:
+    """Have the nursery park a new worker."""
+    if hub.nursery is None:
+        hub.nursery = greenlet(_nurse, hub.gevent_hub)
+    hub.ready.appendleft(getcurrent())  # where the new worker goes as soon as it is parked
+    hub.nursery.switch(hub)
+
+
+def _nurse(hub: Scheduler) -> None:
+    """Start every worker of a hub.
+
+    A greenlet starts on top of the stack, and at the recursion depth, of whoever switches to it first: light
+    threads that spawn each other without end would exhaust both if each started the next one's worker.
+    """
+    while True:
+        Worker(hub).switch()  # and stays in this call, holding a reference, until the next one is wanted
 
 
 def run_job(job: Job, context: Context | None = None) -> None:
@@ -137,13 +175,21 @@ def run_job(job: Job, context: Context | None = None) -> None:
         raise
 
 
+def entered_unseen(entered: greenlet | None) -> None:
+    """Note that a user coroutine has ended into ``entered``, without holding a reference as whoever switches does."""
+    if type(entered) is Worker:
+        entered.entered_unseen = True
+
+
 def kill_greenlet(victim: greenlet) -> None:
     """Raise ThreadKilled in ``victim``; come back, before anybody else, when it ends or waits again."""
     hub = scheduler()
     me = getcurrent()
     hub.wake_first(me)
+    throw = greenlet.throw.__get__(victim)
+    del victim  # one reference, as whoever switches has, and the worker can be used again
     try:
-        victim.throw(ThreadKilled)
+        throw(ThreadKilled)
     finally:  # a user coroutine that ends comes straight back to whoever resumed it
         hub.forget(me)
 
@@ -160,14 +206,33 @@ def _measure(hub: Scheduler) -> None:
 
 
 class CoroutineGreenlet(greenlet):
-    """The greenlet of one user coroutine; ``lasa_job`` is that coroutine."""
+    """The greenlet of one user coroutine; ``lasa_job`` is that coroutine while it is resumed.
 
-    __slots__ = ("lasa_job",)
+    Not longer: a greenlet that has started is no matter for the cycle collector, so a coroutine that somebody
+    drops in the middle must not be held by its own greenlet. Nor may a greenlet hold itself from its own frames.
+    """
 
-    def __init__(self, job: Any, run: Callable[..., Any]) -> None:
+    __slots__ = ("home", "lasa_job")
+
+    def __init__(self, run: Callable[..., Any]) -> None:
         greenlet.__init__(self, run)
         self.gr_context = copy_context()
-        self.lasa_job = job
+        self.home = scheduler().gevent_hub
+        self.lasa_job: Any = None
+
+
+def leave_coroutine(values: tuple[Any, ...]) -> Any:
+    """Switch from a user coroutine to whoever resumed it, with ``values``; return what the next resume passes.
+
+    Until then its parent is the hub: an exception that comes meanwhile (a gevent.Timeout that the coroutine
+    started) must not hit a light thread that waits for something else by now.
+    """
+    me = getcurrent()
+    assert isinstance(me, CoroutineGreenlet)
+    resumer = [me.parent]
+    me.parent = me.home
+    del me
+    return resumer.pop().switch(values)  # type: ignore[union-attr]
 
 
 def current_job() -> Any:

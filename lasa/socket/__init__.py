@@ -53,13 +53,22 @@ def udp(*arguments: object) -> UdpSocket:
 
 
 def connect(
-    host: Any, port: Any = None, options: Mapping[str, Any] | None = None, **keywords: Any
+    host: Any,
+    port: Any = None,
+    options: Mapping[str, Any] | None = None,
+    *,
+    timeout_ms: float | None = None,
+    **keywords: Any,
 ) -> tuple[TcpSocket | None, str | None]:
     """Return ``(socket, None)``, connected as by ``tcp().connect(…)``, or its ``(None, err)``.
 
+    Args:
+        host, port, options, keywords: as of TcpSocket.connect().
+        timeout_ms: as by settimeout(), for connecting and for all that follows.
     Raises, Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
     """
     sock = TcpSocket()
+    sock.settimeout(timeout_ms)
     ok, err = sock.connect(host, port, options, **keywords)
     return (sock, None) if ok else (None, err)
 

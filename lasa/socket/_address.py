@@ -6,31 +6,15 @@ The error texts are nginx's, since scripts match them.
 from __future__ import annotations
 
 import _socket
-from dataclasses import dataclass
 
 from lasa._values import as_bytes, integer, type_name
 from lasa.errors import SocketError
 
-__all__ = ["Address", "Target", "ip_family", "ip_of", "parse_port", "parse_target", "race_order", "unix_path"]
+__all__ = ["host_text", "ip_family", "ip_of", "parse_host", "parse_port", "race_order", "unix_path"]
 
-Address = tuple[str, int] | tuple[str, int, int, int] | bytes
 
 UNIX_PATH_MAX = 107
 _ZONE = "%"
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where to connect: a unix path, or a host (name or literal) and a port.
-
-    Attributes:
-        text: host and port exactly as typed, the name of the default pool.
-    """
-
-    text: str
-    host: str
-    port: int
-    path: bytes | None = None
 
 
 def unix_path(host: str) -> bytes | None:
@@ -46,7 +30,7 @@ def unix_path(host: str) -> bytes | None:
         raise SocketError(f'failed to parse host name "{host}": no path in the unix domain socket')
     if len(path) > UNIX_PATH_MAX:
         raise SocketError(f'failed to parse host name "{host}": too long path in the unix domain socket')
-    if b"\0" in path:
+    if b"\0" in path[1:]:  # at the beginning it makes an abstract name, such as Linux chooses for a socket without one
         raise SocketError(f'failed to parse host name "{host}": invalid host')
     return path
 
@@ -74,13 +58,12 @@ def parse_port(port: object) -> int:
     return number
 
 
-def parse_target(host: str, port: int) -> Target:
-    """Return the target of ``connect(host, port)``; the host text is checked, not looked up.
+def parse_host(host: str) -> str:
+    """Return the name or literal that a host text stands for, without brackets; it is not looked up.
 
     Raises:
         SocketError: "failed to parse host name "X": R".
     """
-    text = f"{host}:{port}"
     if not host:
         raise SocketError('failed to parse host name "": no host')
     bare = host
@@ -99,7 +82,7 @@ def parse_target(host: str, port: int) -> Target:
         reason = "invalid host"
     if reason:
         raise SocketError(f'failed to parse host name "{host}": {reason}')
-    return Target(text, bare, port)
+    return bare
 
 
 def ip_family(host: str) -> int | None:

@@ -9,7 +9,7 @@ from lasa.errors import SocketError
 from lasa.socket._link import Link, Stream
 from lasa.socket._pool import Pool, Pools
 
-__all__ = ["Connection", "pools"]
+__all__ = ["Connection", "pool_name_of", "pools"]
 
 
 class Connection:
@@ -18,21 +18,35 @@ class Connection:
     Attributes:
         link: the kernel socket.
         stream: the link, or TLS over it.
-        host: as given to connect(), the name that TLS verifies.
-        name: the name of its pool; "" for one that accept() made, which cannot be pooled.
+        host: as given to connect(), the name that TLS verifies; "" for one that accept() made.
+        port: likewise; None for a unix path without one.
+        pool_name: the name that the user gave its pool, if he did.
         pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
         reused: how often it came out of the pool.
     """
 
-    __slots__ = ("host", "link", "name", "pool", "reused", "stream")
+    __slots__ = ("host", "link", "pool", "pool_name", "port", "reused", "stream")
 
-    def __init__(self, link: Link, host: str, name: str, pool: Pool[Connection] | None) -> None:
+    def __init__(
+        self,
+        link: Link,
+        host: str = "",
+        port: int | str | None = None,
+        pool_name: str | None = None,
+        pool: Pool[Connection] | None = None,
+    ) -> None:
         self.link = link
         self.stream: Stream = link
         self.host = host
-        self.name = name
+        self.port = port
+        self.pool_name = pool_name
         self.pool = pool
         self.reused = 0
+
+    @property
+    def name(self) -> str:
+        """The name of its pool."""
+        return pool_name_of(self.host, self.port, self.pool_name)
 
     def rest(self) -> None:
         """Watch the idle connection: what the peer does ends it, but for TLS's own messages."""
@@ -45,7 +59,7 @@ class Connection:
 
     def close(self) -> None:
         """Close it."""
-        self.link.close()
+        self.stream.close()
 
     def _is_spoilt(self) -> bool:
         try:
@@ -58,6 +72,13 @@ class Connection:
             self.rest()
         elif self.pool is not None:
             self.pool.drop(self)
+
+
+def pool_name_of(host: str, port: int | str | None, chosen: str | None) -> str:
+    """Return the name of a pool: the user's choice, or host and port as typed."""
+    if chosen is not None:
+        return chosen
+    return host if port is None else f"{host}:{port}"
 
 
 def pools() -> Pools[Connection]:

@@ -9,9 +9,9 @@ from collections import deque
 
 from lasa import _hub
 from lasa._hub import Chorus
-from lasa.errors import SocketError, SocketTimeout
+from lasa.errors import SocketError, SocketTimeout, system_error
 from lasa.socket._address import ip_family, race_order
-from lasa.socket._link import Link, system_error
+from lasa.socket._link import Link
 
 __all__ = ["addresses_of", "dial", "dial_unix", "open_socket"]
 
@@ -92,6 +92,7 @@ def _dial_one(family: int, ip: str, port: int, deadline_s: float, local: tuple[i
         return link
     try:
         link.writable.wait(max(0.0, deadline_s - time.monotonic()))
+        link.close_writable()
         _raise_pending_error(sock)
     except BaseException:
         link.close()

@@ -13,7 +13,7 @@ from typing import Any, Final
 from lasa import _hub
 from lasa._values import as_bytes, flatten, integer, number, timeout_ms, type_name
 from lasa.errors import SocketClosed, SocketError, check
-from lasa.socket._buffer import ReceiveBuffer
+from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer
 from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
 from lasa.socket._link import Stream
 from lasa.socket._patterns import (
@@ -46,6 +46,8 @@ _HARMLESS: Final = frozenset({"timeout", LINE_TOO_LONG, SECTION_TOO_LONG, STREAM
 _DIRECTIONS: Final = {"receive": _socket.SHUT_RD, "send": _socket.SHUT_WR, "both": _socket.SHUT_RDWR}
 
 _DEFAULT_LINE: Final = Line(DEFAULT_LIMITS.max_line)
+_DEFAULT_TIMEOUT_S: Final = DEFAULT_TIMEOUT_MS / 1000
+_NO_BUFFER: Final = ReceiveBuffer()  # for all who have not read yet; nothing is ever fed into it
 
 Received = tuple[bytes | None, str | None, bytes | None]
 
@@ -75,12 +77,12 @@ class Halves:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._stream: Stream | None = None
-        self._buffer = ReceiveBuffer()
+        self._buffer = _NO_BUFFER
         # The buffer again, while a read may begin: connected, read half open, nobody reading.
         self._readable: ReceiveBuffer | None = None
         self._read_open = self._write_open = False
         self._is_connecting = self._is_reading = self._is_writing = False
-        self._connect_s = self._send_s = self._read_s = DEFAULT_TIMEOUT_MS / 1000
+        self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
@@ -112,12 +114,20 @@ class Halves:
         Switches: only when the buffer cannot answer. Source: seed, "tcpsock:receive".
         """
         if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
-            if buffer.size:
-                line = buffer.take_line(self._line.limit)
-                if line is not None:
-                    return line.replace(b"\r", b""), None, None
-                return self._read(self._line)
-            return self._read_on(self._line, buffer)
+            # The most frequent read of all makes no further call when its line has come.
+            if buffer.lines:
+                return buffer.lines.pop().replace(b"\r", b""), None, None
+            front = buffer.front
+            if not front:
+                return self._read_on(self._line, buffer)
+            position = buffer.position
+            end = front.find(b"\n", position)
+            if 0 <= end - position <= self._line.limit:
+                buffer.position = end + 1
+                row = buffer.row + 1
+                buffer.row = row if row < LINES_IN_A_ROW else buffer.cut_lines(self._line.limit)
+                return front[position:end].replace(b"\r", b""), None, None
+            return self._read(self._line)
         if self._readable is None:
             return None, self._why_not_reading(), None
         wanted = _parse_pattern(pattern, self._limits, max_line, max_all)
@@ -181,12 +191,19 @@ class Halves:
             nonlocal ended_in
             if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
                 raise TypeError(f"bad size argument: integer expected, got {type_name(size)}")
-            if self._readable is None:
+            buffer = self._readable
+            if buffer is None:
                 return None, self._why_not_reading(), None
             if ended_in == self._generation:
                 ended_in = -1
                 return None, None, None
             chunk = max(size, 0) if size else 0
+            if not chunk and buffer.front and not buffer.lines:
+                front, position = buffer.front, buffer.position
+                end = front.find(text, position)
+                if 0 <= end - position <= limit:
+                    buffer.position = end + len(text)
+                    return front[position : buffer.position if inclusive else end], None, None
             section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
             received = self._read(section)
             if chunk and section.met_boundary:
@@ -239,6 +256,10 @@ class Halves:
         # The door of all reads that need more than the buffer has.
         stream = self._stream
         assert stream is not None
+        if buffer.front:
+            buffer.drop_used_front()
+        elif buffer is _NO_BUFFER:
+            buffer = self._buffer = ReceiveBuffer()
         self._readable = None
         self._is_reading = True
         try:
@@ -390,6 +411,14 @@ class Halves:
 
     # -- for the driver of the connection
 
+    def _refuse_if_busy(self) -> None:
+        if self._is_connecting:
+            raise SocketError(BUSY_CONNECTING)
+        if self._is_reading:
+            raise SocketError(BUSY_READING)
+        if self._is_writing:
+            raise SocketError(BUSY_WRITING)
+
     def _open(self, stream: Stream) -> None:
         """Begin with a new connection, nothing read yet."""
         self._stream = stream
@@ -404,7 +433,10 @@ class Halves:
         """Forget the connection, which goes on elsewhere or is closed."""
         self._stream = self._readable = None
         self._read_open = self._write_open = False
-        self._buffer.clear()
+        if self._is_reading:
+            self._buffer = _NO_BUFFER  # the other one is the reader's, who hands over what it has gathered
+        else:
+            self._buffer.clear()
 
     def _release(self) -> None:
         """Close the connection and give back what it holds."""

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 from lasa import _hub
 from lasa._hub import READ, WRITE
-from lasa.errors import SocketClosed, SocketError, os_error_reason
+from lasa.errors import SocketClosed, system_error
 
-__all__ = ["Link", "Stream", "address_text", "system_error"]
+__all__ = ["Link", "Stream", "address_text"]
 
 
 class Stream(Protocol):
@@ -28,34 +28,38 @@ class Stream(Protocol):
     def close(self) -> None: ...
 
 
-def system_error(error: OSError) -> SocketError:
-    """Return the SocketError for what the system said."""
-    found = SocketError(os_error_reason(error))
-    found.errno = error.errno
-    return found
-
-
 class Link:
-    """A non-blocking kernel socket with a gate for each direction."""
+    """A non-blocking kernel socket with a gate for each direction, made when it is first waited for."""
 
-    __slots__ = ("_hub", "_recv", "_send", "_writable", "is_open", "readable", "sock")
+    __slots__ = ("_hub", "_readable", "_writable", "is_open", "sock")
 
     def __init__(self, sock: _socket.socket) -> None:
         sock.setblocking(False)
         self.sock = sock
         self._hub = _hub.scheduler()
-        self._recv = sock.recv
-        self._send = sock.send
-        self.readable = _hub.Gate(self._hub, sock.fileno(), READ)
+        self._readable: _hub.Gate | None = None
         self._writable: _hub.Gate | None = None
         self.is_open = True
 
     @property
+    def readable(self) -> _hub.Gate:
+        """The gate of the read direction."""
+        if self._readable is None:
+            self._readable = _hub.Gate(self._hub, self.sock.fileno(), READ)
+        return self._readable
+
+    @property
     def writable(self) -> _hub.Gate:
-        """The gate of the write direction, made when the first write has to wait."""
+        """The gate of the write direction."""
         if self._writable is None:
             self._writable = _hub.Gate(self._hub, self.sock.fileno(), WRITE)
         return self._writable
+
+    def close_writable(self) -> None:
+        """Give the write gate back, where the next wait is far: most connections only wait to connect."""
+        if self._writable is not None:
+            self._writable.close()
+            self._writable = None
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """Return 1 to ``size`` bytes, b"" at the end of the stream.
@@ -67,22 +71,22 @@ class Link:
             SocketTimeout, SocketClosed (closed meanwhile by another light thread), SocketError.
         Switches: whenever it has to wait.
         """
-        wait = self.readable.wait
+        gate = self._readable or self.readable
         if not try_first:
-            wait(timeout_s)
+            gate.wait(timeout_s)
         while True:
             try:
-                return self._recv(size)
+                return self.sock.recv(size)
             except BlockingIOError:
                 pass
             except OSError as error:
                 raise system_error(error) from None
-            wait(timeout_s)
+            gate.wait(timeout_s)
 
     def recv_now(self, size: int) -> bytes | None:
         """Return what is there, b"" at the end of the stream, None if nothing has come. Never switches."""
         try:
-            return self._recv(size)
+            return self.sock.recv(size)
         except BlockingIOError:
             return None
         except OSError as error:
@@ -96,7 +100,7 @@ class Link:
         Switches: only when the kernel's buffer is full.
         """
         try:
-            sent = self._send(data)
+            sent = self.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
@@ -108,7 +112,7 @@ class Link:
         while rest:
             wait(timeout_s)
             try:
-                rest = rest[self._send(rest) :]
+                rest = rest[self.sock.send(rest) :]
             except BlockingIOError:
                 continue
             except OSError as error:
@@ -117,7 +121,7 @@ class Link:
     def send_now(self, data: bytes) -> int:
         """Hand over what the kernel takes at once, and return how much. Never switches."""
         try:
-            return self._send(data)
+            return self.sock.send(data)
         except BlockingIOError:
             return 0
         except OSError as error:
@@ -130,7 +134,7 @@ class Link:
             SocketClosed: the stream has ended. SocketError: it broke.
         """
         try:
-            if self._recv(1, _socket.MSG_PEEK):
+            if self.sock.recv(1, _socket.MSG_PEEK):
                 return True
         except BlockingIOError:
             return False
@@ -150,9 +154,9 @@ class Link:
         if not self.is_open:
             return
         self.is_open = False
-        self.readable.close()
-        if self._writable is not None:
-            self._writable.close()
+        if self._readable is not None:
+            self._readable.close()
+        self.close_writable()
         self.sock.close()
 
     def close_later(self) -> None:

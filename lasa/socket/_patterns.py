@@ -112,7 +112,7 @@ class Line(_Plain):
         return buffer.take(end + 1)[:-1].replace(b"\r", b"")
 
     def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
-        if not buffer.size:
+        if not buffer.front:
             end = chunk.find(b"\n")
             if 0 <= end <= self.limit:
                 if end + 1 < len(chunk):
@@ -140,7 +140,7 @@ class Size(_Plain):
         return buffer.take(self._size) if buffer.size >= self._size else None
 
     def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
-        if len(chunk) == self._size and not buffer.size:
+        if len(chunk) == self._size and not buffer.front:
             return chunk
         buffer.feed(chunk)
         return buffer.take(self._size) if buffer.size >= self._size else None
@@ -163,7 +163,7 @@ class Anything(_Plain):
         return buffer.take_front(self._limit) if buffer.size else None
 
     def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
-        if len(chunk) <= self._limit and not buffer.size:
+        if len(chunk) <= self._limit and not buffer.front:
             return chunk
         buffer.feed(chunk)
         return buffer.take_front(self._limit)
@@ -272,8 +272,11 @@ class Section(_Plain):
         if found < 0:
             return None
         self.met_boundary = True
-        data = buffer.take(found + len(text))
-        return data if self._inclusive else data[:found]
+        if self._inclusive:
+            return buffer.take(found + len(text))
+        data = buffer.take(found)
+        buffer.take(len(text))
+        return data
 
     def _take_chunk(self, buffer: ReceiveBuffer) -> bytes | None:
         # A chunk ends at the first place at or after size where no boundary may have begun before.

@@ -64,11 +64,18 @@ class _Waiter(Generic[ConnectionT]):
 
 
 class Pool(Generic[ConnectionT]):
-    """The connections of one name."""
+    """The connections of one name.
 
-    def __init__(self, pools: Pools[ConnectionT], name: str, size: int) -> None:
+    Attributes:
+        size: how many may be idle; with a backlog, how many may be open.
+        backlog: how many connects may wait while ``size`` connections are open; None lets all of them connect.
+        counted: connections in use and idle.
+    """
+
+    def __init__(self, pools: Pools[ConnectionT], name: str, size: int, backlog: int | None) -> None:
         self.name = name
         self.size = size
+        self.backlog = backlog
         self.counted = 0
         self.idle: list[Idle[ConnectionT]] = []
         self._pools = pools
@@ -86,20 +93,18 @@ class Pool(Generic[ConnectionT]):
             self.leave()
         return None
 
-    def enter(self, backlog: int | None, timeout_s: float) -> ConnectionT | None:
+    def enter(self, timeout_s: float) -> ConnectionT | None:
         """Take a place for a new connection; returns an idle one instead if that comes first.
 
-        Args:
-            backlog: how many may wait here while ``size`` connections are open; None takes a place at once.
         Raises:
             SocketError: "too many waiting connect operations". SocketTimeout.
         Switches: only when it has to wait.
         """
-        if backlog is None or self.counted < self.size:
+        if self.backlog is None or self.counted < self.size:
             self.counted += 1
             self._pools.remember(self)  # forgotten if take_idle() has just closed its last connection
             return None
-        if len(self._queue) >= backlog:
+        if len(self._queue) >= self.backlog:
             raise SocketError("too many waiting connect operations")
         waiter: _Waiter[ConnectionT] = _Waiter()
         self._queue.append(waiter)
@@ -195,15 +200,18 @@ class Pools(Generic[ConnectionT]):
     def __init__(self) -> None:
         self._by_name: dict[str, Pool[ConnectionT]] = {}
 
+    def __len__(self) -> int:
+        return len(self._by_name)
+
     def find(self, name: str) -> Pool[ConnectionT] | None:
         """Return the pool of that name, if there is one."""
         return self._by_name.get(name)
 
-    def find_or_make(self, name: str, size: int) -> Pool[ConnectionT]:
-        """Return the pool of that name, which keeps the size it was made with."""
+    def find_or_make(self, name: str, size: int, backlog: int | None = None) -> Pool[ConnectionT]:
+        """Return the pool of that name, which keeps the size and backlog it was made with."""
         pool = self._by_name.get(name)
         if pool is None:
-            pool = self._by_name[name] = Pool(self, name, size)
+            pool = self._by_name[name] = Pool(self, name, size, backlog)
         return pool
 
     def remember(self, pool: Pool[ConnectionT]) -> None:

@@ -3,68 +3,45 @@
 from __future__ import annotations
 
 import _socket
-import errno
-import os
-import ssl
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final, Self
 
 from lasa import _hub
 from lasa._values import integer, number, type_name
-from lasa.errors import SocketError
-from lasa.socket._address import host_text, ip_of, parse_port, parse_target, unix_path
-from lasa.socket._connection import Connection, pools
-from lasa.socket._dial import addresses_of, dial, dial_unix, open_socket
-from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, Halves
+from lasa.errors import SocketError, system_error
+from lasa.socket._address import host_text, ip_of, parse_host, parse_port, unix_path
+from lasa.socket._connection import Connection, pool_name_of, pools
+from lasa.socket._dial import addresses_of, dial, dial_unix
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._link import Link, address_text, system_error
+from lasa.socket._link import address_text
+from lasa.socket._listener import LISTEN_BACKLOG, Listener
 from lasa.socket._options import SOCKET_OPTIONS, ConnectOptions
 from lasa.socket._pool import DEFAULT_SIZE, Pool
-from lasa.socket._tls import HANDSHAKE_FAILED, TlsStream, client_context, server_context
+from lasa.socket._secure import NEVER_CONNECTED, Secure
 
 __all__ = ["TcpSocket"]
 
 DEFAULT_KEEPALIVE_MS: Final = 60_000
-LISTEN_BACKLOG: Final = 511
-NEVER_CONNECTED: Final = "socket is never created nor connected"
-
-# What accept() meets when the process or the system is short of something; trying again at once would spin.
-_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-_SHORTAGE_PAUSE_S: Final = 0.05
 
 Outcome = tuple[int | None, str | None]
 
 
-class TcpSocket(Halves):
-    """A cosocket; ``lasa.socket.tcp()`` makes it. Reading and writing are in the base class."""
+class TcpSocket(Secure):
+    """A cosocket; ``lasa.socket.tcp()`` makes it. Reads and writes are in _halves.py, TLS is in _secure.py."""
 
-    __slots__ = (
-        "_backlog",
-        "_bound",
-        "_certificate",
-        "_connection",
-        "_is_resolving",
-        "_listener",
-        "_local",
-        "_was_connected",
-    )
+    __slots__ = ("_is_resolving", "_listener", "_local")
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
-        self._connection: Connection | None = None
-        self._was_connected = False
         self._is_resolving = False
-        self._certificate: tuple[str, str | None] | None = None
         self._local: tuple[int, str, int] | None = None  # the address that connect() binds to
-        self._bound: _socket.socket | None = None  # bound, and not yet listening
-        self._listener: Link | None = None
-        self._backlog = LISTEN_BACKLOG
+        self._listener: Listener | None = None
 
     def __repr__(self) -> str:
-        if self._listener is not None or self._bound is not None:
-            state = "listening" if self._listener is not None else "bound"
+        if self._listener is not None:
+            state = "listening" if self._listener.is_listening else "bound"
         else:
             state = "connecting" if self._is_connecting else "closed" if self._stream is None else "connected"
         return f"<lasa tcp socket {state} at {id(self):#x}>"
@@ -78,16 +55,16 @@ class TcpSocket(Halves):
 
     def __del__(self) -> None:
         try:
-            link = self._connection.link if self._connection is not None else self._listener
+            holder = self._connection or self._listener
         except AttributeError:  # __init__ did not get that far
             return
-        if link is None and self._bound is None:
+        if holder is None:
             return
         warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        if link is None or link.belongs_here():
+        if holder.link.belongs_here():
             self._release()
         else:
-            link.close_later()
+            holder.link.close_later()
 
     # -- connecting
 
@@ -112,7 +89,8 @@ class TcpSocket(Halves):
             options: a mapping with the keys of the keywords.
             pool: the pool's name; by default ``host:port`` as typed.
             pool_size: makes the pool, for so many idle connections (30).
-            backlog: caps the pool's open connections at its size, and lets so many further connects wait.
+            backlog: if this call makes the pool, caps its open connections at its size, and lets so many further
+                connects wait.
         Returns:
             ``(1, None)``; or ``(None, err)``: "timeout", "connection refused" and other words of the system, "NAME
             could not be resolved (3: Host not found)", ``failed to parse host name "X": R``, "missing the port
@@ -126,63 +104,56 @@ class TcpSocket(Halves):
         if isinstance(port, Mapping) and options is None:
             port, options = None, port
         chosen = ConnectOptions.parse(options, pool=pool, pool_size=pool_size, backlog=backlog)
-        is_unix = host[:5].lower() == "unix:"
         try:
-            if is_unix:
-                name = host if integer(port) is None else f"{host}:{port}"
+            if host[:5].lower() == "unix:":
+                port = None if integer(port) is None else str(port)  # of no use but in the pool's name
             else:
-                name = f"{host}:{parse_port(port)}"
+                port = parse_port(port)
             self._refuse_if_busy()
             self._release()
             self._is_connecting = True
             try:
-                self._take(self._connect(host, 0 if is_unix else parse_port(port), chosen, chosen.pool or name))
+                self._take(self._connect(host, port, chosen))
             finally:
                 self._is_connecting = self._is_resolving = False
         except SocketError as error:
             return None, error.reason
         return 1, None
 
-    def _connect(self, host: str, port: int, chosen: ConnectOptions, name: str) -> Connection:
+    def _connect(self, host: str, port: int | str | None, chosen: ConnectOptions) -> Connection:
+        pool: Pool[Connection] | None = None
         here = pools()
         if chosen.makes_pool:
-            pool: Pool[Connection] | None = here.find_or_make(name, chosen.pool_size or DEFAULT_SIZE)
-        else:
-            pool = here.find(name)
+            pool = here.find_or_make(
+                pool_name_of(host, port, chosen.pool), chosen.pool_size or DEFAULT_SIZE, chosen.backlog
+            )
+        elif here:
+            pool = here.find(pool_name_of(host, port, chosen.pool))
         deadline_s = time.monotonic() + self._connect_s
         if pool is not None:
-            idle = pool.take_idle() or pool.enter(chosen.backlog, self._connect_s)
+            idle = pool.take_idle() or pool.enter(self._connect_s)
             if idle is not None:
                 idle.reused += 1
                 return idle
         try:
-            path = unix_path(host)
-            if path is not None:
-                link = dial_unix(path, deadline_s)
-            else:
-                target = parse_target(host, port)
+            if isinstance(port, int):
+                bare = parse_host(host)
                 self._is_resolving = True
-                addresses = addresses_of(target.host, max(0.0, deadline_s - time.monotonic()))
+                addresses = addresses_of(bare, max(0.0, deadline_s - time.monotonic()))
                 self._is_resolving = False
                 link = dial(addresses, port, deadline_s, self._local)
+            else:
+                link = dial_unix(unix_path(host) or b"", deadline_s)
         except BaseException:
             if pool is not None:
                 pool.leave()
             raise
-        return Connection(link, host, name, pool)
+        return Connection(link, host, port, chosen.pool, pool)
 
     def _take(self, connection: Connection) -> None:
         self._connection = connection
         self._was_connected = True
         self._open(connection.stream)
-
-    def _refuse_if_busy(self) -> None:
-        if self._is_connecting:
-            raise SocketError(BUSY_CONNECTING)
-        if self._is_reading:
-            raise SocketError(BUSY_READING)
-        if self._is_writing:
-            raise SocketError(BUSY_WRITING)
 
     # -- serving
 
@@ -197,8 +168,7 @@ class TcpSocket(Halves):
             backlog: how many connections the system keeps until accept() takes them.
         Returns:
             ``(True, None)``; or ``(None, err)``: "bad address", "bad port number: N", "expecting port to be a number
-            but got
-            type: T", "address already in use" and other words of the system, or a busy word.
+            but got type: T", "address already in use" and other words of the system, or a busy word.
         Raises:
             TypeError: the address is no string.
         Switches: never. Source: seed, "tcpsock:bind".
@@ -221,19 +191,26 @@ class TcpSocket(Halves):
         return True, None
 
     def _bind_now(self, family: int, address: Any, backlog: int) -> None:
-        sock = open_socket(family)
-        try:
-            if family != _socket.AF_UNIX:
-                sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
-            sock.bind(address)
-        except OSError as error:
-            sock.close()
-            raise system_error(error) from None
-        self._drop_server()
-        self._bound = sock
-        self._backlog = backlog
+        listener = Listener(family, address, backlog)
+        self._drop_listener()
+        self._listener = listener
         if family != _socket.AF_UNIX:
-            self._local = (family, *sock.getsockname()[:2])
+            self._local = (family, *listener.link.sock.getsockname()[:2])
+
+    def listen(self) -> Outcome:
+        """Have the system take connections to the address of bind(); otherwise the first accept() does.
+
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "closed" (not bound), or the system's own word.
+        Switches: never. Source: beyond the seed, for a server that tells others its address before it accepts.
+        """
+        if self._listener is None:
+            return None, "closed"
+        try:
+            self._listener.listen()
+        except SocketError as error:
+            return None, error.reason
+        return 1, None
 
     def accept(self) -> tuple[TcpSocket | None, str | None]:
         """Wait for a connection to the address of bind(); the first call begins to listen.
@@ -248,58 +225,26 @@ class TcpSocket(Halves):
         """
         try:
             self._refuse_if_busy()
-            return self._accept(), None
+            if self._listener is None:
+                return None, "closed"
+            self._is_reading = True
+            try:
+                link = self._listener.accept(self._read_s)
+            finally:
+                self._is_reading = False
         except SocketError as error:
             return None, error.reason
-
-    def _accept(self) -> TcpSocket:
-        listener = self._listen()
-        deadline_s = time.monotonic() + self._read_s
-        self._is_reading = True
-        try:
-            while True:
-                try:
-                    descriptor, _ = listener.sock._accept()  # type: ignore[attr-defined]
-                except BlockingIOError:
-                    listener.readable.wait(max(0.0, deadline_s - time.monotonic()))
-                except ConnectionAbortedError:
-                    continue  # the peer gave up while it stood in the queue
-                except OSError as error:
-                    if error.errno not in _SHORTAGE or time.monotonic() >= deadline_s:
-                        raise system_error(error) from None
-                    _hub.sleep_s(_SHORTAGE_PAUSE_S)
-                else:
-                    break
         except _hub.GreenletExit:
-            self._drop_server()
+            self._drop_listener()
             raise
-        finally:
-            self._is_reading = False
-        sock = _socket.socket(listener.sock.family, _socket.SOCK_STREAM, 0, descriptor)
-        if listener.sock.family != _socket.AF_UNIX:
-            sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         client = TcpSocket(self._limits)
-        client._take(Connection(Link(sock), "", "", None))
-        return client
+        client._take(Connection(link))
+        return client, None
 
-    def _listen(self) -> Link:
-        if self._listener is None:
-            if self._bound is None:
-                raise SocketError("closed")
-            try:
-                self._bound.listen(self._backlog)
-            except OSError as error:
-                raise system_error(error) from None
-            self._listener, self._bound = Link(self._bound), None
-        return self._listener
-
-    def _drop_server(self) -> None:
-        if self._bound is not None:
-            self._bound.close()
-            self._bound = None
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+    def _drop_listener(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
 
     # -- names and options
 
@@ -323,7 +268,7 @@ class TcpSocket(Halves):
     def _kernel_socket(self) -> _socket.socket | None:
         if self._connection is not None:
             return self._connection.link.sock
-        return self._bound if self._listener is None else self._listener.sock
+        return None if self._listener is None else self._listener.link.sock
 
     def setoption(self, option: str | None = None, value: bool | int | None = None) -> tuple[bool | None, str | None]:
         """Set a socket option: keepalive, reuseaddr, tcp-nodelay, sndbuf, rcvbuf, keepintvl, keepcnt.
@@ -346,7 +291,7 @@ class TcpSocket(Halves):
         sock, level, name = found
         try:
             sock.setsockopt(level, name, setting)
-        except OverflowError:
+        except (OverflowError, TypeError):  # an int that is none in C; which of the two depends on the system
             return None, "invalid argument"
         except OSError as error:
             return None, system_error(error).reason
@@ -413,7 +358,7 @@ class TcpSocket(Halves):
             raise SocketError("closed")
         if self._buffer.size:
             raise SocketError("unread data in buffer")
-        if not self._read_open or not self._write_open or not connection.name:
+        if not self._read_open or not self._write_open or not connection.host:
             raise SocketError("invalid connection")
         pool = connection.pool
         if pool is None and pool_size <= 0 and pools().find(connection.name) is None:
@@ -440,165 +385,6 @@ class TcpSocket(Halves):
             return self._connection.reused, None
         return (0, None) if self._is_connecting and not self._is_resolving else (None, "closed")
 
-    # -- TLS
-
-    @property
-    def tls(self) -> ssl.SSLObject | None:
-        """What knows the peer's certificate, the cipher and the version; None on a plain connection."""
-        stream = self._stream
-        return stream.object if isinstance(stream, TlsStream) else None
-
-    def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, str | None]:
-        """Show this certificate in later handshakes: the files of the certificate and its key; both None: none.
-
-        Returns:
-            ``(True, None)``; or ``(None, "client certificate must be supplied with corresponding private key")``.
-        Raises:
-            ValueError: files that cannot be read or do not belong together.
-        Switches: never. Source: OpenResty, "tcpsock:setclientcert".
-        """
-        if (certificate is None) != (key is None):
-            return None, "client certificate must be supplied with corresponding private key"
-        if certificate is None:
-            self._certificate = None
-            return True, None
-        try:
-            client_context(False, None, (certificate, key))
-        except OSError as error:  # ssl.SSLError is one
-            raise ValueError(f"bad client certificate: {error}") from error
-        self._certificate = (certificate, key)
-        return True, None
-
-    def sslhandshake(
-        self,
-        reused_session: Any = None,
-        server_name: str | None = None,
-        ssl_verify: bool = True,
-        send_status_req: bool = False,
-        *,
-        ca: str | bytes | None = None,
-        context: ssl.SSLContext | None = None,
-    ) -> tuple[Any, str | None]:
-        """Begin TLS as the client, within the connect timeout; at once if the connection has TLS already.
-
-        The peer is verified: its chain against certifi's authorities (or ``ca``), its name against ``server_name``,
-        else against the host given to connect(), which is sent as SNI then.
-
-        Args:
-            reused_session: what an earlier handshake returned, to resume it; False for a plain True as the result.
-            server_name: the name to send (SNI) and to verify.
-            ssl_verify: False accepts any certificate; SNI is then sent only if ``server_name`` is given.
-            send_status_req: accepted; Python's TLS offers no OCSP stapling.
-            ca: a file or folder of trusted authorities, or PEM text, in place of certifi's list.
-            context: an ssl.SSLContext of your own, in place of all settings but ``server_name``.
-        Returns:
-            ``(session, None)``, or ``(True, None)`` if ``reused_session`` is False; or ``(None, err)``: "timeout",
-            "handshake failed", "certificate host mismatch", "CODE: text" as "18: self-signed certificate", a busy
-            word, "closed". After an error of the handshake the connection is closed.
-        Raises:
-            RuntimeError: never connected. TypeError, ValueError: bad arguments.
-        Switches: whenever it has to wait. Source: seed, "tcpsock:sslhandshake".
-        """
-        if reused_session not in (None, True, False) and not isinstance(reused_session, ssl.SSLSession):
-            raise TypeError(f"bad session: got {type_name(reused_session)}")
-        if server_name is not None and not isinstance(server_name, str):
-            raise TypeError(f"bad server_name: string expected, got {type_name(server_name)}")
-        if not self._was_connected:
-            raise RuntimeError(NEVER_CONNECTED)
-        if context is None:
-            context = _context_of(lambda: client_context(bool(ssl_verify), ca, self._certificate))
-        session = reused_session if isinstance(reused_session, ssl.SSLSession) else None
-        try:
-            connection = self._ready_for_tls()
-            if self.tls is None:
-                name = server_name
-                if name is None and context.check_hostname:
-                    name = connection.host.strip("[]")
-                self._shake_hands(connection, context, server_name=name, session=session)
-                session = None
-        except SocketError as error:
-            return None, error.reason
-        if reused_session is False:
-            return True, None
-        assert self.tls is not None
-        return session or self.tls.session, None
-
-    def tlshandshake(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Any, str | None]:
-        """As sslhandshake(), with its arguments as a mapping or as keywords."""
-        return self.sslhandshake(**{**(options or {}), **keywords})
-
-    def sslaccept(
-        self,
-        certificate: str | None = None,
-        key: str | None = None,
-        *,
-        ca: str | bytes | None = None,
-        context: ssl.SSLContext | None = None,
-    ) -> tuple[bool | None, str | None]:
-        """Begin TLS as the server, on a socket that accept() returned, within the connect timeout.
-
-        Args:
-            certificate, key: PEM files; the key may stand in the certificate's file.
-            ca: if given, clients must show a certificate signed by it (a file or folder, or PEM text).
-            context: an ssl.SSLContext of your own instead.
-        Returns:
-            ``(True, None)``; or ``(None, err)`` as sslhandshake().
-        Raises:
-            RuntimeError: never connected. TypeError: neither certificate nor context. ValueError: files that cannot
-            be read.
-        Switches: whenever it has to wait. Source: issue of the foundation, the server side of sslhandshake.
-        """
-        if context is None:
-            if certificate is None:
-                raise TypeError("sslaccept needs a certificate or a context")
-            cert = certificate
-            context = _context_of(lambda: server_context(cert, key, ca, _stamp(cert, key)))
-        if not self._was_connected:
-            raise RuntimeError(NEVER_CONNECTED)
-        try:
-            connection = self._ready_for_tls()
-            if self.tls is None:
-                self._shake_hands(connection, context, server_side=True)
-        except SocketError as error:
-            return None, error.reason
-        return True, None
-
-    def _ready_for_tls(self) -> Connection:
-        self._refuse_if_busy()
-        if self._connection is None or not (self._read_open and self._write_open):
-            raise SocketError("closed")
-        return self._connection
-
-    def _shake_hands(
-        self,
-        connection: Connection,
-        context: ssl.SSLContext,
-        *,
-        server_side: bool = False,
-        server_name: str | None = None,
-        session: ssl.SSLSession | None = None,
-    ) -> None:
-        self._is_connecting = True
-        self._readable = None
-        self._write_open = False
-        try:
-            stream = TlsStream(
-                connection.stream, context, server_side=server_side, server_name=server_name, session=session
-            )
-            # What was read ahead belongs to TLS; nothing that came in plain text may be taken for decrypted data.
-            stream.feed(self._buffer.take_all())
-            stream.handshake(self._connect_s)
-        except ssl.SSLError as error:
-            self._release()
-            raise SocketError(HANDSHAKE_FAILED) from error
-        except BaseException:
-            self._release()
-            raise
-        finally:
-            self._is_connecting = False
-        connection.stream = stream
-        self._open(stream)
-
     # -- the end
 
     def close(self) -> Outcome:
@@ -618,21 +404,10 @@ class TcpSocket(Halves):
         return 1, None
 
     def _release(self) -> None:
-        self._drop_server()
+        self._drop_listener()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
             if connection.pool is not None:
                 connection.pool.leave()
         self._detach()
-
-
-def _context_of(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-    try:
-        return make()
-    except OSError as error:  # ssl.SSLError is one
-        raise ValueError(f"bad certificate or authorities: {error}") from error
-
-
-def _stamp(*paths: str | None) -> tuple[float, ...]:
-    return tuple(os.stat(path).st_mtime for path in paths if path is not None)

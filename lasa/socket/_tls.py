@@ -92,8 +92,10 @@ class TlsStream:
 
     __slots__ = (
         "_decrypted",
+        "_has_ended",
         "_incoming",
         "_inner",
+        "_is_pulling",
         "_is_sending",
         "_object",
         "_outgoing",
@@ -124,6 +126,8 @@ class TlsStream:
         self._decrypted = b""  # read ahead by has_input()
         self._unsent = b""  # records that a flush without waiting left behind
         self._is_sending = False
+        self._is_pulling = False
+        self._has_ended = False
         self.ended_cleanly = False
 
     @property
@@ -151,6 +155,8 @@ class TlsStream:
                 except ssl.SSLWantReadError:
                     self._flush(max(0.0, deadline_s - time.monotonic()))
                     self._pull(deadline_s - time.monotonic(), False)
+                    if self._has_ended:
+                        raise SocketClosed from None
                     continue
                 break
             self._flush(max(0.0, deadline_s - time.monotonic()))
@@ -211,6 +217,8 @@ class TlsStream:
 
     def has_input(self) -> bool:
         """As Link.has_input; a session ticket or a key update is no input."""
+        if self._is_pulling:
+            return self._inner.has_input()  # what comes is the waiting reader's, and wakes it only if it stays there
         if not self._decrypted:
             data = self.recv_now(RECORD)
             if data is None:
@@ -226,6 +234,12 @@ class TlsStream:
 
     def close(self) -> None:
         """As Link.close: without a TLS goodbye."""
+        # Session tickets that nobody has read would make the system reset the connection, and the peer lose our last
+        # bytes.
+        try:
+            self._inner.recv_now(RECORD)
+        except SocketError:
+            pass
         self._inner.close()
 
     def _read(self, size: int) -> bytes | None:
@@ -236,9 +250,9 @@ class TlsStream:
         try:
             data = self._object.read(size)
         except ssl.SSLWantReadError:
-            return None
-        except ssl.SSLEOFError:
-            return b""  # cut off without a goodbye, as many servers and lasa itself do
+            # Cut off without a goodbye, as many servers and lasa itself do. OpenSSL is not told, since it would
+            # take that for a failure and send nothing any more.
+            return b"" if self._has_ended else None
         except ssl.SSLZeroReturnError:
             data = b""
         except ssl.SSLError as error:
@@ -250,23 +264,26 @@ class TlsStream:
     def _pull(self, timeout_s: float, try_first: bool) -> None:
         if timeout_s <= 0:
             raise SocketTimeout
-        self._take_in(self._inner.recv(4 * RECORD, timeout_s, try_first))
+        self._is_pulling = True
+        try:
+            records = self._inner.recv(4 * RECORD, timeout_s, try_first)
+        finally:
+            self._is_pulling = False
+        self._take_in(records)
 
     def _take_in(self, records: bytes) -> None:
         if records:
             self._incoming.write(records)
         else:
-            self._incoming.write_eof()
+            self._has_ended = True
 
     def _flush(self, timeout_s: float) -> None:
         # One light thread sends at a time, and records leave in the order in which they were made.
         self._is_sending = True
-        try:
-            while self._unsent or self._outgoing.pending:
-                records, self._unsent = self._unsent + self._outgoing.read(), b""
-                self._inner.send(records, timeout_s)
-        finally:
-            self._is_sending = False
+        while self._unsent or self._outgoing.pending:
+            records, self._unsent = self._unsent + self._outgoing.read(), b""
+            self._inner.send(records, timeout_s)
+        self._is_sending = False  # not after a failure: nothing may follow a record that was cut off
 
     def _flush_now(self) -> None:
         records = self._unsent + self._outgoing.read()

@@ -8,11 +8,11 @@ from typing import Any, Final, Self
 
 from lasa import _hub
 from lasa._values import flatten, integer, timeout_ms, type_name
-from lasa.errors import SocketError
-from lasa.socket._address import host_text, ip_family, ip_of, parse_target, unix_path
+from lasa.errors import SocketError, system_error
+from lasa.socket._address import host_text, ip_family, ip_of, parse_host, unix_path
 from lasa.socket._dial import addresses_of, open_socket
 from lasa.socket._halves import DEFAULT_TIMEOUT_MS
-from lasa.socket._link import Link, address_text, system_error
+from lasa.socket._link import Link, address_text
 
 __all__ = ["UdpSocket"]
 
@@ -86,7 +86,7 @@ class UdpSocket:
                 if path is not None:
                     self._set_peer([(_socket.AF_UNIX, path)])
                 else:
-                    addresses = addresses_of(parse_target(host, number).host, self._timeout_s)
+                    addresses = addresses_of(parse_host(host), self._timeout_s)
                     self._set_peer([(family, (ip, number)) for family, ip in addresses])
             finally:
                 self._is_busy = False
@@ -218,6 +218,8 @@ class UdpSocket:
             link = self._link or self._open(family)
         except SocketError as error:
             return None, error.reason
+        if link.sock.family != family:
+            return None, "address family not supported by protocol"
         return self._transmit(link, payload, address)
 
     def _address_for(self, host: str, port: int) -> tuple[int, Any]:
@@ -226,7 +228,7 @@ class UdpSocket:
             return literal, (host, port)
         self._is_sending = True
         try:
-            found = addresses_of(parse_target(host, port).host, self._timeout_s)
+            found = addresses_of(parse_host(host), self._timeout_s)
         finally:
             self._is_sending = False
         ours = self._link.sock.family if self._link is not None else found[0][0]

@@ -43,7 +43,7 @@ def lasa_receive(job: Job) -> Figures:
         size = 0
         for _ in range(count):
             line, err, _ = sock.receive("*l")
-            if err:
+            if line is None:
                 raise ValueError(err)
             size += len(line)
         return size

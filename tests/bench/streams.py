@@ -35,7 +35,7 @@ def lasa_receive(job: Job) -> Figures:
     def read(count: int) -> None:
         for _ in range(count):
             _, err, _ = sock.receive(SIZE)
-            if err:
+            if data is None:
                 raise ValueError(err)
 
     return measured(job, sock.send, read)
@@ -50,7 +50,7 @@ def lasa_receiveany(job: Job) -> Figures:
         left = count * SIZE
         while left:
             data, err, _ = sock.receiveany(SIZE)
-            if err:
+            if data is None:
                 raise ValueError(err)
             left -= len(data)
 

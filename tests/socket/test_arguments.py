@@ -344,7 +344,7 @@ def test_nodelay_is_on_at_both_ends_from_the_start(pair: Pair) -> None:
 def once_connected() -> TcpSocket:
     """A socket that had a connection and closed it."""
     with listening() as listener:
-        listener._listen()
+        listener.listen()
         sock = connected(*listener.getsockname())
     assert sock.close() == (1, None)
     assert sock.connect(*free_address()) == (None, "connection refused")

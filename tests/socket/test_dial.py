@@ -78,7 +78,7 @@ def test_the_first_address_is_preferred_when_both_listen(names: dict[str, Any]) 
     names["name"] = [V6, V4]
     port = port_free_at("::1", "127.0.0.1")
     with listening("::1", port) as listener, listening("127.0.0.1", port) as other:
-        other._listen()
+        other.listen()
         near, far = accept_while(listener, lambda: connected("name", port))
         assert near.getpeername()[0] == "::1"
         near.close()

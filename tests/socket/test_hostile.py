@@ -210,7 +210,7 @@ def no_descriptor_left() -> Iterator[None]:
 def waiting_connection() -> Iterator[TcpSocket]:
     """A listener with a connection in its queue."""
     with listening() as listener, original_socket_class()() as near:
-        listener._listen()
+        listener.listen()
         near.connect(listener.getsockname())
         yield listener
 
@@ -262,7 +262,7 @@ def test_nothing_else_can_be_opened_without_a_descriptor_and_that_is_said() -> N
 def test_a_listener_that_closes_resets_those_who_stand_in_its_queue() -> None:
     with nothing_left_open():
         with listening() as listener:
-            listener._listen()
+            listener.listen()
             sock = connected(*listener.getsockname())
             reader = spawn_blocked(sock.receive)
         assert result_of(reader)[1] in ("connection reset by peer", "closed")

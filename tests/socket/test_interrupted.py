@@ -82,7 +82,7 @@ def connect_unix(folder: Path, certificates: Certificates) -> Iterator[Blocked]:
     path = f"unix:{folder}/full.sock"
     with socket.tcp() as listener:
         assert listener.bind(path, backlog=0) == (True, None)
-        listener._listen()
+        listener.listen()
         with connected(path):
             sock = socket.tcp()
             yield Blocked(sock, lambda: sock.connect(path), lambda: is_closed(sock))
@@ -159,7 +159,7 @@ def handshake_of_a_server(folder: Path, certificates: Certificates) -> Iterator[
 def queue(folder: Path, certificates: Certificates) -> Iterator[Blocked]:
     options: dict[str, Any] = {"pool_size": 1, "backlog": 1}
     with listening() as listener:
-        listener._listen()
+        listener.listen()
         with connected(*listener.getsockname(), options):
             sock = socket.tcp()
             yield Blocked(sock, lambda: sock.connect(*listener.getsockname(), **options), lambda: is_closed(sock))
@@ -287,7 +287,7 @@ def test_the_killer_of_a_reader_does_not_hurt_a_later_connection() -> None:
     with nothing_left_open(), tcp_pair() as (near, far), listening() as listener:
         reader = spawn_blocked(near.receive)
         assert thread.kill(reader) == (1, None)
-        listener._listen()
+        listener.listen()
         assert near.connect(*listener.getsockname()) == (1, None)
         settle()
         assert near.send(b"x") == (1, None)

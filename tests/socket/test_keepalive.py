@@ -289,6 +289,14 @@ def test_a_queue_of_none_refuses_the_second_connection(upstream: Upstream) -> No
     assert upstream.connect(pool_size=1, backlog=0).close() == (1, None)
 
 
+def test_the_backlog_is_the_pools_and_holds_for_connects_that_do_not_name_it(upstream: Upstream) -> None:
+    sock = upstream.connect(pool_size=1, backlog=0)
+    refused = (None, "too many waiting connect operations")
+    assert socket.tcp().connect(*upstream.address) == refused
+    assert socket.tcp().connect(*upstream.address, pool_size=5, backlog=9) == refused
+    assert sock.close() == (1, None)
+
+
 def test_the_queue_is_served_in_order_when_a_connection_closes(upstream: Upstream) -> None:
     first = upstream.connect(**LIMITED)
     waiting = [queued(upstream) for _ in range(3)]

@@ -39,10 +39,10 @@ def pools() -> Pools[Fake]:
     return Pools[Fake]()
 
 
-def full_pool(pools: Pools[Fake], size: int) -> Pool[Fake]:
-    pool = pools.find_or_make("name", size)
+def full_pool(pools: Pools[Fake], size: int, backlog: int | None = None) -> Pool[Fake]:
+    pool = pools.find_or_make("name", size, backlog)
     for _ in range(size):
-        assert pool.enter(0, 1.0) is None
+        assert pool.enter(1.0) is None
     return pool
 
 
@@ -80,7 +80,7 @@ def test_a_full_pool_closes_the_least_recently_parked(pools: Pools[Fake]) -> Non
     pool = pools.find_or_make("name", 1)
     old, new = Fake("old"), Fake("new")
     for connection in (old, new):
-        pool.enter(None, 1.0)
+        pool.enter(1.0)
         pool.park(connection, 60)
     assert old.events == ["rest", "close"]
     assert pool.take_idle() is new
@@ -98,7 +98,7 @@ def test_a_pool_whose_last_idle_connection_was_dead_is_found_again_after_the_nex
     pool = full_pool(pools, 1)
     pool.park(Fake(is_good=False), 60)
     assert pool.take_idle() is None
-    assert pool.enter(None, 1.0) is None
+    assert pool.enter(1.0) is None
     assert pools.find("name") is pool
 
 
@@ -114,7 +114,7 @@ def test_an_idle_connection_that_the_peer_ends_is_closed_and_not_counted(pools: 
 def test_parking_for_no_time_at_all_beside_an_expired_one_keeps_none(pools: Pools[Fake]) -> None:
     pool = pools.find_or_make("name", 1)
     for timeout_s in (-1.0, -2.0):
-        pool.enter(None, 1.0)
+        pool.enter(1.0)
         pool.park(Fake(), timeout_s)
     assert pool.take_idle() is None or pool.idle == []
 
@@ -123,11 +123,11 @@ def test_parking_for_no_time_at_all_beside_an_expired_one_keeps_none(pools: Pool
 
 
 def test_waiters_are_served_first_in_first_out_once_the_one_who_left_yields(pools: Pools[Fake]) -> None:
-    pool = full_pool(pools, 1)
+    pool = full_pool(pools, 1, 5)
     served: list[int] = []
 
     def enter(number: int) -> None:
-        assert pool.enter(5, 1.0) is None
+        assert pool.enter(1.0) is None
         served.append(number)
 
     workers = [spawn_blocked(enter, number) for number in range(3)]
@@ -145,8 +145,8 @@ def test_waiters_are_served_first_in_first_out_once_the_one_who_left_yields(pool
 
 
 def test_a_waiter_gets_the_very_connection_that_is_parked(pools: Pools[Fake]) -> None:
-    pool = full_pool(pools, 1)
-    worker = spawn_blocked(pool.enter, 1, 1.0)
+    pool = full_pool(pools, 1, 1)
+    worker = spawn_blocked(pool.enter, 1.0)
     connection = Fake()
     pool.park(connection, 60)
     assert result_of(worker) == (connection,)
@@ -154,8 +154,8 @@ def test_a_waiter_gets_the_very_connection_that_is_parked(pools: Pools[Fake]) ->
 
 
 def test_a_waiter_whose_connection_dies_on_the_way_keeps_the_place(pools: Pools[Fake]) -> None:
-    pool = full_pool(pools, 1)
-    worker = spawn_blocked(pool.enter, 1, 1.0)
+    pool = full_pool(pools, 1, 1)
+    worker = spawn_blocked(pool.enter, 1.0)
     connection = Fake(is_good=False)
     pool.park(connection, 60)
     assert result_of(worker) == (None,)
@@ -164,12 +164,12 @@ def test_a_waiter_whose_connection_dies_on_the_way_keeps_the_place(pools: Pools[
 
 
 def test_a_queue_that_is_full_refuses_and_one_that_waits_too_long_leaves_it(pools: Pools[Fake]) -> None:
-    pool = full_pool(pools, 1)
-    worker = spawn_blocked(pool.enter, 1, 0.02)
+    pool = full_pool(pools, 1, 1)
+    worker = spawn_blocked(pool.enter, 0.02)
     with pytest.raises(SocketError, match="too many waiting connect operations"):
-        pool.enter(1, 1.0)
+        pool.enter(1.0)
     assert isinstance(failure_of(worker), SocketTimeout)
-    late = spawn_blocked(pool.enter, 1, 1.0)
+    late = spawn_blocked(pool.enter, 1.0)
     pool.leave()
     assert result_of(late) == (None,)
 
@@ -178,8 +178,8 @@ def test_a_queue_that_is_full_refuses_and_one_that_waits_too_long_leaves_it(pool
     "serve", [lambda pool: pool.leave(), lambda pool: pool.park(Fake(), 60)], ids=["place", "idle"]
 )
 def test_a_waiter_killed_after_its_grant_passes_it_on(pools: Pools[Fake], serve: Callable[[Pool[Any]], None]) -> None:
-    pool = full_pool(pools, 1)
-    first, second = spawn_blocked(pool.enter, 5, 1.0), spawn_blocked(pool.enter, 5, 1.0)
+    pool = full_pool(pools, 1, 5)
+    first, second = spawn_blocked(pool.enter, 1.0), spawn_blocked(pool.enter, 1.0)
     serve(pool)
     assert thread.kill(first) == (1, None)
     result_of(second)
@@ -187,8 +187,8 @@ def test_a_waiter_killed_after_its_grant_passes_it_on(pools: Pools[Fake], serve:
 
 
 def test_a_waiter_killed_in_the_queue_only_leaves_it(pools: Pools[Fake]) -> None:
-    pool = full_pool(pools, 1)
-    first, second = spawn_blocked(pool.enter, 5, 1.0), spawn_blocked(pool.enter, 5, 1.0)
+    pool = full_pool(pools, 1, 5)
+    first, second = spawn_blocked(pool.enter, 1.0), spawn_blocked(pool.enter, 1.0)
     assert thread.kill(first) == (1, None)
     pool.leave()
     assert result_of(second) == (None,)

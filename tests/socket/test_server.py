@@ -38,7 +38,7 @@ def test_with_a_port_the_system_answers_at_once() -> None:
         ip, port = listener.getsockname()
         assert ip == "127.0.0.1"
         assert 0 < port < 65536
-        listener._listen()
+        listener.listen()
         assert socket.tcp().bind(ip, port) == (None, "address already in use")
         assert socket.tcp().bind("192.0.2.1", 0) == (None, "cannot assign requested address")
 
@@ -90,7 +90,7 @@ def test_accept_times_out_and_goes_on_listening() -> None:
 
 def test_accept_takes_connections_in_the_order_in_which_they_came() -> None:
     with listening() as listener:
-        listener._listen()
+        listener.listen()
         nears = [connected(*listener.getsockname()) for _ in range(5)]
         for near in nears:
             far, err = listener.accept()
@@ -129,7 +129,7 @@ def test_killing_an_accept_closes_the_listener() -> None:
 
 def test_a_connection_that_is_gone_again_is_still_accepted() -> None:
     with nothing_left_open(), listening() as listener:
-        listener._listen()
+        listener.listen()
         near = connected(*listener.getsockname())
         assert near.send(b"bye") == (3, None)
         near.close()

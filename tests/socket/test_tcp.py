@@ -200,7 +200,7 @@ def test_a_unix_listener_whose_queue_is_full_is_waited_for(tmp_path: Path) -> No
     path = f"unix:{tmp_path}/a.sock"
     listener = socket.tcp()
     assert listener.bind(path, backlog=0) == (True, None)
-    listener._listen()
+    listener.listen()
     first = connected(path)
     late = socket.tcp()
     late.settimeout(SHORT_MS)
@@ -294,7 +294,7 @@ def test_a_listener_that_nobody_holds_closes_itself_and_warns() -> None:
             listener = socket.tcp()
             assert listener.bind("127.0.0.1", 0) == (True, None)
             if state == "listening":
-                listener._listen()
+                listener.listen()
             with pytest.warns(ResourceWarning, match=f"unclosed <lasa tcp socket {state}"):
                 del listener
 

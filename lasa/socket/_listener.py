@@ -1,0 +1,95 @@
+"""A bound address, and the connections that come to it."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import time
+from typing import Any, Final
+
+from lasa import _hub
+from lasa.errors import system_error
+from lasa.socket._dial import open_socket
+from lasa.socket._link import Link
+
+__all__ = ["LISTEN_BACKLOG", "Listener"]
+
+LISTEN_BACKLOG: Final = 511
+
+# What accept() meets when the process or the system is short of something; trying again at once would spin.
+_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_SHORTAGE_PAUSE_S: Final = 0.05
+
+
+class Listener:
+    """A server's address, bound when it is made; it listens from the first accept() or listen() on.
+
+    Attributes:
+        family: of the address.
+    """
+
+    __slots__ = ("_backlog", "_is_listening", "family", "link")
+
+    def __init__(self, family: int, address: Any, backlog: int) -> None:
+        sock = open_socket(family)
+        try:
+            if family != _socket.AF_UNIX:
+                sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+            sock.bind(address)
+        except OSError as error:
+            sock.close()
+            raise system_error(error) from None
+        self.family = family
+        self.link = Link(sock)
+        self._backlog = backlog
+        self._is_listening = False
+
+    @property
+    def is_listening(self) -> bool:
+        """Whether the system takes connections."""
+        return self._is_listening
+
+    def listen(self) -> None:
+        """Have the system take connections, up to the backlog; nothing more happens the second time."""
+        if self._is_listening:
+            return
+        try:
+            self.link.sock.listen(self._backlog)
+        except OSError as error:
+            raise system_error(error) from None
+        self._is_listening = True
+
+    def accept(self, timeout_s: float) -> Link:
+        """Return the link of the next connection.
+
+        A shortage of descriptors is waited out within the time, rather than reported at once: the connection stays
+        in the queue, and a serving loop would spin.
+
+        Raises:
+            SocketTimeout; SocketClosed: closed meanwhile; SocketError.
+        Switches: when no connection waits.
+        """
+        self.listen()
+        sock = self.link.sock
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            try:
+                descriptor, _ = sock._accept()  # type: ignore[attr-defined]
+            except BlockingIOError:
+                self.link.readable.wait(max(0.0, deadline_s - time.monotonic()))
+            except ConnectionAbortedError:
+                continue  # the peer gave up while it stood in the queue
+            except OSError as error:
+                if error.errno not in _SHORTAGE or time.monotonic() >= deadline_s:
+                    raise system_error(error) from None
+                _hub.sleep_s(_SHORTAGE_PAUSE_S)
+            else:
+                break
+        accepted = _socket.socket(self.family, _socket.SOCK_STREAM, 0, descriptor)
+        if self.family != _socket.AF_UNIX:
+            accepted.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        return Link(accepted)
+
+    def close(self) -> None:
+        """Give the address back. Never switches."""
+        self.link.close()
