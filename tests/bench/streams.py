@@ -34,7 +34,7 @@ def lasa_receive(job: Job) -> Figures:
 
     def read(count: int) -> None:
         for _ in range(count):
-            _, err, _ = sock.receive(SIZE)
+            data, err, _ = sock.receive(SIZE)
             if data is None:
                 raise ValueError(err)
 
