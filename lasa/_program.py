@@ -78,6 +78,7 @@ class _Program:
     def _end(self) -> None:
         # Light threads first, so that what their finally clauses do to a timer still counts.
         self._is_ending = True
+        enough = 2 if self._signals else 1  # signals, for not waiting any longer
         signal.setitimer(signal.ITIMER_REAL, 0)
         for job in _hub.live_jobs():
             if isinstance(job, Thread) and not job.is_over:
@@ -85,10 +86,9 @@ class _Program:
         calendar().expire_all()
         alarm = _hub.Alarm(self._look_again, ref=True)
         alarm.set_after(GRACE_S)
-        second = len(self._signals) + 1
         deadline = _hub.monotonictime() + GRACE_S * 1e6
         try:
-            self._wait_for(lambda: self._is_quiet() or len(self._signals) >= second or _hub.monotonictime() >= deadline)
+            self._wait_for(lambda: self._is_quiet() or len(self._signals) >= enough or _hub.monotonictime() >= deadline)
         except (_hub.LoopExit, SystemExit):
             return  # whoever is left waits for nothing
         finally:
