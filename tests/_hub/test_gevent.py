@@ -200,6 +200,7 @@ def test_a_light_thread_may_ask_the_thread_pool() -> None:
 # gevent's tools
 
 
+@pytest.mark.filterwarnings("ignore")  # it prints every gevent.local too, also those of the test tools, which may warn
 def test_print_run_info_shows_what_light_threads_do() -> None:
     def a_function_of_the_user() -> None:
         lasa.sleep(1000)
