@@ -2,8 +2,6 @@
 
 The cosocket calls were specified for Lua, where "8" is a size, 3.0 prints as 3 and a boolean is never a
 number. Every such rule is written here once; nothing in this module keeps state or does I/O.
-
-Source: docs "ground rules" (number-like strings, bytes in), "send(data)", "settimeout(ms)".
 """
 
 import re
@@ -139,7 +137,7 @@ def flatten(data: object) -> bytes:
         TypeError: "bad data type T found" or "non-array table found" inside a list, "non-array table found"
             for a dict, otherwise "string, number, boolean, nil, or array table expected, got T".
         ValueError: a list contains itself, or a str holds a lone surrogate (UnicodeEncodeError).
-    Source: docs "send(data)".
+    Source: OpenResty, "tcpsock:send".
     """
     if type(data) is bytes:
         return data
@@ -221,7 +219,7 @@ def timeout_ms(value: object, default: float) -> float:
         milliseconds.
     Raises:
         ValueError: "bad timeout value": 2**31 or more.
-    Source: docs "settimeout(ms), settimeouts(connect, send, read)".
+    Source: seed, "tcpsock:settimeout".
     """
     asked = number(value)
     if asked is None or asked < 1:

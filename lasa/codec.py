@@ -1,6 +1,6 @@
 """Digests, base64, URI escaping and uuid (seed: lasa.md5, lasa.encode_base64, lasa.escape_uri and so on).
 
-They take what Lua code has at hand and answer like ngx_lua: a str goes in as UTF-8; text comes out as str and
+They take what Lua code has at hand and answer like OpenResty: a str goes in as UTF-8; text comes out as str and
 binary as bytes; None and False stand for the empty string, True and numbers for their Lua text. Nothing here
 switches.
 """
@@ -184,7 +184,7 @@ def decode_base64mime(s: String) -> bytes | None:
         the bytes; None when one base64 character is left over after the groups of four.
     Raises:
         TypeError: "string argument only".
-    Source: ngx_lua, ngx.decode_base64mime.
+    Source: OpenResty, "ngx.decode_base64mime".
     """
     digits = _before_padding(s)
     if digits is None:
@@ -199,7 +199,7 @@ def encode_base64url(s: String) -> tuple[str | None, str | None]:
         ``(text, None)``; or ``(None, "must provide a string")``, for a number too.
     Raises:
         ValueError: a str with a lone surrogate.
-    Source: ngx_lua, ngx.base64.encode_base64url.
+    Source: OpenResty, "ngx.base64.encode_base64url".
     """
     if not isinstance(s, String):
         return None, "must provide a string"
@@ -212,7 +212,7 @@ def decode_base64url(s: String) -> tuple[bytes | None, str | None]:
 
     Returns:
         ``(data, None)``; or ``(None, err)``, err being "invalid input" or "must provide a string".
-    Source: ngx_lua, ngx.base64.decode_base64url.
+    Source: OpenResty, "ngx.base64.decode_base64url".
     """
     digits = _before_padding(s)
     if digits is None:
@@ -253,7 +253,7 @@ def escape_uri(s: String | float | bool | None, type: int | None = 2) -> str | b
     Raises:
         TypeError: '"type" is not a number', or ``s`` is no string.
         ValueError: '"type" N out of range' (0 to 6), or a str with a surrogate that stands for no byte.
-    Source: seed, "lasa.escape_uri"; the types are ngx_lua's.
+    Source: seed, "lasa.escape_uri"; the types are OpenResty's.
     """
     kind = _escape_type(type)
     data = s.encode("utf-8", "surrogateescape") if isinstance(s, str) else _lua_text(s)

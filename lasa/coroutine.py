@@ -67,9 +67,10 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
 
     Returns:
         ``(True, *values)`` yielded or returned (a returned tuple spreads), or ``(False, error)``: the exception that
-        left it, or the text "cannot resume S coroutine" with S its status.
+        left it, or the text "cannot resume S coroutine" with S its status (also for a light thread).
     Raises:
-        TypeError: not a coroutine.
+        TypeError: neither a coroutine nor a light thread. What is no Exception (a kill, gevent.Timeout,
+            SystemExit) passes through; if it came from outside, the coroutine is killed.
     Switches: into the coroutine, which may wait. Source: OpenResty, "coroutine.resume".
     """
     if not isinstance(coroutine, Coroutine):

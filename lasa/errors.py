@@ -30,7 +30,7 @@ class Error(Exception):
     """A call that failed, as an exception.
 
     Attributes:
-        reason: the error word of the failed tuple, as the tables of docs/errors.md list them.
+        reason: the error word of the failed tuple; docs/semantics.md lists them all.
         partial: the bytes that did come before a read failed; None where the call was not a read.
     """
 
@@ -83,13 +83,14 @@ def check(result: tuple[Any, ...]) -> Any:
     Args:
         result: what a lasa call returned, such as ``sock.receive()`` or ``lasa.thread.wait(t)``.
     Returns:
-        The value, where only one is there: ``(data, None, None)`` gives ``data``. Of ``(True, a)`` it
-        gives ``a``, of ``(True, a, b)`` the tuple ``(a, b)``; so the result of a light thread that returned a result
-        tuple itself is ``check(check(lasa.thread.wait(t)))``. The end marker of a reader, ``(None, None, None)``, is
-        no failure and gives None.
+        The value, where only one is there: ``(data, None, None)`` gives ``data``. Of ``(True, a)`` it gives ``a``, of
+        ``(True, a, b)`` the tuple ``(a, b)``; so the result of a light thread that returned a result tuple itself is
+        ``check(check(lasa.thread.wait(t)))``, and a failed one raises at the first check(). The end marker of a
+        reader, ``(None, None, None)``, is no failure and gives None.
     Raises:
-        Error: the call failed. A timeout is also a TimeoutError, other socket errors are also OSErrors;
-            what a light thread raised is the ``__cause__``.
+        Error: the call failed. "timeout" is a SocketTimeout, also a TimeoutError; "closed" a SocketClosed, also a
+            ConnectionError; other words of sockets are SocketErrors, also OSErrors. What a light thread raised is
+            the ``__cause__``.
     Switches: never. Source: seed, by way of Lua's ``assert(sock:receive())``.
     """
     first, rest = result[0], result[1:]

@@ -22,7 +22,7 @@ class _Waiter:
 
 
 class Semaphore:
-    """What ``lasa.semaphore.new()`` makes."""
+    """Resources to wait for; ``lasa.semaphore.new()`` makes it."""
 
     __slots__ = ("__weakref__", "_queue", "_resources", "_woken")
 
@@ -35,7 +35,7 @@ class Semaphore:
         """Take one resource, waiting for it if there is none.
 
         Args:
-            timeout: seconds, cut to whole milliseconds; 0 does not wait.
+            timeout: seconds, cut to whole milliseconds; 0 does not wait, and fails while others do.
         Returns:
             ``(True, None)``, or ``(None, "timeout")``.
         Raises:

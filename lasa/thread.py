@@ -122,7 +122,12 @@ class Thread:
 
 
 class Handler:
-    """What counts as running until all its light threads have ended: the main program, a timer callback."""
+    """What counts as running until all its light threads have ended: the main program, a timer callback.
+
+    Attributes:
+        live: how many of its light threads have not ended.
+        on_end: called when the last one has.
+    """
 
     __slots__ = ("live", "on_end")
 
@@ -183,9 +188,9 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
     """Wait until the first of ``threads`` ends, and collect its result.
 
     Returns:
-        ``(True, *values)``: a returned tuple spreads into values, anything else is one value;
-        ``(False, error)``: the exception that ended it, or ThreadKilled;
-        ``(None, "already waited or killed")``: the last argument has been collected or killed before.
+        ``(True, *values)``: a returned tuple spreads into values, anything else is one value; ``(False, error)``: the
+        exception that ended it; ``(None, "already waited or killed")``: none has ended uncollected, and the last
+        argument has been collected or killed before.
     Raises:
         RuntimeError: the caller is not the parent of each.
         TypeError: no arguments, or one that is not a light thread.

@@ -149,11 +149,12 @@ def at(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | N
 
     Args:
         delay: seconds, cut to whole milliseconds; 0 or less fires once the caller yields.
-        callback_and_arguments: the callback, then its arguments.
+        callback_and_arguments: the callback, then its arguments; it runs in a copy of the caller's contextvars, and
+            an exception that leaves it is logged.
     Returns:
         ``(timer, None)``; or ``(None, err)``: "too many pending timers", "process exiting".
     Raises:
-        TypeError: too few arguments, delay not a number, "function expected".
+        TypeError: "expecting at least 2 arguments but got N", "number expected", "function expected".
     Switches: never. Source: seed, "lasa.timer.at".
     """
     return _schedule(delay, callback_and_arguments, repeats=False)
@@ -164,7 +165,7 @@ def every(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer 
 
     The next tick is set before the callback runs: slow callbacks overlap, and the period does not drift.
 
-    Returns, Raises: as at(); a delay under a millisecond raises ValueError "delay cannot be zero".
+    Returns, Raises: as at(); besides ValueError: "delay cannot be zero", for less than a millisecond.
     Switches: never. Source: OpenResty, "ngx.timer.every".
     """
     return _schedule(delay, callback_and_arguments, repeats=True)
@@ -207,17 +208,30 @@ def kill(timer: Timer) -> None:
 
 
 def running_count() -> int:
-    """Return how many callbacks, or light threads that they spawned, have not ended yet. Switches: never."""
+    """Return how many callbacks have not ended yet, with all light threads that they spawned.
+
+    Switches: never. Source: OpenResty, "ngx.timer.running_count".
+    """
     return calendar().running
 
 
 def pending_count() -> int:
-    """Return how many timers have not expired yet; one of every() always counts. Switches: never."""
+    """Return how many timers have not expired yet; one of every() counts until it is killed.
+
+    Switches: never. Source: OpenResty, "ngx.timer.pending_count".
+    """
     return calendar().pending
 
 
 def set_limits(*, max_pending: int | None = None, max_running: int | None = None) -> None:
-    """Change this hub's limits: timers that wait (1024) and callbacks that run (256). Switches: never."""
+    """Change this hub's limits: timers that wait (1024) and callbacks that run (256).
+
+    One more timer is refused; one more callback is dropped, and the log says so.
+
+    Raises:
+        ValueError: "bad timer limit", under 1.
+    Switches: never. Source: OpenResty, "lua_max_pending_timers" and "lua_max_running_timers".
+    """
     for limit in (max_pending, max_running):
         if limit is not None and limit < 1:
             raise ValueError(f"bad timer limit: {limit}")

@@ -11,8 +11,8 @@ for our turn                         ``step_aside()``
 for a name's addresses               ``resolve(name, timeout_s)``
 ===================================  ==================================================================
 
-To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine),
-``Alarm`` (a function, from the hub), ``kill_greenlet(victim)``.
+To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
+and ``Alarm`` (a function, from the hub), ``kill_greenlet(victim)``, ``hand_to_main(error)``.
 """
 
 from __future__ import annotations

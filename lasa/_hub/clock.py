@@ -38,7 +38,7 @@ def sleep(seconds: float) -> bool:
     Less than a millisecond is one trip through the event loop: everybody who is ready goes first.
 
     Raises:
-        ValueError: "invalid sleep duration "-1000"", in milliseconds. TypeError: not a number.
+        ValueError: ``invalid sleep duration "-1000"``, in milliseconds. TypeError: not a number.
     Switches: always. Source: seed, "lasa.sleep".
     """
     delay_s = number(seconds)
@@ -95,7 +95,7 @@ class Alarm:
 
 
 def pause_at_most(timeout_s: float) -> bool:
-    """Stop running until ``wake()``, ``timeout_s`` seconds at most; False when the time is over."""
+    """Stop running until ``wake()`` (True), but ``timeout_s`` seconds at most (False)."""
     hub = scheduler()
     timer = hub.loop.timer(timeout_s)
     timer.start(getcurrent().switch, TIMEOUT, update=True)

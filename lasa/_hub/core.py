@@ -33,7 +33,7 @@ class Scheduler:
         ready: light threads that can go on, in the order in which they asked.
         switch: goes to the hub, which polls for events; returns when somebody switches back.
         loop: gevent's loop, for the watchers in this folder.
-        dispatch: goes to whoever is ready, by way of the dispatcher; to the hub if nobody is, or with True.
+        dispatch: lets whoever is ready go on, by way of the dispatcher; goes to the hub if nobody is, or with True.
         parked, nursery, held_by_nursery: see worker.py.
         extras: what the layers above keep once per hub: pools, timers.
     """
@@ -78,7 +78,7 @@ class Scheduler:
         self.drain_soon()
 
     def drain_soon(self) -> None:
-        """Have the hub run whoever is ready. Never switches."""
+        """Have the hub run, soon, whoever is ready. Never switches."""
         if not self._drain_due:
             self._drain_due = True
             self.loop.run_callback(self._drain)

@@ -1,8 +1,8 @@
 """Wait until one direction of one descriptor is ready, at the price of one switch.
 
-A ``Gate`` keeps its watcher started between waits, so that a wait on a busy connection costs
-no epoll_ctl. The watcher is level-triggered: an event that nobody waits for stops it, and the
-next wait starts it again. Only a gate with a waiter keeps the hub alive, by its timer: the watcher does not count.
+A ``Gate`` keeps its watcher started between waits, so that a wait on a busy connection costs no epoll_ctl. The
+watcher is level-triggered: an event that nobody waits for stops it, and the next wait starts it again. Only a gate
+with a waiter keeps the hub alive, by its timer: the watcher does not count.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ class Gate:
 
         Raises:
             SocketTimeout: ``timeout_s`` is over. SocketClosed: close() was called meanwhile.
+        Switches: always.
         """
         if timeout_s != self._timeout_s:
             if self._timer is not None:
@@ -121,7 +122,7 @@ class Gate:
 
 
 class Chorus:
-    """Several descriptors of which the first to become writable counts: connects in flight."""
+    """Several descriptors, any of which may become writable: connects in flight."""
 
     def __init__(self) -> None:
         self._hub = scheduler()

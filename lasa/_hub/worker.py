@@ -129,7 +129,7 @@ class _Nothing:
 
 
 def start_job(hub: Scheduler, job: Job, context: Context) -> greenlet:
-    """Give ``job`` a greenlet that runs in ``context``; the caller switches to it.
+    """Return a parked worker that will run ``job`` in ``context``; the caller switches to it.
 
     The caller must not keep the result in a variable while it switches (see the module's text).
     """

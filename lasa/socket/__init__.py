@@ -24,7 +24,7 @@ def tcp(
         max_line, max_pattern, max_all: bytes that ``receive("*l")`` (1 MiB), a reader of ``receiveuntil()`` (16 MiB)
             and ``receive("*a")`` (256 MiB) may gather before their end is seen; accepted sockets inherit them.
     Raises:
-        TypeError: "expecting zero arguments, but got N". ValueError: a limit under 1.
+        TypeError: "expecting zero arguments, but got N". ValueError: ``bad "max_line" value``, a limit under 1.
     Switches: never. Source: seed, "lasa.socket.tcp".
     """
     _expect_none(arguments)
@@ -65,7 +65,8 @@ def connect(
     Args:
         host, port, options, keywords: as of TcpSocket.connect().
         timeout_ms: as by settimeout(), for connecting and for all that follows.
-    Raises, Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
+    Raises: as TcpSocket.connect(); besides ValueError: "bad timeout value", 2**31 or more.
+    Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
     """
     sock = TcpSocket()
     sock.settimeout(timeout_ms)

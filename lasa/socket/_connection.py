@@ -20,7 +20,7 @@ class Connection:
         stream: the link, or TLS over it.
         host: as given to connect(), the name that TLS verifies; "" for one that accept() made.
         port: likewise; None for a unix path without one.
-        pool_name: the name that the user gave its pool, if he did.
+        pool_name: the name that the user gave its pool, or None.
         pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
         reused: how often it came out of the pool.
     """

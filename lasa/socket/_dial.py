@@ -21,7 +21,11 @@ IN_PROGRESS = (errno.EINPROGRESS, errno.EALREADY)
 
 
 def open_socket(family: int, kind: int = _socket.SOCK_STREAM) -> _socket.socket:
-    """Return a new non-blocking kernel socket that child processes do not inherit."""
+    """Return a new non-blocking kernel socket that child processes do not inherit.
+
+    Raises:
+        SocketError: the system's word, such as "too many open files".
+    """
     try:
         sock = _socket.socket(family, kind)
     except OSError as error:
@@ -164,7 +168,7 @@ def _raise_pending_error(sock: _socket.socket) -> None:
 
 
 def dial_unix(path: bytes, deadline_s: float) -> Link:
-    """Connect to a unix stream socket; otherwise as dial()."""
+    """Connect to a unix stream socket; otherwise as dial(). It waits only while the listener's queue is full."""
     sock = open_socket(_socket.AF_UNIX)
     try:
         while (code := sock.connect_ex(path)) == errno.EAGAIN:

@@ -110,7 +110,8 @@ class Halves:
             stays usable), "closed" (by the peer, or not connected), "line too long", "stream too long" (a limit;
             the socket stays usable), "socket busy reading", "socket busy connecting", or the system's own word.
         Raises:
-            ValueError: "bad pattern argument", "bad number argument". TypeError: "bad argument".
+            ValueError: "bad pattern argument", "bad number argument" (a negative size), a limit under 1.
+            TypeError: "bad argument", neither a number nor a string.
         Switches: only when the buffer cannot answer. Source: seed, "tcpsock:receive".
         """
         if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
@@ -138,9 +139,9 @@ class Halves:
     def receiveany(self, max: int) -> Received:
         """Read whatever has come: at least one byte and at most ``max``.
 
-        Returns, Switches: as receive(); partial is b"" then.
+        Returns, Switches: as receive(); a partial is always b"", since what has come is the data.
         Raises:
-            ValueError: "bad max argument".
+            ValueError: "bad max argument", not a number of at least 1.
         Source: OpenResty, "tcpsock:receiveany".
         """
         if self._readable is None:
@@ -169,8 +170,10 @@ class Halves:
             options: ``{"inclusive": True}`` keeps the pattern in the data; the keywords say the same.
             max_pattern: bytes that may come before the pattern, in place of the socket's limit (16 MiB).
         Raises:
-            ValueError: "pattern is empty". TypeError: ``bad "inclusive" option value type: T``.
-        Switches: never; the reader as receive(), and it returns as receive() ("section too long" is its limit).
+            ValueError: "pattern is empty", a limit under 1. TypeError: "bad pattern", "bad options",
+            ``bad "inclusive" option value type: T``; by the reader "bad size argument".
+        Switches: never; the reader as receive(). It returns as receive() too, but its limit's word is "section too
+        long", and after a timeout bytes that may be the beginning of the pattern stay unread.
         Source: seed, "tcpsock:receiveuntil".
         """
         text = as_bytes(pattern, "bad pattern")
@@ -402,7 +405,7 @@ class Halves:
         self._connect_s = self._send_s = self._read_s = timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000
 
     def settimeouts(self, connect: float | None, send: float | None, read: float | None) -> None:
-        """As settimeout(), for each kind of wait; the TLS handshake counts as connecting.
+        """As settimeout(), for each kind of wait; the TLS handshake counts as connecting, accept() as reading.
 
         Switches: never. Source: OpenResty, "tcpsock:settimeouts".
         """
@@ -420,7 +423,7 @@ class Halves:
             raise SocketError(BUSY_WRITING)
 
     def _open(self, stream: Stream) -> None:
-        """Begin with a new connection, nothing read yet."""
+        """Begin with a new connection, or with TLS over the old one; nothing of it is read yet."""
         self._stream = stream
         self._buffer.clear()
         self._readable = self._buffer

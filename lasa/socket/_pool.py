@@ -1,7 +1,8 @@
 """Connections that wait to be used again, and those who wait for one. Knows no sockets.
 
-A pool is counted in connections: those in use and those idle. It is born at the first connect that names
-its size, or at the first setkeepalive, and forgotten when its last connection is gone.
+A pool is counted in connections: those in use and those idle. It is born at the first connect that names its size or
+its backlog, or at the first setkeepalive, and forgotten when its last connection is gone. Both numbers are the pool's
+own for as long as it lives: what later calls say is ignored.
 """
 
 from __future__ import annotations

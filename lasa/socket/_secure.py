@@ -37,12 +37,12 @@ class Secure(Halves):
         return stream.object if isinstance(stream, TlsStream) else None
 
     def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, str | None]:
-        """Show this certificate in later handshakes: the files of the certificate and its key; both None: none.
+        """Show a certificate in later handshakes, from the files of it and of its key; None and None show none.
 
         Returns:
             ``(True, None)``; or ``(None, "client certificate must be supplied with corresponding private key")``.
         Raises:
-            ValueError: files that cannot be read or do not belong together.
+            ValueError: "bad client certificate", files that cannot be read or do not belong together.
         Switches: never. Source: OpenResty, "tcpsock:setclientcert".
         """
         if (certificate is None) != (key is None):
@@ -69,22 +69,23 @@ class Secure(Halves):
     ) -> tuple[Any, str | None]:
         """Begin TLS as the client, within the connect timeout; at once if the connection has TLS already.
 
-        The peer is verified: its chain against certifi's authorities (or ``ca``), its name against ``server_name``,
-        else against the host given to connect(), which is sent as SNI then.
+        The peer is verified: its chain against ``ca``, else what SSL_CERT_FILE and SSL_CERT_DIR name, else certifi's
+        authorities; its name against ``server_name``, else the host given to connect(), which is sent as SNI then.
 
         Args:
             reused_session: what an earlier handshake returned, to resume it; False for a plain True as the result.
             server_name: the name to send (SNI) and to verify.
             ssl_verify: False accepts any certificate; SNI is then sent only if ``server_name`` is given.
             send_status_req: accepted; Python's TLS offers no OCSP stapling.
-            ca: a file or folder of trusted authorities, or PEM text, in place of certifi's list.
+            ca: a file or folder of trusted authorities, or PEM text.
             context: an ssl.SSLContext of your own, in place of all settings but ``server_name``.
         Returns:
             ``(session, None)``, or ``(True, None)`` if ``reused_session`` is False; or ``(None, err)``: "timeout",
             "handshake failed", "certificate host mismatch", "CODE: text" as "18: self-signed certificate", a busy
             word, "closed". After an error of the handshake the connection is closed.
         Raises:
-            RuntimeError: never connected. TypeError, ValueError: bad arguments.
+            RuntimeError: never connected. TypeError: "bad session", "bad server_name". ValueError: "bad certificate
+            or authorities", a file that cannot be read or understood.
         Switches: whenever it has to wait. Source: seed, "tcpsock:sslhandshake".
         """
         if reused_session not in (None, True, False) and not isinstance(reused_session, ssl.SSLSession):
@@ -112,7 +113,10 @@ class Secure(Halves):
         return session or self.tls.session, None
 
     def tlshandshake(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Any, str | None]:
-        """As sslhandshake(), with its arguments as a mapping or as keywords."""
+        """As sslhandshake(), with its arguments as a mapping or as keywords.
+
+        Switches: as sslhandshake(). Source: beyond the seed.
+        """
         return self.sslhandshake(**{**(options or {}), **keywords})
 
     def sslaccept(
@@ -132,9 +136,9 @@ class Secure(Halves):
         Returns:
             ``(True, None)``; or ``(None, err)`` as sslhandshake().
         Raises:
-            RuntimeError: never connected. TypeError: neither certificate nor context. ValueError: files that cannot
-            be read.
-        Switches: whenever it has to wait. Source: issue of the foundation, the server side of sslhandshake.
+            RuntimeError: never connected. TypeError: neither certificate nor context. ValueError: "bad certificate
+            or authorities", files that cannot be read or do not belong together.
+        Switches: whenever it has to wait. Source: beyond the seed, the server side of sslhandshake().
         """
         if context is None:
             if certificate is None:

@@ -80,24 +80,24 @@ class TcpSocket(Secure):
     ) -> Outcome:
         """Connect to a host and port, or to "unix:/path"; an idle connection of the pool is taken first.
 
-        A name is looked up off the hub and all its addresses are tried (RFC 8305), all within the connect timeout. A
-        connection that the socket has is closed first.
+        A name is looked up off the hub and all its addresses are tried (RFC 8305), all within the connect timeout.
+        A connection that the socket has is closed first.
 
         Args:
             host: a name, an IPv4 literal, an IPv6 literal with or without brackets, or "unix:/path".
-            port: 0 to 65535; ignored for a unix path.
-            options: a mapping with the keys of the keywords.
+            port: 0 to 65535; for a unix path of no use but in the pool's name.
+            options: a mapping with the keys of the keywords; it goes before them, and may stand in the port's place.
             pool: the pool's name; by default ``host:port`` as typed.
-            pool_size: makes the pool, for so many idle connections (30).
-            backlog: if this call makes the pool, caps its open connections at its size, and lets so many further
+            pool_size: makes the pool, if there is none of that name, for so many idle connections (30).
+            backlog: likewise makes the pool, caps its open connections at its size, and lets so many further
                 connects wait.
         Returns:
-            ``(1, None)``; or ``(None, err)``: "timeout", "connection refused" and other words of the system, "NAME
-            could not be resolved (3: Host not found)", ``failed to parse host name "X": R``, "missing the port
-            number", "bad port
-            number: N", "too many waiting connect operations", or a busy word.
+            ``(1, None)``; or ``(None, err)``: "timeout", "connection refused" and other words of the system,
+            "NAME could not be resolved (3: Host not found)", ``failed to parse host name "X": R``, "missing the port
+            number", "bad port number: N", "too many waiting connect operations", or a busy word.
         Raises:
-            TypeError, ValueError: a bad option; nothing has happened then.
+            TypeError: "bad host", ``bad "NAME" option type: T``. ValueError: ``bad "NAME" option value: N``. Nothing
+            has happened then.
         Switches: whenever it has to wait. Source: seed, "tcpsock:connect".
         """
         host = host_text(host)
@@ -161,14 +161,16 @@ class TcpSocket(Secure):
         """Set the local address: of a server, or of the next connect().
 
         With a port (0 lets the system choose, see getsockname()), or for "unix:/path", it is bound at once, for
-        accept(). Without a port it is remembered for connect(), which reports what the system says to it.
+        accept(); an earlier one is given back. Without a port it is remembered for connect(), which reports what the
+        system says to it.
 
         Args:
-            ip: an IPv4 or IPv6 literal, or "unix:/path".
+            ip: an IPv4 or IPv6 literal, or "unix:/path", whose file stays when the socket is closed.
             backlog: how many connections the system keeps until accept() takes them.
         Returns:
             ``(True, None)``; or ``(None, err)``: "bad address", "bad port number: N", "expecting port to be a number
-            but got type: T", "address already in use" and other words of the system, or a busy word.
+            but got type: T", ``failed to parse host name "X": R`` (a unix path), "address already in use" and other
+            words of the system, or a busy word.
         Raises:
             TypeError: the address is no string.
         Switches: never. Source: seed, "tcpsock:bind".
@@ -220,7 +222,8 @@ class TcpSocket(Secure):
 
         Returns:
             ``(socket, None)``; or ``(None, err)``: "timeout" (it still listens), "closed" (not bound), "socket busy
-            reading" (another light thread accepts), "too many open files", or the system's own word.
+            reading" (another light thread accepts), "too many open files", or the system's own word. The new
+            socket has the limits of this one, and the default timeouts.
         Switches: when no connection waits. Source: seed, "tcpsock:accept".
         """
         try:
@@ -277,7 +280,7 @@ class TcpSocket(Secure):
             ``(True, None)``; or ``(None, err)``: ``missing the "option" argument``, ``missing the "value" argument``,
             "unsupported option NAME", "closed", or the system's own word.
         Raises:
-            RuntimeError: never connected nor bound. TypeError: the value is no bool or int.
+            RuntimeError: never connected nor bound. TypeError: the value is neither a bool nor a number.
         Switches: never. Source: OpenResty, "tcpsock:setoption".
         """
         found = self._option(option)
@@ -298,8 +301,10 @@ class TcpSocket(Secure):
         return True, None
 
     def getoption(self, option: str | None = None) -> Outcome:
-        """Return ``(value, None)`` of a socket option, or ``(None, err)`` as setoption().
+        """Return ``(value, None)`` of a socket option, an int; or ``(None, err)`` as setoption().
 
+        Raises:
+            RuntimeError: never connected nor bound.
         Switches: never. Source: OpenResty, "tcpsock:getoption".
         """
         found = self._option(option)
@@ -328,14 +333,14 @@ class TcpSocket(Secure):
         """Put the connection into its pool, for the next connect() of that name; the socket is then closed.
 
         Args:
-            timeout: milliseconds after which it is closed unless used (60,000); 0 keeps it until the peer closes.
+            timeout: milliseconds after which it is closed unless used (60,000); 0 or less: when the peer closes.
             size: how many idle connections the pool holds, if this call makes the pool (30).
         Returns:
-            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (half of it is closed) or
-            a busy word, with the connection left open; "connection in dubious state" (the peer sent something),
-            "closed".
+            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (half of it is closed, or
+            accept() made it) or a busy word, with the connection left open; "connection in dubious state" (the peer
+            had sent something) or the system's own word, with the connection closed; "closed".
         Raises:
-            TypeError: "number expected, got T". ValueError: ``bad "pool_size" option value: N``.
+            TypeError: "number expected, got T". ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
         """
         timeout_ms = DEFAULT_KEEPALIVE_MS if timeout is None else number(timeout)

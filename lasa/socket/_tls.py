@@ -56,9 +56,14 @@ def client_context(verify: bool, ca: str | bytes | None, certificate: tuple[str,
 def server_context(
     certificate: str, key: str | None, ca: str | bytes | None, stamp: tuple[float, ...]
 ) -> ssl.SSLContext:
-    """Return a server's context; with ``ca`` clients must show a certificate that it signed.
+    """Return a server's context, made once per setting; with ``ca`` clients must show a certificate that it signed.
 
-    ``stamp`` is when the files changed, so that a renewed certificate is picked up.
+    Args:
+        certificate, key: PEM files.
+        ca: as of client_context().
+        stamp: when the first two changed, so that a renewed certificate is picked up.
+    Raises:
+        OSError, ssl.SSLError: a file that cannot be read or understood.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -234,8 +239,8 @@ class TlsStream:
 
     def close(self) -> None:
         """As Link.close: without a TLS goodbye."""
-        # Session tickets that nobody has read would make the system reset the connection, and the peer lose our last
-        # bytes.
+        # Session tickets that nobody has read would make the system reset the connection, and the peer would lose
+        # our last bytes.
         try:
             self._inner.recv_now(RECORD)
         except SocketError:

@@ -26,9 +26,9 @@ Outcome = tuple[int | None, str | None]
 class UdpSocket:
     """A datagram cosocket; ``lasa.socket.udp()`` makes it.
 
-    While one light thread waits in ``receive()``, every other call but ``settimeout()`` answers "socket busy";
-    ``sendto()`` alone may run beside a waiting ``receivefrom()``, so that a server can answer. No error
-    closes the socket.
+    While one light thread waits in ``receive()``, other calls answer "socket busy"; only ``sendto()`` may run beside a
+    waiting ``receivefrom()``, so that a server can answer, and ``settimeout()`` and ``getsockname()`` always may. No
+    error of a datagram closes the socket.
     """
 
     __slots__ = ("__weakref__", "_has_peer", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
@@ -70,10 +70,10 @@ class UdpSocket:
         An earlier peer's socket is closed first; a local address set before is kept.
 
         Returns:
-            ``(1, None)``; or ``(None, err)``: "bad port number: N", "NAME could not be resolved (…)", ``failed to
-            parse host name "X": R``, "socket busy", or the system's own word.
+            ``(1, None)``; or ``(None, err)``: "bad port number: N", "NAME could not be resolved (…)",
+            ``failed to parse host name "X": R``, "socket busy", or the system's own word.
         Raises:
-            TypeError: the port is no number, or the host no string.
+            TypeError: the port is no number, or the host neither a string nor a number.
         Switches: for names only. Source: seed, "udpsock:setpeername".
         """
         host = host_text(host)
@@ -118,6 +118,8 @@ class UdpSocket:
 
         Returns:
             ``(1, None)``; or ``(None, err)``: "bad address", "socket busy".
+        Raises:
+            TypeError: the address is no string.
         Switches: never. Source: OpenResty, "udpsock:bind".
         """
         try:
@@ -134,10 +136,10 @@ class UdpSocket:
         ``receive()`` and ``receivefrom()`` then take datagrams from anybody.
 
         Returns:
-            ``(1, None)``; or ``(None, err)``: "bad address", "bad port number: N", "socket busy", or the system's own
-            word.
+            ``(1, None)``; or ``(None, err)``: "bad address", "bad port number: N", ``failed to parse host name "X": R``
+            (a unix path), "socket busy", or the system's own word.
         Raises:
-            TypeError: the port is no number.
+            TypeError: the address is no string, or the port no number.
         Switches: never. Source: seed, "udpsock:setsockname".
         """
         try:
@@ -183,7 +185,7 @@ class UdpSocket:
         """Send one datagram to the peer.
 
         Args:
-            data: as TcpSocket.send(); a list is one datagram, b"" an empty one.
+            data: as of TcpSocket.send(); a list is one datagram, b"" an empty one.
         Returns:
             ``(1, None)``: 1, not a length; or ``(None, err)``: "closed" (no peer is set), "socket busy", "timeout",
             or the system's own word ("message too long", "connection refused" for an earlier datagram).
@@ -198,11 +200,12 @@ class UdpSocket:
         return self._transmit(self._link, flatten(data), None)
 
     def sendto(self, data: Any, host: Any, port: Any = None) -> Outcome:
-        """Send one datagram to a host and port, or to "unix:/path"; without a peer.
+        """Send one datagram to a host and port, or to "unix:/path"; no peer has to be set.
 
-        It may run while another light thread waits in ``receivefrom()``.
+        It may run while another light thread waits in ``receivefrom()``. A socket that is not open yet is opened.
 
-        Returns, Raises: as send() and setpeername(). A socket that is not open yet is opened.
+        Returns, Raises: as send() and setpeername(), without "closed"; "address family not supported by protocol" if
+        the socket is of another family than the address.
         Switches: for names, and when the kernel's buffer is full. Source: beyond the seed.
         """
         host = host_text(host)
