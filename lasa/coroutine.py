@@ -107,7 +107,7 @@ def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any,
         if not coroutine.is_killed:
             target.lasa_job = None
         if target.dead:
-            _hub.entered_unseen(resumer)
+            _hub.note_coroutine(resumer)
     if isinstance(values, _hub.GreenletExit) and target.dead:  # greenlet hands it on as a value
         raise values
     return (True, *values) if type(values) is tuple else (True, values)

@@ -34,7 +34,8 @@ class Scheduler:
         switch: goes to the hub, which polls for events; returns when somebody switches back.
         loop: gevent's loop, for the watchers in this folder.
         dispatch: lets whoever is ready go on, by way of the dispatcher; goes to the hub if nobody is, or with True.
-        parked, nursery, held_by_nursery: see worker.py.
+        is_dispatching: whether the dispatcher waits for one that it let go on, to which it holds a reference.
+        parked, nursery: see worker.py.
         extras: what the layers above keep once per hub: pools, timers.
     """
 
@@ -45,7 +46,7 @@ class Scheduler:
         "dispatch",
         "extras",
         "gevent_hub",
-        "held_by_nursery",
+        "is_dispatching",
         "loop",
         "nursery",
         "parked",
@@ -61,8 +62,8 @@ class Scheduler:
         self.dispatch: Callable[..., Any] = greenlet(self._dispatch, gevent_hub).switch
         self.parked: list[Any] = []
         self.nursery: greenlet | None = None
-        self.held_by_nursery = 0
         self.extras: dict[str, Any] = {}
+        self.is_dispatching = False
         self._drain_due = False
         self._handovers_left = HANDOVERS_AT_MOST
 
@@ -142,7 +143,12 @@ class Scheduler:
         """
         ready, switch = self.ready, self.switch
         while True:
-            to_hub = ready.popleft().switch() if ready and not to_hub else switch()
+            if ready and not to_hub:
+                self.is_dispatching = True
+                to_hub = ready.popleft().switch()
+            else:
+                self.is_dispatching = False
+                to_hub = switch()
 
 
 def scheduler() -> Scheduler:

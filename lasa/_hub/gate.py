@@ -76,7 +76,7 @@ class Gate:
             self._started = True
         timer.again(self._on_timeout, update=True)
         try:
-            outcome = self._hub.dispatch() if self._ready else self._switch()
+            outcome = self._hub.dispatch() if self._ready or self._hub.is_dispatching else self._switch()
         except BaseException:
             self._hub.forget(getcurrent())
             raise

@@ -27,7 +27,7 @@ __all__ = [
     "ThreadKilled",
     "Worker",
     "current_job",
-    "entered_unseen",
+    "note_coroutine",
     "hand_to_main",
     "kill_greenlet",
     "leave_coroutine",
@@ -58,7 +58,7 @@ class Job(Protocol):
 class Worker(gevent.Greenlet):  # type: ignore[type-arg]
     """A greenlet for one job at a time; ``lasa_job`` is that of now, None while parked."""
 
-    __slots__ = ("entered_unseen", "hub", "lasa_job")
+    __slots__ = ("hub", "lasa_job", "ran_coroutine")
 
     spawning_stack_limit = 0  # it would be the nursery's stack
     clean_references = 0  # how many references a worker has that nobody but lasa knows; measured below
@@ -67,12 +67,11 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
         gevent.Greenlet.__init__(self)
         self.hub = hub
         self.lasa_job: Job | None = None
-        self.entered_unseen = False
+        self.ran_coroutine = False
 
     def _run(self) -> None:
         hub = self.hub
         ready, parked = hub.ready, hub.parked
-        hub.held_by_nursery = id(self)
         while True:
             self.spawn_tree_locals = None
             self.gr_context = None
@@ -103,13 +102,14 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
     def _is_clean(self) -> bool:
         references = getrefcount(self)
         if not Worker.clean_references:
-            Worker.clean_references = references - 1  # the first job of all is _Nothing, run by a new worker
-        if references > Worker.clean_references or self.entered_unseen:
-            known = Worker.clean_references - self.entered_unseen + (self.hub.held_by_nursery == id(self))
-            self.entered_unseen = False
-            if references > known:
-                return False
-        return not (self.has_links() or getweakrefcount(self) or self.__dict__)
+            Worker.clean_references = references  # the first job of all is _Nothing
+        return not (
+            references > Worker.clean_references
+            or self.ran_coroutine
+            or self.has_links()
+            or getweakrefcount(self)
+            or self.__dict__
+        )
 
     def _maybe_kill_before_start(self, exception: Any) -> bool:
         """Called by gevent's kill() and killall(), before the exception comes: a parked one gets no more jobs."""
@@ -157,7 +157,9 @@ def _nurse(hub: Scheduler) -> None:
     threads that spawn each other without end would exhaust both if each started the next one's worker.
     """
     while True:
-        Worker(hub).switch()  # and stays in this call, holding a reference, until the next one is wanted
+        hub.ready.appendleft(getcurrent())  # comes back once the worker is parked, and holds no reference then
+        Worker(hub).switch()
+        hub.block()
 
 
 def run_job(job: Job, context: Context | None = None) -> None:
@@ -175,10 +177,14 @@ def run_job(job: Job, context: Context | None = None) -> None:
         raise
 
 
-def entered_unseen(entered: greenlet | None) -> None:
-    """Note that a user coroutine has ended into ``entered``, without holding a reference as whoever switches does."""
-    if type(entered) is Worker:
-        entered.entered_unseen = True
+def note_coroutine(resumer: greenlet) -> None:
+    """Note that a user coroutine has ended into ``resumer``: its worker is not used again.
+
+    A greenlet that ends holds no reference to where it goes, as whoever switches does, so the count says
+    nothing about that worker any more.
+    """
+    if type(resumer) is Worker:
+        resumer.ran_coroutine = True
 
 
 def kill_greenlet(victim: greenlet) -> None:

@@ -18,7 +18,7 @@ from lasa import _hub, coroutine, semaphore
 from lasa._hub.worker import PARKED_AT_MOST, Worker
 from lasa.thread import ThreadKilled, kill, spawn, status, wait
 from tests._hub.test_core import in_os_thread
-from tests.helpers import settle
+from tests.helpers import cosocket_pair, settle
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("COLOUR", default="none")
 
@@ -195,11 +195,22 @@ def test_a_reference_kept_by_a_thread_that_goes_on_as_its_coroutine_ends_is_seen
     assert kept[0] not in _hub.scheduler().parked
 
 
-def test_the_worker_of_a_thread_that_ran_a_coroutine_may_run_the_next_one() -> None:
-    seen: list[int] = []
-    wait(spawn(lambda: (seen.append(greenlet_id()), coroutine.wrap(lambda: lasa.sleep(0.001))(), lasa.sleep(0))))
-    run(lambda: None)
-    assert len(_hub.scheduler().parked) >= 1
+@pytest.mark.parametrize(
+    "wait_for_an_event",
+    [lambda: lasa.coroutine.yield_(), lambda: lasa.semaphore.new(1)[0].wait(1), lambda: lasa.sleep(0)],
+    ids=["yield_", "semaphore", "sleep"],
+)
+def test_a_thread_that_waits_for_others_and_then_for_an_event_leaves_its_worker_for_the_next(
+    wait_for_an_event: Callable[[], object],
+) -> None:
+    def body() -> None:
+        wait_for_an_event()
+        with cosocket_pair() as (sock, peer):
+            peer.sendall(b"x")
+            assert sock.receive(1) == (b"x", None, None)
+
+    used = {wait(spawn(lambda: (body(), greenlet_id())[1]))[1] for _ in range(20)}
+    assert len(used) <= 2
 
 
 # Nothing leaks
