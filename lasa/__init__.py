@@ -17,14 +17,26 @@ from lasa.codec import (
     unescape_uri,
     uuid,
 )
-from lasa.errors import Error, SocketClosed, SocketError, SocketTimeout, check
+from lasa.errors import (
+    Error,
+    SocketBroken,
+    SocketClosed,
+    SocketError,
+    SocketRefused,
+    SocketReset,
+    SocketTimeout,
+    check,
+)
 from lasa.log import LogLevel, log
 
 __all__ = [
     "Error",
     "LogLevel",
+    "SocketBroken",
     "SocketClosed",
     "SocketError",
+    "SocketRefused",
+    "SocketReset",
     "SocketTimeout",
     "check",
     "coroutine",

@@ -33,6 +33,7 @@ class _Program:
         self._failure: BaseException | None = None
         self._signals: list[int] = []
         self._is_ending = False
+        self._previous_alarm: Any = None
 
     def run(self) -> int:
         """Run to the end and return the exit status; raises SystemExit for sys.exit()."""
@@ -50,6 +51,8 @@ class _Program:
             self._end()
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
+            if self._previous_alarm is not None:
+                previous[signal.SIGALRM] = self._previous_alarm
             for number, handler in previous.items():
                 signal.signal(number, handler)
         if self._signals:
@@ -112,7 +115,8 @@ class _Program:
         self._signals.append(number)
         _hub.call_soon(self._look_again)
         if not self._is_ending:
-            signal.signal(signal.SIGALRM, self._on_busy)
+            previous = signal.signal(signal.SIGALRM, self._on_busy)
+            self._previous_alarm = self._previous_alarm or previous
             signal.setitimer(signal.ITIMER_REAL, BUSY_S)
 
     def _on_busy(self, number: int, frame: FrameType | None) -> None:

@@ -6,7 +6,7 @@ number. Every such rule is written here once; nothing in this module keeps state
 
 import re
 
-__all__ = ["as_bytes", "flatten", "integer", "number", "text_of", "timeout_ms", "type_name"]
+__all__ = ["as_bytes", "flatten", "integer", "number", "text_of", "timeout_ms", "type_name", "whole_ms"]
 
 # Python's own int() and float() also take 1_0, nan, infinity and digits of other scripts, so the shape is
 # checked first. No part can match the same digits in two ways: a long wrong string costs O(n).
@@ -206,6 +206,11 @@ def as_bytes(value: object, what: str) -> bytes:
     if text is None:
         raise TypeError(f"{what}: string expected, got {type_name(value)}")
     return text
+
+
+def whole_ms(seconds: float) -> float:
+    """Return ``seconds`` cut to whole milliseconds, and to what a timer can hold (30 years) either way."""
+    return int(max(-1e9, min(seconds, 1e9)) * 1000) / 1000
 
 
 def timeout_ms(value: object, default: float) -> float:

@@ -6,17 +6,31 @@ into the seed's tuple ``(None, err, …)``. Who prefers exceptions wraps the cal
 
 from __future__ import annotations
 
+from _socket import gaierror
+from errno import ECONNREFUSED, ECONNRESET, EPIPE, errorcode
 from os import strerror
 from typing import Any, TypeVar, overload
 
-__all__ = ["Error", "SocketClosed", "SocketError", "SocketTimeout", "check", "system_error"]
+__all__ = [
+    "Error",
+    "SocketBroken",
+    "SocketClosed",
+    "SocketError",
+    "SocketRefused",
+    "SocketReset",
+    "SocketTimeout",
+    "check",
+    "system_error",
+]
 
 # Words of calls that are not about a socket: check() turns them into a plain Error, not into an OSError.
 _NOT_OF_A_SOCKET = frozenset(
     {
         "already terminated",
         "already waited or killed",
+        "invalid input",
         "killer not parent",
+        "must provide a string",
         "not user thread",
         "process exiting",
         "too many pending timers",
@@ -64,8 +78,31 @@ class SocketClosed(SocketError, ConnectionError):
         super().__init__(reason, partial)
 
 
+class SocketRefused(SocketError, ConnectionRefusedError):
+    """Nobody listens there; also a ConnectionRefusedError."""
+
+
+class SocketReset(SocketError, ConnectionResetError):
+    """The peer broke the connection; also a ConnectionResetError."""
+
+
+class SocketBroken(SocketError, BrokenPipeError):
+    """The peer takes no more data; also a BrokenPipeError."""
+
+
+# The system's words, for who prefers exceptions: each has its number again, and the three that end connections a class.
+_NUMBER_OF_WORD = {strerror(number).lower(): number for number in errorcode}
+_CLASS_OF_WORD: dict[str, type[SocketError]] = {
+    strerror(ECONNREFUSED).lower(): SocketRefused,
+    strerror(ECONNRESET).lower(): SocketReset,
+    strerror(EPIPE).lower(): SocketBroken,
+}
+
+
 def system_error(error: OSError) -> SocketError:
     """Return what the system said as a SocketError: its own text in lower case, "error" where it has no number."""
+    if isinstance(error, gaierror):  # a literal whose zone names no interface; names are looked up elsewhere
+        return SocketError("no such device")
     found = SocketError(strerror(error.errno).lower() if error.errno else "error")
     found.errno = error.errno
     return found
@@ -93,13 +130,17 @@ def check(result: tuple[Any, ...]) -> Any:
             the ``__cause__``.
     Switches: never. Source: seed, by way of Lua's ``assert(sock:receive())``.
     """
+    if not isinstance(result, tuple) or not result:
+        raise TypeError(f"check() takes a result tuple, got {result!r}; were the parentheses of the call forgotten?")
     first, rest = result[0], result[1:]
-    if first is not None and first is not False:
-        if first is not True or all(item is None for item in rest):
-            return first
+    if first is True and any(item is not None for item in rest):  # of thread.wait() or coroutine.resume()
         if len(rest) > 1 and rest[0] is None and isinstance(rest[1], str):
             return check(rest)  # a light thread's own result was a failure: it must not pass for a success
         return rest[0] if len(rest) == 1 else rest
+    if first is not None and first is not False:
+        if rest and rest[0] is not None:
+            return result  # an address, which has no place for an error
+        return first if all(item is None for item in rest) else (first, *rest[1:])
     reason = rest[0] if rest else None
     if first is None and reason is None:
         if len(rest) < 2 or not isinstance(rest[1], str):
@@ -115,4 +156,6 @@ def check(result: tuple[Any, ...]) -> Any:
         raise SocketClosed(partial=partial)
     if first is False or word in _NOT_OF_A_SOCKET:  # False: coroutine.resume() has a text where it cannot resume
         raise Error(word, partial)
-    raise SocketError(word, partial)
+    failure = _CLASS_OF_WORD.get(word, SocketError)(word, partial)
+    failure.errno = _NUMBER_OF_WORD.get(word)
+    raise failure

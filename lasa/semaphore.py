@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 
 from lasa import _hub
-from lasa._values import integer, number, type_name
+from lasa._values import integer, number, type_name, whole_ms
 
 __all__ = ["Semaphore", "new"]
 
@@ -47,7 +47,7 @@ class Semaphore:
             raise TypeError(f"number expected, got {type_name(timeout)}")
         if seconds < 0:
             raise ValueError("no negative number")
-        timeout_s = int(min(seconds, 1e9) * 1000) / 1000
+        timeout_s = whole_ms(seconds)
         if not self._queue and self._resources > 0:
             self._resources -= 1
             return True, None

@@ -15,7 +15,7 @@ from itertools import count
 from typing import Any, Final, cast
 
 from lasa import _hub
-from lasa._values import number, type_name
+from lasa._values import number, type_name, whole_ms
 from lasa.thread import Handler, make_root
 
 __all__ = ["Timer", "at", "every", "kill", "pending_count", "running_count", "set_limits"]
@@ -31,7 +31,7 @@ _MISSING: Final[Any] = object()
 class Timer:
     """The handle of a timer; ``at()`` and ``every()`` make it."""
 
-    __slots__ = ("arguments", "callback", "context", "due_s", "is_pending", "period_s")
+    __slots__ = ("arguments", "calendar", "callback", "context", "due_s", "is_pending", "period_s")
 
     def __init__(
         self,
@@ -39,7 +39,9 @@ class Timer:
         arguments: tuple[Any, ...],
         context: Context,
         period_s: float | None,
+        calendar: Calendar,
     ) -> None:
+        self.calendar = calendar
         self.callback = callback
         self.arguments = arguments
         self.context = context
@@ -182,7 +184,7 @@ def _schedule(
     callback, *arguments = callback_and_arguments
     if not callable(callback):
         raise TypeError(f"function expected, got {type(callback).__name__}")
-    delay_s = max(0, int(min(seconds, 1e12) * 1000)) / 1000
+    delay_s = max(0.0, whole_ms(seconds))
     if repeats and not delay_s:
         raise ValueError("delay cannot be zero")
     ours = calendar()
@@ -190,7 +192,7 @@ def _schedule(
         return None, "process exiting"
     if ours.pending >= ours.max_pending:
         return None, "too many pending timers"
-    timer = Timer(callback, tuple(arguments), copy_context(), delay_s if repeats else None)
+    timer = Timer(callback, tuple(arguments), copy_context(), delay_s if repeats else None, ours)
     ours.add(timer, time.monotonic() + delay_s)
     return timer, None
 
@@ -199,12 +201,14 @@ def kill(timer: Timer) -> None:
     """Do not call the timer's callback any more; one that runs is not interrupted.
 
     Raises:
-        TypeError: not a timer.
+        TypeError: not a timer. RuntimeError: a timer of another OS thread, whose hub alone may touch it.
     Switches: never. Source: seed, "lasa.timer.kill".
     """
     if not isinstance(timer, Timer):
         raise TypeError(f"timer expected, got {type_name(timer)}")
-    calendar().cancel(timer)
+    if timer.calendar is not calendar():
+        raise RuntimeError("the timer belongs to another OS thread")
+    timer.calendar.cancel(timer)
 
 
 def running_count() -> int:

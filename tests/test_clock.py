@@ -132,3 +132,15 @@ def test_monotonictime_counts_microseconds_and_never_goes_back() -> None:
     assert lasa.monotonictime() - start <= (time.monotonic() - before) * 1e6
     assert lasa.monotonictime() - start >= 2500
     settle()
+
+
+def test_infinite_times_are_cut_to_what_a_timer_holds() -> None:
+    with pytest.raises(ValueError, match="invalid sleep duration"):
+        lasa.sleep(float("-inf"))
+    tmr, err = lasa.timer.at(float("inf"), print)
+    assert tmr is not None, err
+    lasa.timer.kill(tmr)
+    fired: list[bool] = []
+    lasa.timer.at(float("-inf"), fired.append)
+    lasa.sleep(0.001)
+    assert fired == [False]

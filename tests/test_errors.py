@@ -7,7 +7,7 @@ import pytest
 
 import lasa
 from lasa import semaphore, thread, timer
-from lasa.errors import Error, SocketClosed, SocketError, SocketTimeout, check, system_error
+from lasa.errors import Error, SocketClosed, SocketError, SocketRefused, SocketTimeout, check, system_error
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_check_returns_the_value_of_a_success(result: tuple[Any, ...], value: An
         ((None, "timeout"), SocketTimeout, "timeout", None),
         ((None, "closed", b""), SocketClosed, "closed", b""),
         ((None, "closed"), SocketClosed, "closed", None),
-        ((None, "connection refused"), SocketError, "connection refused", None),
+        ((None, "connection refused"), SocketRefused, "connection refused", None),
         ((True, None, "timeout", b"par"), SocketTimeout, "timeout", b"par"),  # what a light thread returned
         ((None, "socket busy reading", None), SocketError, "socket busy reading", None),
         ((None, "already waited or killed"), Error, "already waited or killed", None),
@@ -130,3 +130,47 @@ def test_the_systems_errors_are_its_texts_in_lower_case(number: int, reason: str
 
 def test_a_failure_without_a_number_is_an_error() -> None:
     assert system_error(OSError("odd")).reason == "error"
+
+
+@pytest.mark.parametrize(
+    ("result", "value"),
+    [
+        (("127.0.0.1", 80), ("127.0.0.1", 80)),
+        (("unix:/path", None), "unix:/path"),
+        ((b"data", None, ("127.0.0.1", 80)), (b"data", ("127.0.0.1", 80))),
+        ((True, b"data", None), (b"data", None)),
+    ],
+    ids=str,
+)
+def test_check_drops_nothing_but_the_place_of_the_error(result: tuple[Any, ...], value: object) -> None:
+    assert check(result) == value
+
+
+@pytest.mark.parametrize("result", [None, b"abc", "timeout", True, [], (), check], ids=repr)
+def test_check_takes_result_tuples_only_and_hints_at_forgotten_parentheses(result: Any) -> None:
+    with pytest.raises(TypeError, match="parentheses"):
+        check(result)
+
+
+def test_errors_of_the_system_have_their_number_and_python_s_class_again() -> None:
+    for word, kind in (
+        ("connection refused", ConnectionRefusedError),
+        ("connection reset by peer", ConnectionResetError),
+        ("broken pipe", BrokenPipeError),
+        ("no such file or directory", OSError),
+    ):
+        with pytest.raises(kind) as caught:
+            check((None, word))
+        assert isinstance(caught.value, SocketError)
+        assert caught.value.errno is not None
+        assert str(caught.value) == word
+
+
+def test_words_of_codecs_are_no_errors_of_a_socket() -> None:
+    with pytest.raises(Error) as caught:
+        check(lasa.decode_base64url("!"))
+    assert not isinstance(caught.value, OSError)
+
+
+def test_a_literal_whose_zone_names_no_interface_is_no_device() -> None:
+    assert lasa.socket.connect("fe80::1%nosuch", 80) == (None, "no such device")

@@ -148,7 +148,7 @@ TOUR = """\
    (b'HURRY!', None, None)
 4. An error is a word, or an exception: as you like it
    the word: (None, 'connection refused')
-   the exception: SocketError('connection refused')
+   the exception: SocketRefused('connection refused')
 5. A semaphore lets two of five clients in at a time
    CLIENT 1!
    CLIENT 2!

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from lasa._hub.core import TIMEOUT, getcurrent, scheduler
-from lasa._values import number, type_name
+from lasa._values import number, type_name, whole_ms
 
 __all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
 
@@ -45,8 +45,8 @@ def sleep(seconds: float) -> bool:
     if delay_s is None:
         raise TypeError(f"number expected, got {type_name(seconds)}")
     if delay_s < 0:
-        raise ValueError(f'invalid sleep duration "{int(delay_s * 1000)}"')
-    sleep_s(int(min(delay_s, 1e9) * 1000) / 1000)
+        raise ValueError(f'invalid sleep duration "{int(whole_ms(delay_s) * 1000)}"')
+    sleep_s(whole_ms(delay_s))
     return True
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from lasa._values import number, type_name
 from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
 from lasa.socket._tcp import TcpSocket
 from lasa.socket._udp import UdpSocket
@@ -57,20 +58,27 @@ def connect(
     port: Any = None,
     options: Mapping[str, Any] | None = None,
     *,
+    pool: str | int | None = None,
+    pool_size: int | None = None,
+    backlog: int | None = None,
     timeout_ms: float | None = None,
-    **keywords: Any,
+    max_line: int | None = None,
+    max_pattern: int | None = None,
+    max_all: int | None = None,
 ) -> tuple[TcpSocket | None, str | None]:
     """Return ``(socket, None)``, connected as by ``tcp().connect(…)``, or its ``(None, err)``.
 
     Args:
-        host, port, options, keywords: as of TcpSocket.connect().
-        timeout_ms: as by settimeout(), for connecting and for all that follows.
-    Raises: as TcpSocket.connect(); besides ValueError: "bad timeout value", 2**31 or more.
-    Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
+        host, port, options, pool, pool_size, backlog: as of TcpSocket.connect().
+        timeout_ms: as by settimeout(), for connecting and for all that follows; by default 30,000.
+        max_line, max_pattern, max_all: as of tcp().
+    Raises, Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
     """
-    sock = TcpSocket()
+    sock = tcp(max_line=max_line, max_pattern=max_pattern, max_all=max_all)
+    if timeout_ms is not None and number(timeout_ms) is None:
+        raise TypeError(f"bad timeout_ms: number expected, got {type_name(timeout_ms)}")
     sock.settimeout(timeout_ms)
-    ok, err = sock.connect(host, port, options, **keywords)
+    ok, err = sock.connect(host, port, options, pool=pool, pool_size=pool_size, backlog=backlog)
     return (sock, None) if ok else (None, err)
 
 

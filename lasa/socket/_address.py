@@ -52,7 +52,7 @@ def parse_port(port: object) -> int:
     """
     number = integer(port)
     if number is None:
-        raise SocketError("missing the port number")
+        raise SocketError("missing the port number" if port != float("inf") else "bad port number: inf")
     if not 0 <= number <= 65535:
         raise SocketError(f"bad port number: {number}")
     return number

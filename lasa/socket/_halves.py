@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from lasa import _hub
-from lasa._values import as_bytes, flatten, integer, number, timeout_ms, type_name
+from lasa._values import as_bytes, flatten, integer, timeout_ms, type_name
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer
 from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
 from lasa.socket._link import Stream
+from lasa.socket._options import refuse_unknown
 from lasa.socket._patterns import (
     LINE_TOO_LONG,
     SECTION_TOO_LONG,
     STREAM_TOO_LONG,
     Anything,
     Boundary,
-    Everything,
     Line,
     Pattern,
     Section,
-    Size,
+    parse_pattern,
 )
 
 __all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "Halves", "Received"]
@@ -131,7 +131,7 @@ class Halves:
             return self._read(self._line)
         if self._readable is None:
             return None, self._why_not_reading(), None
-        wanted = _parse_pattern(pattern, self._limits, max_line, max_all)
+        wanted = parse_pattern(pattern, self._limits, max_line, max_all)
         if wanted is None:
             return b"", None, None
         return self._read(wanted)
@@ -182,6 +182,7 @@ class Halves:
         if options is not None:
             if not isinstance(options, Mapping):
                 raise TypeError(f"bad options: table expected, got {type_name(options)}")
+            refuse_unknown(options, "inclusive", "max_pattern")
             inclusive = options.get("inclusive", inclusive)
             max_pattern = options.get("max_pattern", max_pattern)
         if inclusive is not None and not isinstance(inclusive, bool):
@@ -235,7 +236,7 @@ class Halves:
             line, err, partial = self.receive("*l")
             if line is not None:
                 yield line
-            elif err == "closed":
+            elif err == "closed" and self._generation:
                 if partial:
                     yield partial
                 return
@@ -449,24 +450,3 @@ class Halves:
         """Close everything for everyone, since a light thread was killed inside."""
         self._read_open = self._write_open = False
         self._release()
-
-
-def _parse_pattern(pattern: object, limits: Limits, max_line: int | None, max_all: int | None) -> Pattern | None:
-    # None for a size of nothing, which reads nothing.
-    size = number(pattern)
-    if size is not None:
-        if size < 0:
-            raise ValueError("bad number argument")
-        if size == float("inf"):
-            raise ValueError(f"bad number argument: {pattern!r}")
-        return Size(int(size)) if int(size) else None
-    if not isinstance(pattern, str | bytes):
-        raise TypeError(f"bad argument: number or string expected, got {type_name(pattern)}")
-    word = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
-    if word == "*l":
-        return Line(checked_limit("max_line", max_line, limits.max_line))
-    if word == "*a":
-        return Everything(checked_limit("max_all", max_all, limits.max_all))
-    if len(word) == 2 and word[0] == "*":
-        raise ValueError("bad pattern argument")
-    raise ValueError(f"bad pattern argument: {word}")

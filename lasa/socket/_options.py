@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from lasa._values import integer, text_of, type_name
 
-__all__ = ["SOCKET_OPTIONS", "ConnectOptions"]
+__all__ = ["SOCKET_OPTIONS", "ConnectOptions", "refuse_unknown"]
 
 SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
     "keepalive": (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE),
@@ -45,12 +45,24 @@ class ConnectOptions:
         if options is not None:
             if not isinstance(options, Mapping):
                 raise TypeError(f"bad options: table expected, got {type_name(options)}")
+            refuse_unknown(options, "pool", "pool_size", "backlog")
             pool = options.get("pool", pool)
             pool_size = options.get("pool_size", pool_size)
             backlog = options.get("backlog", backlog)
         elif pool is None and pool_size is None and backlog is None:
             return cls(None, None, None)
         return cls(_pool_name(pool), _count("pool_size", pool_size, 1), _count("backlog", backlog, 0))
+
+
+def refuse_unknown(options: Mapping[str, Any], *known: str) -> None:
+    """Check that an options mapping has no other keys: a misspelt option must not pass for none.
+
+    Raises:
+        ValueError: ``unknown option "NAME"``.
+    """
+    for name in options:
+        if name not in known:
+            raise ValueError(f'unknown option "{name}"')
 
 
 def _pool_name(pool: Any) -> str | None:

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from lasa._values import number, type_name
 from lasa.errors import SocketError
 from lasa.socket._buffer import ReceiveBuffer
+from lasa.socket._limits import Limits, checked_limit
 
 __all__ = [
     "LINE_TOO_LONG",
@@ -24,6 +26,7 @@ __all__ = [
     "Pattern",
     "Section",
     "Size",
+    "parse_pattern",
 ]
 
 LINE_TOO_LONG: Final = "line too long"
@@ -304,3 +307,28 @@ class Section(_Plain):
         text = self._boundary.text
         pending = self._boundary.alive_after(buffer.peek(max(0, size - len(text) + 1), size))
         return buffer.take(size - pending) if size > pending else b""
+
+
+def parse_pattern(pattern: object, limits: Limits, max_line: int | None, max_all: int | None) -> Pattern | None:
+    """Return what ``receive(pattern)`` waits for; None for a size of nothing, which reads nothing.
+
+    Raises:
+        ValueError: "bad pattern argument", "bad number argument", a bad limit. TypeError: "bad argument".
+    """
+    size = number(pattern)
+    if size is not None:
+        if size < 0:
+            raise ValueError("bad number argument")
+        if size == float("inf"):
+            raise ValueError(f"bad number argument: {pattern!r}")
+        return Size(int(size)) if int(size) else None
+    if not isinstance(pattern, str | bytes):
+        raise TypeError(f"bad argument: number or string expected, got {type_name(pattern)}")
+    word = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
+    if word == "*l":
+        return Line(checked_limit("max_line", max_line, limits.max_line))
+    if word == "*a":
+        return Everything(checked_limit("max_all", max_all, limits.max_all))
+    if len(word) == 2 and word[0] == "*":
+        raise ValueError("bad pattern argument")
+    raise ValueError(f"bad pattern argument: {word}")

@@ -56,12 +56,13 @@ def plan_idle(
 class _Waiter(Generic[ConnectionT]):
     """One connect that waits for its turn; it is granted a connection, or a place for one."""
 
-    __slots__ = ("connection", "is_granted", "sleeper")
+    __slots__ = ("connection", "is_granted", "sleeper", "timeout_s")
 
     def __init__(self) -> None:
         self.sleeper = _hub.getcurrent()
         self.is_granted = False
         self.connection: ConnectionT | None = None
+        self.timeout_s = 0.0  # for which the connection was to be kept
 
 
 class Pool(Generic[ConnectionT]):
@@ -139,7 +140,7 @@ class Pool(Generic[ConnectionT]):
         """Keep ``connection`` for ``timeout_s``, or hand it to the first who waits. Never switches."""
         if self._queue:
             connection.rest()
-            self._grant(connection)
+            self._grant(connection, timeout_s)
             return
         expires_at_s = time.monotonic() + timeout_s
         self.idle.append(Idle(connection, expires_at_s))
@@ -158,10 +159,11 @@ class Pool(Generic[ConnectionT]):
                 self.leave()
                 return
 
-    def _grant(self, connection: ConnectionT | None) -> None:
+    def _grant(self, connection: ConnectionT | None, timeout_s: float = 0.0) -> None:
         waiter = self._queue.popleft()
         waiter.is_granted = True
         waiter.connection = connection
+        waiter.timeout_s = timeout_s
         _hub.wake(waiter.sleeper)
 
     def _give_back(self, waiter: _Waiter[ConnectionT]) -> None:
@@ -169,7 +171,7 @@ class Pool(Generic[ConnectionT]):
         if waiter.connection is None:
             self.leave()
         elif waiter.connection.revive():
-            self.park(waiter.connection, 60.0)
+            self.park(waiter.connection, waiter.timeout_s)
         else:
             waiter.connection.close()
             self.leave()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -143,8 +142,8 @@ class Secure(Halves):
         if context is None:
             if certificate is None:
                 raise TypeError("sslaccept needs a certificate or a context")
-            cert = certificate
-            context = _context_of(lambda: server_context(cert, key, ca, _stamp(cert, key)))
+            files = certificate, key
+            context = _context_of(lambda: server_context(files, ca))
         if not self._was_connected:
             raise RuntimeError(NEVER_CONNECTED)
         try:
@@ -197,7 +196,3 @@ def _context_of(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
         return make()
     except OSError as error:  # ssl.SSLError is one
         raise ValueError(f"bad certificate or authorities: {error}") from error
-
-
-def _stamp(*paths: str | None) -> tuple[float, ...]:
-    return tuple(os.stat(path).st_mtime for path in paths if path is not None)

@@ -51,7 +51,7 @@ class TcpSocket(Secure):
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self.abort()
 
     def __del__(self) -> None:
         try:
@@ -60,11 +60,13 @@ class TcpSocket(Secure):
             return
         if holder is None:
             return
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        if holder.link.belongs_here():
-            self._release()
-        else:
-            holder.link.close_later()
+        try:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        finally:  # where warnings are errors, the connection and its place in a pool are given back all the same
+            if holder.link.belongs_here():
+                self._release()
+            else:
+                holder.link.close_later()
 
     # -- connecting
 
@@ -169,15 +171,21 @@ class TcpSocket(Secure):
             backlog: how many connections the system keeps until accept() takes them.
         Returns:
             ``(True, None)``; or ``(None, err)``: "bad address", "bad port number: N", "expecting port to be a number
-            but got type: T", ``failed to parse host name "X": R`` (a unix path), "address already in use" and other
-            words of the system, or a busy word.
+            but got type: T", ``failed to parse host name "X": R`` (a unix path), "already connected", "address already
+            in use" and other words of the system, or a busy word.
         Raises:
-            TypeError: the address is no string.
+            TypeError: the address is no string. ValueError: a bad backlog.
         Switches: never. Source: seed, "tcpsock:bind".
         """
+        pending = integer(backlog)
+        if pending is None or pending < 0:
+            raise ValueError(f"bad backlog: {backlog!r}")
+        backlog = pending
         try:
             self._refuse_if_busy()
             path = unix_path(ip) if isinstance(ip, str) else None
+            if self._stream is not None and (path is not None or port is not None):
+                return None, "already connected"
             if path is not None:
                 self._bind_now(_socket.AF_UNIX, path, backlog)
                 return True, None
@@ -407,6 +415,15 @@ class TcpSocket(Secure):
             return None, "closed"
         self._release()
         return 1, None
+
+    def abort(self) -> None:
+        """Close the connection, or stop listening, for everyone: a light thread that waits in it gets "closed".
+
+        For whoever cannot wait until the reader is done, such as a server that stops. Nothing happens if it is closed.
+
+        Switches: never. Source: beyond the seed, whose close() answers "socket busy reading" then.
+        """
+        self._release()
 
     def _release(self) -> None:
         self._drop_listener()

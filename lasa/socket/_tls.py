@@ -28,9 +28,12 @@ WRITE_AT_MOST: Final = 262144  # plain bytes turned into records at a time, so t
 _MISMATCH_CODES: Final = (62, 64)
 
 
-@lru_cache(maxsize=64)
-def client_context(verify: bool, ca: str | bytes | None, certificate: tuple[str, str | None] | None) -> ssl.SSLContext:
-    """Return a client's context; made once per setting, since loading the authorities takes milliseconds.
+Authorities = str | bytes | None
+Certificate = tuple[str, str | None]
+
+
+def client_context(verify: bool, ca: Authorities, certificate: Certificate | None) -> ssl.SSLContext:
+    """Return a client's context.
 
     Args:
         verify: check the chain and the name.
@@ -40,6 +43,31 @@ def client_context(verify: bool, ca: str | bytes | None, certificate: tuple[str,
     Raises:
         OSError, ssl.SSLError: a file that cannot be read or understood.
     """
+    return _client_context(verify, ca, certificate, _stamp(ca, *(certificate or ())))
+
+
+def server_context(certificate: Certificate, ca: Authorities) -> ssl.SSLContext:
+    """Return a server's context; with ``ca`` clients must show a certificate that it signed.
+
+    Args:
+        certificate: ``(certificate file, key file)``; the key may stand in the certificate's file.
+        ca: as of client_context().
+    Raises:
+        OSError, ssl.SSLError: a file that cannot be read or understood.
+    """
+    return _server_context(certificate, ca, _stamp(ca, *certificate))
+
+
+def _stamp(*sources: Authorities) -> tuple[float, ...]:
+    # When the files changed: loading them takes milliseconds, so contexts are kept, but a renewed file counts.
+    files = [source for source in sources if isinstance(source, str) and not source.startswith("-----BEGIN")]
+    return tuple(os.stat(file).st_mtime for file in files)
+
+
+@lru_cache(maxsize=64)
+def _client_context(
+    verify: bool, ca: Authorities, certificate: Certificate | None, stamp: tuple[float, ...]
+) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if verify:
@@ -53,28 +81,17 @@ def client_context(verify: bool, ca: str | bytes | None, certificate: tuple[str,
 
 
 @lru_cache(maxsize=64)
-def server_context(
-    certificate: str, key: str | None, ca: str | bytes | None, stamp: tuple[float, ...]
-) -> ssl.SSLContext:
-    """Return a server's context, made once per setting; with ``ca`` clients must show a certificate that it signed.
-
-    Args:
-        certificate, key: PEM files.
-        ca: as of client_context().
-        stamp: when the first two changed, so that a renewed certificate is picked up.
-    Raises:
-        OSError, ssl.SSLError: a file that cannot be read or understood.
-    """
+def _server_context(certificate: Certificate, ca: Authorities, stamp: tuple[float, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(*certificate)
     if ca is not None:
         _load_authorities(context, ca)
         context.verify_mode = ssl.CERT_REQUIRED
     return context
 
 
-def _load_authorities(context: ssl.SSLContext, ca: str | bytes | None) -> None:
+def _load_authorities(context: ssl.SSLContext, ca: Authorities) -> None:
     if ca is None:
         if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ:
             context.set_default_verify_paths()

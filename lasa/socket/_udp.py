@@ -50,17 +50,20 @@ class UdpSocket:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        self._drop()
+        self._local = None
 
     def __del__(self) -> None:
         link = getattr(self, "_link", None)
         if link is None:
             return
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        if link.belongs_here():
-            link.close()
-        else:
-            link.close_later()
+        try:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        finally:
+            if link.belongs_here():
+                link.close()
+            else:
+                link.close_later()
 
     # -- addresses
 
@@ -102,7 +105,7 @@ class UdpSocket:
             if self._local is not None and self._local[0] != family:
                 continue
             try:
-                link = self._link or self._open(family)
+                link = self._link or self._open(family, self._local)
                 link.sock.connect(address)
             except OSError as error:
                 last_error = error if isinstance(error, SocketError) else system_error(error)
@@ -151,12 +154,10 @@ class UdpSocket:
                 family, text = ip_of(ip)
                 local = family, (text, _port(port))
             self._drop()
-            self._local = local
-            link = self._open(local[0])
-            if path is None:
-                self._local = local[0], link.sock.getsockname()[:2]
-        except SocketError as error:
             self._local = None
+            link = self._open(local[0], local)
+            self._local = local if path is not None else (local[0], link.sock.getsockname()[:2])
+        except SocketError as error:
             return None, error.reason
         return 1, None
 
@@ -166,11 +167,11 @@ class UdpSocket:
             return None, "closed"
         return address_text(self._link.sock.getsockname(), self._link.sock.family)
 
-    def _open(self, family: int) -> Link:
+    def _open(self, family: int, local: tuple[int, Any] | None) -> Link:
         sock = open_socket(family, _socket.SOCK_DGRAM)
         try:
-            if self._local is not None:
-                sock.bind(self._local[1])
+            if local is not None:
+                sock.bind(local[1])
             elif family == _socket.AF_UNIX:
                 sock.bind(b"")  # Linux chooses a name, without which no answer could reach us
         except OSError as error:
@@ -218,7 +219,7 @@ class UdpSocket:
                 family, address = _socket.AF_UNIX, path
             else:
                 family, address = self._address_for(host, _port(port))
-            link = self._link or self._open(family)
+            link = self._link or self._open(family, self._local)
         except SocketError as error:
             return None, error.reason
         if link.sock.family != family:

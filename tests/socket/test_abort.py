@@ -1,0 +1,102 @@
+"""Closing for everyone: abort(), the end of a ``with``, and collection where warnings are errors."""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+import lasa
+from lasa import socket
+from tests.helpers import cosocket_pair, nothing_left_open, settle
+from tests.socket.tools import Pair, listening, result_of, spawn_blocked, tcp_pair
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    with tcp_pair() as connection:
+        yield connection
+
+
+def test_abort_wakes_whoever_reads_and_writes_with_closed(pair: Pair) -> None:
+    reader = spawn_blocked(pair.near.receive, 5)
+    writer = spawn_blocked(pair.near.send, b"x" * 20_000_000)
+    pair.near.abort()
+    settle()
+    assert result_of(reader) == (None, "closed", b"")
+    assert result_of(writer) == (None, "closed")
+    assert pair.near.close() == (None, "closed")
+
+
+def test_abort_ends_an_accept_and_is_nothing_on_a_closed_socket() -> None:
+    with nothing_left_open():
+        server = socket.tcp()
+        server.abort()
+        assert server.bind("127.0.0.1", 0) == (True, None)
+        acceptor = spawn_blocked(server.accept)
+        server.abort()
+        assert result_of(acceptor) == (None, "closed")
+
+
+def test_the_end_of_a_with_closes_also_while_another_light_thread_reads() -> None:
+    with listening() as listener:
+        listener.listen()
+        with nothing_left_open():
+            with lasa.check(socket.connect(*listener.getsockname())) as sock:
+                reader = spawn_blocked(sock.receive)
+            assert result_of(reader) == (None, "closed", b"")
+
+
+def test_a_place_in_a_pool_is_given_back_where_warnings_are_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.unraisablehook", lambda unraisable: None)
+    with listening() as listener:
+        listener.listen()
+        address = listener.getsockname()
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sock, _ = socket.connect(*address, pool_size=1, backlog=0)
+            del sock
+            gc.collect()
+        again, err = socket.connect(*address, pool_size=1, backlog=0)
+        assert again is not None, err
+        again.close()
+
+
+def test_lines_of_a_socket_that_was_never_connected_are_an_error_and_no_empty_list() -> None:
+    with pytest.raises(lasa.SocketClosed):
+        list(socket.tcp())
+    with cosocket_pair() as (sock, peer):
+        peer.sendall(b"one\ntwo")
+        peer.finish()
+        assert list(sock) == [b"one", b"two"]
+        assert list(sock) == []
+
+
+def test_misspelt_options_raise_before_anything_happens() -> None:
+    sock = socket.tcp()
+    with pytest.raises(ValueError, match='unknown option "pol"'):
+        sock.connect("127.0.0.1", 1, {"pol": "x"})
+    with pytest.raises(ValueError, match='unknown option "inclusiv"'):
+        sock.receiveuntil("x", {"inclusiv": True})
+    with pytest.raises(TypeError, match="bad timeout_ms"):
+        socket.connect("127.0.0.1", 1, timeout_ms="1s")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="bad backlog"):
+        sock.bind("127.0.0.1", 0, backlog=-1)
+    assert sock.connect("127.0.0.1", float("inf")) == (None, "bad port number: inf")
+
+
+def test_a_connected_socket_cannot_be_bound_to_a_port(pair: Pair) -> None:
+    assert pair.near.bind("127.0.0.1", 0) == (None, "already connected")
+    assert pair.near.send(b"x") == (1, None)
+
+
+def test_a_bad_port_leaves_a_udp_socket_as_it_was() -> None:
+    with socket.udp() as sock:
+        assert sock.setsockname("127.0.0.1", 0) == (1, None)
+        before = sock.getsockname()
+        assert sock.setsockname("127.0.0.1", 70000) == (None, "bad port number: 70000")
+        assert sock.getsockname() == before
+        assert sock.setpeername("127.0.0.1", 9) == (1, None)
+        assert sock.getsockname() == before
