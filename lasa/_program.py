@@ -7,8 +7,10 @@ it at once: light threads are killed, so their finally clauses run, pending time
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Final
@@ -33,6 +35,8 @@ class _Program:
         self._failure: BaseException | None = None
         self._signals: list[int] = []
         self._is_ending = False
+        self._enough = 1  # signals after which nobody is waited for any longer
+        self._forced_at_s = 0.0
         self._previous_alarm: Any = None
 
     def run(self) -> int:
@@ -44,7 +48,7 @@ class _Program:
             try:
                 _hub.run_job(make_root(self._main, (), self._handler))
                 self._wait_for(lambda: self._is_quiet() or self._failure is not None or bool(self._signals))
-            except SystemExit as error:  # out of another light thread
+            except (SystemExit, KeyboardInterrupt) as error:  # out of another light thread, or a handler of the script
                 self._failure = error
             except _hub.LoopExit:
                 self._failure = RuntimeError("deadlock: every light thread waits for another, and nothing can happen")
@@ -59,6 +63,8 @@ class _Program:
             return 128 + self._signals[0]
         if isinstance(self._failure, SystemExit):
             raise self._failure
+        if isinstance(self._failure, KeyboardInterrupt):
+            return 128 + signal.SIGINT
         if self._failure is not None:
             failure = self._failure.with_traceback(_without_our_frames(self._failure.__traceback__))
             sys.excepthook(type(failure), failure, failure.__traceback__)
@@ -80,22 +86,25 @@ class _Program:
 
     def _end(self) -> None:
         # Light threads first, so that what their finally clauses do to a timer still counts.
+        self._enough = 2 if self._signals else 1
+        self._forced_at_s = time.monotonic() + GRACE_S + BUSY_S
         self._is_ending = True
-        enough = 2 if self._signals else 1  # signals, for not waiting any longer
-        signal.setitimer(signal.ITIMER_REAL, 0)
         for job in _hub.live_jobs():
             if isinstance(job, Thread) and not job.is_over:
                 throw(job)
         calendar().expire_all()
         alarm = _hub.Alarm(self._look_again, ref=True)
         alarm.set_after(GRACE_S)
-        deadline = _hub.monotonictime() + GRACE_S * 1e6
+        deadline_s = time.monotonic() + GRACE_S
         try:
-            self._wait_for(lambda: self._is_quiet() or len(self._signals) >= enough or _hub.monotonictime() >= deadline)
-        except (_hub.LoopExit, SystemExit):
+            self._wait_for(lambda: self._is_quiet() or self._is_enough() or time.monotonic() >= deadline_s)
+        except (_hub.LoopExit, SystemExit, KeyboardInterrupt):
             return  # whoever is left waits for nothing
         finally:
             alarm.clear()
+
+    def _is_enough(self) -> bool:
+        return len(self._signals) >= self._enough
 
     def _wait_for(self, condition: Callable[[], bool]) -> None:
         while not condition():
@@ -114,14 +123,17 @@ class _Program:
         # Runs between two instructions of whoever runs, or of the hub after its poll.
         self._signals.append(number)
         _hub.call_soon(self._look_again)
-        if not self._is_ending:
-            previous = signal.signal(signal.SIGALRM, self._on_busy)
-            self._previous_alarm = self._previous_alarm or previous
-            signal.setitimer(signal.ITIMER_REAL, BUSY_S)
+        if self._previous_alarm is None:
+            self._previous_alarm = signal.signal(signal.SIGALRM, self._on_alarm)
+        signal.setitimer(signal.ITIMER_REAL, BUSY_S, BUSY_S)
 
-    def _on_busy(self, number: int, frame: FrameType | None) -> None:
-        if not self._is_ending and isinstance(_hub.current_job(), Thread):
-            raise _hub.ThreadKilled
+    def _on_alarm(self, number: int, frame: FrameType | None) -> None:
+        # Somebody has not let the main greenlet run since the signal.
+        if not self._is_ending:
+            if _hub.getcurrent() is not self._main_greenlet and not _hub.in_hub():
+                raise _hub.ThreadKilled
+        elif self._is_enough() or time.monotonic() >= self._forced_at_s:
+            os._exit(128 + self._signals[0])
 
 
 def _without_our_frames(traceback: TracebackType | None) -> TracebackType | None:

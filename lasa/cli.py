@@ -51,12 +51,12 @@ def run_file(path: str, arguments: Sequence[str]) -> int:
     module.__builtins__ = __builtins__  # type: ignore[attr-defined]
     sys.modules["__main__"] = module
     sys.argv = [path, *arguments]
-    sys.path[:0] = [os.path.dirname(os.path.abspath(path))]
+    sys.path[:0] = [os.path.dirname(os.path.realpath(path))]
     if not logging.getLogger().handlers:  # what light threads die of goes to stderr, with its traceback
         logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
 
     def script() -> None:
-        exec(compile(source, path, "exec"), module.__dict__)
+        exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
 
     return run_program(script)
 

@@ -52,8 +52,6 @@ class Thread:
         self.greenlet: _hub.greenlet | None = None
         self.resumed: Any = None  # the user coroutine it waits for, see coroutine.py
         self.handler: Handler | None = None if isinstance(parent, _hub.greenlet) else parent.handler
-        if self.handler is not None:
-            self.handler.live += 1
 
     def __repr__(self) -> str:
         return f"<light thread {self.status} at {id(self):#x}>"
@@ -79,6 +77,8 @@ class Thread:
         """Run the function to its end; called once, by the worker. Returns the parent if it waits."""
         function, arguments = self._function, self._arguments
         self._function, self._arguments = None, ()
+        if self.handler is not None:
+            self.handler.live += 1
         try:
             values = function(*arguments)  # type: ignore[misc]
             self._outcome = (True, *values) if type(values) is tuple else (True, values)
@@ -180,7 +180,6 @@ def make_root(function: Callable[..., Any], arguments: tuple[Any, ...], handler:
     """
     thread = Thread(function, arguments, _NO_PARENT)
     thread.handler = handler
-    handler.live += 1
     return thread
 
 

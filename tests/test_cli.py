@@ -181,3 +181,63 @@ def test_a_syntax_error_is_shown_as_python_shows_it(tmp_path: Path) -> None:
     status, _, err = Program(tmp_path, "def (").run()
     assert status == 1
     assert "SyntaxError" in err
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        """
+        def f():
+            try:
+                lasa.sleep(60)
+            finally:
+                while True: pass
+        lasa.thread.spawn(f)
+        print("ready")
+        lasa.sleep(60)
+        """,
+        """
+        def f():
+            print("ready")
+            while True: pass
+        lasa.coroutine.resume(lasa.coroutine.create(f))
+        """,
+        """
+        print("ready")
+        while True: lasa.thread.spawn(lambda: None)
+        """,
+    ],
+    ids=["a finally clause that never ends", "a busy coroutine", "a loop that spawns"],
+)
+def test_two_signals_end_whatever_the_program_does(tmp_path: Path, body: str) -> None:
+    with Program(tmp_path, "import lasa\n" + textwrap.dedent(body)).running() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.communicate(timeout=1.5)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGTERM)
+            process.communicate(timeout=8)
+    assert process.returncode == 143
+
+
+def test_the_script_is_compiled_without_lasas_own_future_imports(tmp_path: Path) -> None:
+    script = "def f(x: int): ...\nprint(f.__annotations__['x'])"
+    assert Program(tmp_path, script).run() == (0, "<class 'int'>\n", "")
+
+
+def test_a_keyboard_interrupt_in_a_light_thread_ends_the_program_with_its_finally_clauses(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        def other():
+            try:
+                lasa.sleep(60)
+            finally:
+                print("cleaned up")
+        def interrupted():
+            raise KeyboardInterrupt
+        lasa.thread.spawn(other)
+        lasa.thread.spawn(interrupted)
+        lasa.sleep(60)
+    """
+    assert Program(tmp_path, script).run() == (130, "cleaned up\n", "")

@@ -61,6 +61,7 @@ __all__ = [
     "getcurrent",
     "greenlet",
     "hand_to_main",
+    "in_hub",
     "is_current",
     "kill_greenlet",
     "leave_coroutine",
@@ -90,6 +91,13 @@ def pause() -> Any:
 def wake(sleeper: greenlet) -> None:
     """Let a paused light thread of this hub go on; see Scheduler.wake."""
     scheduler().wake(sleeper)
+
+
+def in_hub() -> bool:
+    """Whether the hub itself runs, or what runs light threads for it, and no code of a user."""
+    hub = scheduler()
+    me = getcurrent()
+    return me is hub.gevent_hub or me is hub.dispatcher or me is hub.nursery
 
 
 def call_soon(function: Callable[[], None]) -> None:

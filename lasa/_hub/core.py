@@ -41,9 +41,10 @@ class Scheduler:
 
     __slots__ = (
         "__weakref__",
-        "_drain_due",
+        "_drain_callback",
         "_handovers_left",
         "dispatch",
+        "dispatcher",
         "extras",
         "gevent_hub",
         "is_dispatching",
@@ -59,19 +60,22 @@ class Scheduler:
         self.loop: Any = gevent_hub.loop
         self.switch = cast("Callable[[], Any]", greenlet.switch.__get__(gevent_hub))
         self.ready: deque[greenlet] = deque()
-        self.dispatch: Callable[..., Any] = greenlet(self._dispatch, gevent_hub).switch
+        self._start_dispatcher()
+        self._drain_callback: Any = None
         self.parked: list[Any] = []
         self.nursery: greenlet | None = None
         self.extras: dict[str, Any] = {}
         self.is_dispatching = False
-        self._drain_due = False
         self._handovers_left = HANDOVERS_AT_MOST
+
+    def _start_dispatcher(self) -> None:
+        self.dispatcher = greenlet(self._dispatch, self.gevent_hub)
+        self.dispatch: Callable[..., Any] = self.dispatcher.switch
 
     def wake(self, sleeper: greenlet) -> None:
         """Let ``sleeper`` go on after everybody who is ready already. Never switches."""
         self.ready.append(sleeper)
-        if not self._drain_due:
-            self.drain_soon()
+        self.drain_soon()
 
     def wake_first(self, sleeper: greenlet) -> None:
         """Let ``sleeper`` go on before everybody who is ready already. Never switches."""
@@ -80,9 +84,10 @@ class Scheduler:
 
     def drain_soon(self) -> None:
         """Have the hub run, soon, whoever is ready. Never switches."""
-        if not self._drain_due:
-            self._drain_due = True
-            self.loop.run_callback(self._drain)
+        # The loop's own callback tells whether it is due; a flag would be wrong after an exception of a signal handler.
+        callback = self._drain_callback
+        if callback is None or not callback.pending:
+            self._drain_callback = self.loop.run_callback(self._drain)
 
     def block(self) -> Any:
         """Stop running until somebody switches back; whoever is ready goes on before events are polled.
@@ -98,7 +103,7 @@ class Scheduler:
         the queue is given up then, or a later wait would end for no reason.
         """
         try:
-            if self._handovers_left:
+            if self._handovers_left > 0:
                 self._handovers_left -= 1
                 return self.dispatch()
             self.drain_soon()  # two that wake each other for ever must not keep all others from their events
@@ -122,8 +127,16 @@ class Scheduler:
             self.forget(me)
             raise
 
+    def breathe(self, cost: int = 1) -> None:
+        """Poll for events now and then: for calls that could go on for ever without a wait, such as under a flood.
+
+        Switches once in HANDOVERS_AT_MOST calls of cost 1.
+        """
+        self._handovers_left -= cost
+        if self._handovers_left <= 0:
+            self.step_aside()
+
     def _drain(self) -> None:
-        self._drain_due = False
         self._handovers_left = HANDOVERS_AT_MOST
         ready = self.ready
         budget = len(ready)  # whoever steps aside meanwhile waits for the next round, after the events
@@ -142,13 +155,18 @@ class Scheduler:
         wait switched to each other, such references would stay about, and no worker would look unused.
         """
         ready, switch = self.ready, self.switch
-        while True:
-            if ready and not to_hub:
-                self.is_dispatching = True
-                to_hub = ready.popleft().switch()
-            else:
-                self.is_dispatching = False
-                to_hub = switch()
+        try:
+            while True:
+                if ready and not to_hub:
+                    self.is_dispatching = True
+                    to_hub = ready.popleft().switch()
+                else:
+                    self.is_dispatching = False
+                    to_hub = switch()
+        except BaseException:  # of a signal handler, which runs wherever the signal finds us
+            self.is_dispatching = False
+            self._start_dispatcher()
+            raise
 
 
 def scheduler() -> Scheduler:

@@ -34,6 +34,7 @@ def resolve(name: str, timeout_s: float) -> list[tuple[int, str]]:
     expired = gevent.Timeout(timeout_s)
     expired.start()
     try:
+        name.encode("idna")  # here, since gevent's pool prints what its threads raise
         found = scheduler().gevent_hub.resolver.getaddrinfo(name, 0, 0, _socket.SOCK_STREAM)
     except gevent.Timeout as raised:
         if raised is not expired:

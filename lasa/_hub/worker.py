@@ -10,6 +10,7 @@ is what those owners expect of it.
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from sys import getrefcount
@@ -144,10 +145,23 @@ def start_job(hub: Scheduler, job: Job, context: Context) -> greenlet:
 
 def _make_worker(hub: Scheduler) -> None:
     """Have the nursery park a new worker."""
-    if hub.nursery is None:
-        hub.nursery = greenlet(_nurse, hub.gevent_hub)
     hub.ready.appendleft(getcurrent())  # where the new worker goes as soon as it is parked
-    hub.nursery.switch(hub)
+    hub.nursery.switch(hub)  # type: ignore[union-attr]
+
+
+def _open_nursery(hub: Scheduler) -> None:
+    """Start the nursery from the hub, whose stack is shallow: all workers ever will start at that depth."""
+    hub.nursery = greenlet(_nurse, hub.gevent_hub)
+    if getcurrent() is hub.gevent_hub:
+        _make_worker(hub)
+    else:
+        hub.loop.run_callback(_start_nursery, hub, getcurrent())
+        hub.switch()
+
+
+def _start_nursery(hub: Scheduler, spawner: greenlet) -> None:
+    hub.ready.appendleft(spawner)
+    hub.nursery.switch(hub)  # type: ignore[union-attr]
 
 
 def _nurse(hub: Scheduler) -> None:
@@ -165,6 +179,8 @@ def _nurse(hub: Scheduler) -> None:
 def run_job(job: Job, context: Context | None = None) -> None:
     """Run ``job`` at once, in a copy of the caller's contextvars; come back after those who were ready before."""
     hub = scheduler()
+    if hub.nursery is None:
+        _open_nursery(hub)
     if not Worker.clean_references:
         _measure(hub)
     me = getcurrent()
@@ -175,6 +191,8 @@ def run_job(job: Job, context: Context | None = None) -> None:
     except BaseException:
         hub.forget(me)
         raise
+    if me is not hub.gevent_hub:
+        hub.breathe()  # a loop that spawns must not keep all others from their events
 
 
 def note_coroutine(resumer: greenlet) -> None:
@@ -207,8 +225,15 @@ def make_orphan(survivor: greenlet) -> None:
 
 
 def _measure(hub: Scheduler) -> None:
-    hub.wake_first(getcurrent())
-    start_job(hub, _Nothing(), copy_context()).switch()
+    tracer, profiler = sys.gettrace(), sys.getprofile()
+    sys.settrace(None)  # a debugger or profiler holds references of its own
+    sys.setprofile(None)
+    try:
+        hub.wake_first(getcurrent())
+        start_job(hub, _Nothing(), copy_context()).switch()
+    finally:
+        sys.settrace(tracer)
+        sys.setprofile(profiler)
 
 
 class CoroutineGreenlet(greenlet):

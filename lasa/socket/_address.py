@@ -25,7 +25,10 @@ def unix_path(host: str) -> bytes | None:
     """
     if host[:5].lower() != "unix:":
         return None
-    path = host[5:].encode("utf-8", "surrogateescape")
+    try:
+        path = host[5:].encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise SocketError(f'failed to parse host name "{host}": invalid host') from None
     if not path:
         raise SocketError(f'failed to parse host name "{host}": no path in the unix domain socket')
     if len(path) > UNIX_PATH_MAX:

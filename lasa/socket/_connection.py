@@ -57,6 +57,12 @@ class Connection:
         self.link.readable.on_idle_event = None
         return self.link.is_open and not self._is_spoilt()
 
+    def give_back(self) -> None:
+        """Close it, and give back its place in the pool."""
+        self.close()
+        if self.pool is not None:
+            self.pool.leave()
+
     def close(self) -> None:
         """Close it."""
         self.stream.close()

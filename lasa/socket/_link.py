@@ -7,13 +7,18 @@ A link raises what happened; it keeps no bytes and knows nothing of halves or bu
 from __future__ import annotations
 
 import _socket
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Final, Protocol
 
 from lasa import _hub
 from lasa._hub import READ, WRITE
 from lasa.errors import SocketClosed, system_error
 
 __all__ = ["Link", "Stream", "address_text"]
+
+
+# A peer that floods is read without waiting; after some 16 reads in a row, the others get their turn.
+FLOOD_COST: Final = 6
 
 
 class Stream(Protocol):
@@ -72,7 +77,11 @@ class Link:
         Switches: whenever it has to wait.
         """
         gate = self._readable or self.readable
-        if not try_first:
+        if try_first:
+            self._hub.breathe(FLOOD_COST)
+            if not self.is_open:
+                raise SocketClosed
+        else:
             gate.wait(timeout_s)
         while True:
             try:
@@ -159,9 +168,12 @@ class Link:
         self.close_writable()
         self.sock.close()
 
-    def close_later(self) -> None:
-        """Close from the hub's own OS thread, for a collector that runs in another."""
-        self._hub.loop.run_callback_threadsafe(self.close)
+    def call_at_home(self, function: Callable[[], None]) -> None:
+        """Call ``function`` in the OS thread whose hub the link was made in, for a collector that runs in another."""
+        try:
+            self._hub.loop.run_callback_threadsafe(function)
+        except ValueError:  # that hub was destroyed; nobody waits there any more
+            self.sock.close()
 
     def belongs_here(self) -> bool:
         """Whether the calling OS thread is the one whose hub the link was made in."""

@@ -101,7 +101,7 @@ class Secure(Halves):
             if self.tls is None:
                 name = server_name
                 if name is None and context.check_hostname:
-                    name = connection.host.strip("[]")
+                    name = connection.host.strip("[]").removesuffix(".")
                 self._shake_hands(connection, context, server_name=name, session=session)
                 session = None
         except SocketError as error:
@@ -169,13 +169,13 @@ class Secure(Halves):
         server_name: str | None = None,
         session: ssl.SSLSession | None = None,
     ) -> None:
+        stream = TlsStream(
+            connection.stream, context, server_side=server_side, server_name=server_name, session=session
+        )
         self._is_connecting = True
         self._readable = None
         self._write_open = False
         try:
-            stream = TlsStream(
-                connection.stream, context, server_side=server_side, server_name=server_name, session=session
-            )
             # What was read ahead belongs to TLS; nothing that came in plain text may be taken for decrypted data.
             stream.feed(self._buffer.take_all())
             stream.handshake(self._connect_s)

@@ -63,10 +63,11 @@ class TcpSocket(Secure):
         try:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
         finally:  # where warnings are errors, the connection and its place in a pool are given back all the same
+            give_back = holder.give_back if isinstance(holder, Connection) else holder.close
             if holder.link.belongs_here():
-                self._release()
+                give_back()
             else:
-                holder.link.close_later()
+                holder.link.call_at_home(give_back)
 
     # -- connecting
 
@@ -359,12 +360,12 @@ class TcpSocket(Secure):
         assert timeout_ms is not None
         assert pool_size is not None
         try:
-            self._keep(timeout_ms, pool_size)
+            self._keep(min(timeout_ms, 1e12) / 1000, pool_size)
         except SocketError as error:
             return None, error.reason
         return 1, None
 
-    def _keep(self, timeout_ms: float, pool_size: int) -> None:
+    def _keep(self, timeout_s: float, pool_size: int) -> None:
         connection = self._connection
         self._refuse_if_busy()
         if connection is None:
@@ -387,7 +388,7 @@ class TcpSocket(Secure):
             pool.counted += 1
         self._connection = None
         self._detach()
-        pool.park(connection, timeout_ms / 1000 if timeout_ms > 0 else float("inf"))
+        pool.park(connection, timeout_s if timeout_s > 0 else float("inf"))
 
     def getreusedtimes(self) -> Outcome:
         """Return how often the connection came out of the pool, as ``(count, None)``; or ``(None, "closed")``.
@@ -429,7 +430,5 @@ class TcpSocket(Secure):
         self._drop_listener()
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
-            if connection.pool is not None:
-                connection.pool.leave()
+            connection.give_back()
         self._detach()

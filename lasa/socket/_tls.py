@@ -70,6 +70,7 @@ def _client_context(
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     if verify:
         _load_authorities(context, ca)
     else:
@@ -84,6 +85,7 @@ def _client_context(
 def _server_context(certificate: Certificate, ca: Authorities, stamp: tuple[float, ...]) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.load_cert_chain(*certificate)
     if ca is not None:
         _load_authorities(context, ca)

@@ -63,7 +63,7 @@ class UdpSocket:
             if link.belongs_here():
                 link.close()
             else:
-                link.close_later()
+                link.call_at_home(link.close)
 
     # -- addresses
 
@@ -300,6 +300,7 @@ class UdpSocket:
             return None, BUSY, None
         self._is_busy = True
         try:
+            _hub.scheduler().breathe()
             while True:
                 try:
                     data, address = link.sock.recvfrom(size)

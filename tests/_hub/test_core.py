@@ -2,6 +2,8 @@
 # Lambdas here are often several calls in a row, some of which return nothing.
 """The run queue: who goes on when, and what an exception that comes in between leaves behind."""
 
+import contextlib
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -9,6 +11,7 @@ import gevent
 import pytest
 from gevent import monkey
 
+import lasa
 from lasa import _hub, thread
 from lasa._hub.core import HANDOVERS_AT_MOST
 from lasa.thread import kill, spawn, wait
@@ -252,3 +255,44 @@ def in_os_thread(function: Callable[[], None]) -> None:
     start(run, ())
     assert lock.acquire(True, 60)
     assert failures == []
+
+
+def test_the_dispatcher_survives_an_exception_of_a_signal_handler() -> None:
+    hub = _hub.scheduler()
+    before = hub.dispatcher
+
+    def interrupt_the_dispatcher() -> None:
+        with contextlib.suppress(ZeroDivisionError):
+            before.throw(ZeroDivisionError)
+
+    hub.loop.run_callback(interrupt_the_dispatcher)
+    lasa.sleep(0.001)
+    assert hub.dispatcher is not before
+    order: list[int] = []
+    for number in range(3):
+        spawn(lambda number=number: (lasa.coroutine.yield_(), order.append(number)))
+    lasa.sleep(0.001)
+    assert order == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["spawn", "spawn and wait", "spawn and kill"])
+def test_a_loop_that_spawns_lets_others_have_their_events(kind: str) -> None:
+    ticks: list[int] = []
+    is_over: list[bool] = []
+
+    def tick() -> None:
+        while not is_over:
+            lasa.sleep(0.001)
+            ticks.append(1)
+
+    ticker = spawn(tick)
+    deadline_s = time.monotonic() + 10
+    while len(ticks) < 5 and time.monotonic() < deadline_s:
+        child = spawn(lasa.sleep, 60) if kind == "spawn and kill" else spawn(lambda: None)
+        if kind == "spawn and wait":
+            wait(child)
+        elif kind == "spawn and kill":
+            kill(child)
+    is_over.append(True)
+    assert len(ticks) >= 5
+    wait(ticker)

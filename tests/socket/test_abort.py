@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 import warnings
 from collections.abc import Iterator
 
@@ -100,3 +101,66 @@ def test_a_bad_port_leaves_a_udp_socket_as_it_was() -> None:
         assert sock.getsockname() == before
         assert sock.setpeername("127.0.0.1", 9) == (1, None)
         assert sock.getsockname() == before
+
+
+def test_a_socket_collected_in_another_os_thread_gives_back_its_place_in_the_pool() -> None:
+    with listening() as listener:
+        listener.listen()
+        address = listener.getsockname()
+        gc.collect()
+        gc.disable()
+        try:
+            sock: socket.TcpSocket | None = socket.connect(*address, pool_size=1, backlog=0)[0]
+            cycle: list[object] = [sock]
+            cycle.append(cycle)
+            del sock, cycle
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", ResourceWarning)
+                collector = threading.Thread(target=gc.collect)
+                collector.start()
+                collector.join()
+        finally:
+            gc.enable()
+        lasa.sleep(0.01)
+        again, err = socket.connect(*address, pool_size=1, backlog=0)
+        assert again is not None, err
+        again.close()
+
+
+def test_a_flood_of_lines_or_connects_or_datagrams_does_not_keep_others_from_their_turn(pair: Pair) -> None:
+    ticks: list[int] = []
+
+    def tick() -> None:
+        while True:
+            lasa.sleep(0.001)
+            ticks.append(1)
+
+    def flood() -> None:
+        while pair.far.send(b"x" * 63 + b"\n" * 4096)[0]:
+            continue
+
+    ticker, flooder = lasa.thread.spawn(tick), lasa.thread.spawn(flood)
+    lines = 0
+    while len(ticks) < 5:
+        assert pair.near.receive("*l")[0] is not None
+        lines += 1
+        assert lines < 20_000_000
+    for worker in (flooder, ticker):
+        lasa.thread.kill(worker)
+
+
+def test_a_bad_server_name_raises_and_leaves_the_connection_open(pair: Pair) -> None:
+    for name in ("", ".x", "x" * 70, "a\0b"):
+        with pytest.raises((TypeError, ValueError)):
+            pair.near.sslhandshake(None, name)
+    assert pair.near.send(b"x") == (1, None)
+
+
+def test_a_keepalive_time_beyond_all_bounds_is_for_ever() -> None:
+    with listening() as listener:
+        listener.listen()
+        sock = lasa.check(socket.connect(*listener.getsockname()))
+        assert sock.setkeepalive(10**400) == (1, None)
+        assert sock.connect(*listener.getsockname()) == (1, None)
+        assert sock.getreusedtimes() == (1, None)
+        sock.close()
