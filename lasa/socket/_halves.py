@@ -13,7 +13,7 @@ from typing import Any, Final
 from lasa import _hub
 from lasa._values import as_bytes, flatten, integer, timeout_ms, type_name
 from lasa.errors import SocketClosed, SocketError, check
-from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer
+from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
 from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
 from lasa.socket._link import Stream
 from lasa.socket._options import refuse_unknown
@@ -204,10 +204,13 @@ class Halves:
             chunk = max(size, 0) if size else 0
             if not chunk and buffer.front and not buffer.lines:
                 front, position = buffer.front, buffer.position
-                end = front.find(text, position)
+                end = find_text(front, text, position)
                 if 0 <= end - position <= limit:
                     buffer.position = end + len(text)
                     return front[position : buffer.position if inclusive else end], None, None
+                if end < 0 and not buffer.has_pieces and len(front) - position <= limit:
+                    # Not _read(), which would search the same bytes again.
+                    return self._read_on(Section(boundary, inclusive=bool(inclusive), size=0, limit=limit), buffer)
             section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
             received = self._read(section)
             if chunk and section.met_boundary:
@@ -334,19 +337,22 @@ class Halves:
         try:
             stream.send(payload, self._send_s)
         except SocketError as error:
-            self._write_open = False
+            self._end_writing()
             return None, error.reason
         except _hub.GreenletExit:
             self._abort()
             raise
         except BaseException:
-            self._write_open = False  # part of the data may have left, and the caller cannot know how much
+            self._end_writing()  # part of the data may have left, and the caller cannot know how much
             raise
         finally:
             self._is_writing = False
-            if not self._write_open and not self._read_open:
-                self._release()
         return len(payload), None
+
+    def _end_writing(self) -> None:
+        self._write_open = False
+        if not self._read_open:
+            self._release()
 
     def shutdown(self, direction: str = "send") -> tuple[int | None, str | None]:
         """End one direction, "send" or "receive", or "both"; the peer of "send" reads the end of the stream.

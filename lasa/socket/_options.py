@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 from lasa._values import integer, text_of, type_name
 
-__all__ = ["SOCKET_OPTIONS", "ConnectOptions", "refuse_unknown"]
+__all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "refuse_unknown"]
 
 SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
     "keepalive": (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE),
@@ -49,9 +49,10 @@ class ConnectOptions:
             pool = options.get("pool", pool)
             pool_size = options.get("pool_size", pool_size)
             backlog = options.get("backlog", backlog)
-        elif pool is None and pool_size is None and backlog is None:
-            return cls(None, None, None)
         return cls(_pool_name(pool), _count("pool_size", pool_size, 1), _count("backlog", backlog, 0))
+
+
+NO_OPTIONS: Final = ConnectOptions(None, None, None)
 
 
 def refuse_unknown(options: Mapping[str, Any], *known: str) -> None:

@@ -17,7 +17,7 @@ from lasa.socket._dial import addresses_of, dial, dial_unix
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import address_text
 from lasa.socket._listener import LISTEN_BACKLOG, Listener
-from lasa.socket._options import SOCKET_OPTIONS, ConnectOptions
+from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions
 from lasa.socket._pool import DEFAULT_SIZE, Pool
 from lasa.socket._secure import NEVER_CONNECTED, Secure
 
@@ -106,7 +106,9 @@ class TcpSocket(Secure):
         host = host_text(host)
         if isinstance(port, Mapping) and options is None:
             port, options = None, port
-        chosen = ConnectOptions.parse(options, pool=pool, pool_size=pool_size, backlog=backlog)
+        chosen = NO_OPTIONS
+        if options is not None or pool is not None or pool_size is not None or backlog is not None:
+            chosen = ConnectOptions.parse(options, pool=pool, pool_size=pool_size, backlog=backlog)
         try:
             if host[:5].lower() == "unix:":
                 port = None if integer(port) is None else str(port)  # of no use but in the pool's name
@@ -427,8 +429,9 @@ class TcpSocket(Secure):
         self._release()
 
     def _release(self) -> None:
-        self._drop_listener()
+        if self._listener is not None:
+            self._drop_listener()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.give_back()
-        self._detach()
+            self._detach()

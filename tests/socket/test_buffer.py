@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.socket._buffer import ReceiveBuffer
+from lasa.socket._buffer import ReceiveBuffer, find_text
 
 pieces = st.lists(st.lists(st.sampled_from(b"ab\n"), min_size=1, max_size=12).map(bytes), max_size=12)
 operations = st.lists(
@@ -97,3 +97,13 @@ def test_a_cleared_buffer_is_like_a_new_one() -> None:
     assert buffer.take_all() == b""
     buffer.feed(b"x")
     assert buffer.take_all() == b"x"
+
+
+@given(st.integers(0, 12), st.lists(st.integers(0, 9_000), max_size=30), st.integers(0, 9_000))
+def test_far_texts_are_found_where_find_finds_them(false_starts: int, places: list[int], start: int) -> None:
+    data = bytearray(b"." * 9_000)
+    for place in places[:false_starts]:
+        data[place : place + 1] = b"#"
+    for place in places[false_starts:]:
+        data[place : place + 3] = b"#ab"
+    assert find_text(bytes(data), b"#ab", start) == bytes(data).find(b"#ab", start)
