@@ -72,12 +72,7 @@ class Semaphore:
             ValueError: "positive number required". TypeError: not a number.
         Switches: never. Source: seed, "sema:post".
         """
-        count = integer(n)
-        if count is None:
-            raise TypeError(f"number expected, got {type_name(n)}")
-        if count < 1:
-            raise ValueError("positive number required")
-        self._resources += count
+        self._resources += _at_least(1, n, "positive number required")
         if self._queue:
             self._wake_served()
         return True
@@ -113,9 +108,13 @@ def new(n: int = 0) -> tuple[Semaphore, None]:
         ValueError: "no negative number". TypeError: not a number.
     Switches: never. Source: seed, "lasa.semaphore.new".
     """
-    resources = integer(n)
-    if resources is None:
+    return Semaphore(_at_least(0, n, "no negative number")), None
+
+
+def _at_least(least: int, n: object, complaint: str) -> int:
+    count = integer(n)
+    if count is None:
         raise TypeError(f"number expected, got {type_name(n)}")
-    if resources < 0:
-        raise ValueError("no negative number")
-    return Semaphore(resources), None
+    if count < least:
+        raise ValueError(complaint)
+    return count

@@ -16,6 +16,9 @@ from pathlib import Path
 import pytest
 import trustme
 
+from lasa import _hub
+from lasa.timer import Calendar, calendar, pending_count, running_count
+from tests.helpers import settle
 from tests.servers import Server, find_binary, memcached_server, nginx_server, redis_server
 
 TEST_DEADLINE_S = 120
@@ -79,3 +82,14 @@ def nginx(tmp_path_factory: pytest.TempPathFactory, certificates: Certificates) 
     binary = find_binary("nginx", package="nginx")
     with nginx_server(binary, tmp_path_factory.mktemp("nginx"), certificates.issue("localhost")) as server:
         yield server
+
+
+@pytest.fixture
+def fresh_calendar() -> Iterator[Calendar]:
+    """Each test has timers, counts and limits of its own, and leaves nothing pending or running."""
+    extras = _hub.scheduler().extras
+    extras.pop("calendar", None)
+    yield calendar()
+    settle()
+    assert (pending_count(), running_count()) == (0, 0)
+    del extras["calendar"]

@@ -1,7 +1,6 @@
 # mypy: disable-error-code="func-returns-value"
 # Lambdas here are often several calls in a row, some of which return nothing.
 import contextvars
-from collections.abc import Iterator
 from typing import Any
 
 import gevent
@@ -9,29 +8,14 @@ import pytest
 
 import lasa
 from lasa import coroutine, semaphore, thread
-from lasa.timer import Calendar, Timer, at, calendar, every, kill, pending_count, running_count
+from lasa.timer import Calendar, Timer, at, every, kill, pending_count, running_count
 from tests._hub.test_core import in_os_thread
+from tests.calendars import make
 from tests.helpers import no_switch, settle
 
 COLOUR: contextvars.ContextVar[str] = contextvars.ContextVar("COLOUR", default="none")
 
-
-@pytest.fixture(autouse=True)
-def fresh_calendar() -> Iterator[Calendar]:
-    """Each test has timers, counts and limits of its own, and leaves nothing pending or running."""
-    extras = lasa._hub.scheduler().extras
-    extras.pop("calendar", None)
-    yield calendar()
-    settle()
-    assert (pending_count(), running_count()) == (0, 0)
-    del extras["calendar"]
-
-
-def make(result: tuple[Timer | None, str | None]) -> Timer:
-    handle, err = result
-    assert (type(handle), err) == (Timer, None)
-    assert handle is not None
-    return handle
+pytestmark = pytest.mark.usefixtures("fresh_calendar")
 
 
 # When it fires

@@ -3,34 +3,15 @@
 """How many timers there may be, how they end with the program, and what their arguments may be."""
 
 import logging
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 import lasa
 from lasa import coroutine, semaphore, thread
-from lasa.timer import Calendar, Timer, at, calendar, every, kill, pending_count, running_count, set_limits
+from lasa.timer import Calendar, Timer, at, every, kill, pending_count, running_count, set_limits
+from tests.calendars import make
 from tests.helpers import settle
-
-
-@pytest.fixture(autouse=True)
-def fresh_calendar() -> Iterator[Calendar]:
-    """Each test has timers, counts and limits of its own, and leaves nothing pending or running."""
-    extras = lasa._hub.scheduler().extras
-    extras.pop("calendar", None)
-    yield calendar()
-    settle()
-    assert (pending_count(), running_count()) == (0, 0)
-    del extras["calendar"]
-
-
-def make(result: tuple[Timer | None, str | None]) -> Timer:
-    handle, err = result
-    assert (type(handle), err) == (Timer, None)
-    assert handle is not None
-    return handle
-
 
 # Limits and counts
 
@@ -133,6 +114,9 @@ def test_timers_made_by_a_callback_are_pending_not_running() -> None:
     lasa.sleep(0.001)
     assert (running_count(), pending_count()) == (0, 1)
     kill(made[0])
+
+
+pytestmark = pytest.mark.usefixtures("fresh_calendar")
 
 
 # The end
