@@ -10,11 +10,16 @@ import _socket
 from lasa._values import as_bytes, integer, type_name
 from lasa.errors import SocketError
 
-__all__ = ["host_text", "ip_family", "ip_of", "parse_host", "parse_port", "race_order", "unix_path"]
+__all__ = ["host_text", "ip_family", "ip_of", "is_unix", "parse_host", "parse_port", "race_order", "unix_path"]
 
 
 UNIX_PATH_MAX = 107
 _ZONE = "%"
+
+
+def is_unix(host: str) -> bool:
+    """Whether the host text names a unix socket."""
+    return host[:5].lower() == "unix:"
 
 
 def unix_path(host: str) -> bytes | None:
@@ -23,7 +28,7 @@ def unix_path(host: str) -> bytes | None:
     Raises:
         SocketError: no path, or one that no socket address can hold.
     """
-    if host[:5].lower() != "unix:":
+    if not is_unix(host):
         return None
     try:
         path = host[5:].encode("utf-8", "surrogateescape")

@@ -66,6 +66,17 @@ class Link:
             self._writable.close()
             self._writable = None
 
+    def breathe(self, cost: int = 1) -> None:
+        """Give others their turn now and then, before a call that may find its answer there at once, again and again.
+
+        Raises:
+            SocketClosed: another light thread closed the link meanwhile.
+        Switches: seldom, see Scheduler.breathe().
+        """
+        self._hub.breathe(cost)
+        if not self.is_open:
+            raise SocketClosed
+
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """Return 1 to ``size`` bytes, b"" at the end of the stream.
 
@@ -78,9 +89,7 @@ class Link:
         """
         gate = self._readable or self.readable
         if try_first:
-            self._hub.breathe(FLOOD_COST)
-            if not self.is_open:
-                raise SocketClosed
+            self.breathe(FLOOD_COST)
         else:
             gate.wait(timeout_s)
         while True:
@@ -120,14 +129,9 @@ class Link:
         wait = self.writable.wait
         while rest:
             wait(timeout_s)
-            try:
-                rest = rest[self.sock.send(rest) :]
-            except BlockingIOError:
-                continue
-            except OSError as error:
-                raise system_error(error) from None
+            rest = rest[self.send_now(rest) :]
 
-    def send_now(self, data: bytes) -> int:
+    def send_now(self, data: bytes | memoryview) -> int:
         """Hand over what the kernel takes at once, and return how much. Never switches."""
         try:
             return self.sock.send(data)

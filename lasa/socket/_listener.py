@@ -8,7 +8,7 @@ import time
 from typing import Any, Final
 
 from lasa import _hub
-from lasa.errors import SocketClosed, system_error
+from lasa.errors import system_error
 from lasa.socket._dial import open_socket
 from lasa.socket._link import Link
 
@@ -72,9 +72,7 @@ class Listener:
         self.listen()
         sock = self.link.sock
         deadline_s = time.monotonic() + timeout_s
-        _hub.scheduler().breathe()  # a flood of connects must not keep those accepted from being served
-        if not self.link.is_open:
-            raise SocketClosed
+        self.link.breathe()  # a flood of connects must not keep those accepted from being served
         while True:
             try:
                 descriptor, _ = sock._accept()  # type: ignore[attr-defined]

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 from lasa import _hub
 from lasa._values import integer, number, type_name
 from lasa.errors import SocketError, system_error
-from lasa.socket._address import host_text, ip_of, parse_host, parse_port, unix_path
+from lasa.socket._address import host_text, ip_of, is_unix, parse_host, parse_port, unix_path
 from lasa.socket._connection import Connection, pool_name_of, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
@@ -110,7 +110,7 @@ class TcpSocket(Secure):
         if options is not None or pool is not None or pool_size is not None or backlog is not None:
             chosen = ConnectOptions.parse(options, pool=pool, pool_size=pool_size, backlog=backlog)
         try:
-            if host[:5].lower() == "unix:":
+            if is_unix(host):
                 port = None if integer(port) is None else str(port)  # of no use but in the pool's name
             else:
                 port = parse_port(port)

@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 from lasa import _hub
 from lasa._values import flatten, integer, timeout_ms, type_name
 from lasa.errors import SocketError, system_error
-from lasa.socket._address import host_text, ip_family, ip_of, parse_host, unix_path
+from lasa.socket._address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
 from lasa.socket._dial import addresses_of, open_socket
 from lasa.socket._halves import DEFAULT_TIMEOUT_MS
 from lasa.socket._link import Link, address_text
@@ -300,7 +300,7 @@ class UdpSocket:
             return None, BUSY, None
         self._is_busy = True
         try:
-            _hub.scheduler().breathe()
+            link.breathe()
             while True:
                 try:
                     data, address = link.sock.recvfrom(size)
@@ -357,12 +357,10 @@ class UdpSocket:
 
 
 def _port(port: Any) -> int:
-    number = integer(port)
-    if number is None:
+    # What TCP reports as a missing port is a wrong argument here.
+    if integer(port) is None:
         raise TypeError(f"bad port: number expected, got {type_name(port)}")
-    if not 0 <= number <= 65535:
-        raise SocketError(f"bad port number: {number}")
-    return number
+    return parse_port(port)
 
 
 def _size(size: Any, largest: int) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -164,3 +164,24 @@ def test_a_keepalive_time_beyond_all_bounds_is_for_ever() -> None:
         assert sock.connect(*listener.getsockname()) == (1, None)
         assert sock.getreusedtimes() == (1, None)
         sock.close()
+
+
+@pytest.mark.parametrize("kind", ["accept", "receivefrom"])
+def test_a_socket_closed_while_a_flooded_call_gives_others_their_turn_is_closed(kind: str) -> None:
+    sock: socket.TcpSocket | socket.UdpSocket
+    if kind == "accept":
+        sock = server = socket.tcp()
+        assert server.bind("127.0.0.1", 0) == (True, None)
+        call: Callable[[], object] = server.accept
+    else:
+        sock = datagrams = socket.udp()
+        assert datagrams.setsockname("127.0.0.1", 0) == (1, None)
+        call = datagrams.receivefrom
+
+    def flooded() -> object:
+        lasa._hub.scheduler()._handovers_left = 0  # as after a hundred answers in a row
+        return call()
+
+    worker = lasa.thread.spawn(flooded)
+    sock.__exit__()
+    assert result_of(worker)[:2] == (None, "closed")
