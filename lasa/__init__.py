@@ -1,5 +1,8 @@
 """Light threads and cosockets: straight-line network code. The picture is in docs/architecture.md."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lasa import coroutine, semaphore, socket, thread, timer
 from lasa._hub import monotonictime, now, sleep, update_time
 from lasa.codec import (
@@ -29,6 +32,9 @@ from lasa.errors import (
 )
 from lasa.log import LogLevel, log
 
+if TYPE_CHECKING:
+    from lasa import http
+
 __all__ = [
     "Error",
     "LogLevel",
@@ -47,6 +53,7 @@ __all__ = [
     "encode_base64url",
     "escape_uri",
     "hmac_sha1",
+    "http",
     "log",
     "md5",
     "md5_bin",
@@ -63,3 +70,11 @@ __all__ = [
     "update_time",
     "uuid",
 ]
+
+_LAZY = ("http",)  # imported when they are first used: they take as long as all the rest
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return import_module(f"lasa.{name}")
+    raise AttributeError(f"module 'lasa' has no attribute {name!r}")

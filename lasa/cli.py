@@ -1,4 +1,4 @@
-"""The lasa command: ``lasa run FILE.py [arguments]``."""
+"""The lasa command: ``lasa run FILE.py [arguments]``, ``lasa serve module:handler``."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import ModuleType
+from typing import Any
 
 from lasa._program import run_program
 
@@ -30,8 +31,54 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     run.add_argument("file", metavar="FILE.py", help="the script")
     run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its sys.argv[1:]")
+    _add_serve(commands)
     options = parser.parse_args(arguments)
+    if options.command == "serve":
+        from lasa._serve import ServeOptions, serve  # HTTP is of no use to `lasa run`, and takes its time to import
+
+        values = vars(options)
+        del values["command"]
+        return serve(ServeOptions(**values))
     return run_file(options.file, options.arguments)
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser(
+        "serve",
+        help="serve HTTP by a handler or a WSGI application",
+        description="Serve HTTP by a handler of lasa's, a function of one request, or by a WSGI application. The "
+        "current folder comes first in sys.path. The first SIGINT or SIGTERM stops gracefully, with exit status 0; a "
+        "second one stops at once.",
+    )
+    what = serve.add_mutually_exclusive_group(required=True)
+    what.add_argument("handler", nargs="?", metavar="MODULE:HANDLER", help="the handler, 'handler' by default")
+    what.add_argument("--wsgi", metavar="MODULE:APP", help="a WSGI application, 'app' by default; also 'module:make()'")
+    serve.add_argument(
+        "--listen", default="127.0.0.1:8000", metavar="ADDRESS", help="host:port or unix:/path (%(default)s)"
+    )
+    serve.add_argument("--workers", type=int, metavar="N", help="processes, by gunicorn; otherwise this one serves")
+    serve.add_argument("--ssl-cert", metavar="FILE", help="certificate chain, for https")
+    serve.add_argument("--ssl-key", metavar="FILE", help="its key, if it is not in the same file")
+    serve.add_argument(
+        "--access-log", choices=["combined", "json", "off"], default="combined", help="to stdout (%(default)s)"
+    )
+    serve.add_argument(
+        "--grace",
+        type=float,
+        default=30.0,
+        dest="grace_s",
+        metavar="SECONDS",
+        help="for running requests (%(default)s)",
+    )
+    serve.add_argument(
+        "--log-level", choices=["debug", "info", "warning", "error"], default="info", help="to stderr (%(default)s)"
+    )
+    serve.add_argument(
+        "--no-patch",
+        action="store_false",
+        dest="patches",
+        help="leave the standard library as it is; otherwise --wsgi does gevent.monkey.patch_all() first",
+    )
 
 
 def run_file(path: str, arguments: Sequence[str]) -> int:

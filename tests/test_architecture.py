@@ -23,14 +23,16 @@ RANK = {
     "timer": 2,
     "semaphore": 2,
     "socket": 3,
-    "_program": 5,
+    "_program": 3,
+    "http": 4,
+    "_serve": 5,
     "cli": 5,
     "__init__": 6,
     "__main__": 6,
 }
 
 # Parts of one rank that do not know each other.
-STRANGERS = {("timer", "semaphore"), ("timer", "coroutine"), ("semaphore", "thread"), ("semaphore", "timer")}
+STRANGERS = {("timer", "semaphore"), ("timer", "coroutine"), ("semaphore", "thread"), ("semaphore", "timer"), ("_program", "socket")}
 
 
 def lasa_modules() -> list[Path]:

@@ -12,7 +12,8 @@ for a name's addresses               ``resolve(name, timeout_s)``
 ===================================  ==================================================================
 
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
-and ``Alarm`` (a function, from the hub), ``kill_greenlet(victim)``, ``hand_to_main(error)``.
+and ``Alarm`` (a function, from the hub), ``kill_greenlet(victim)``, ``hand_to_main(error)``. Once per process:
+``patch_all()``, ``renew_after_fork()``.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from greenlet import GreenletExit
 from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
 from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, scheduler
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
+from lasa._hub.process import patch_all, renew_after_fork
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -70,8 +72,10 @@ __all__ = [
     "note_coroutine",
     "monotonictime",
     "now",
+    "patch_all",
     "pause",
     "pause_at_most",
+    "renew_after_fork",
     "resolve",
     "run_job",
     "scheduler",

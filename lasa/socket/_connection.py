@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from lasa import _hub
 from lasa.errors import SocketError
@@ -23,9 +23,10 @@ class Connection:
         pool_name: the name that the user gave its pool, or None.
         pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
         reused: how often it came out of the pool.
+        companion: what a protocol keeps beside it, also while it is idle.
     """
 
-    __slots__ = ("host", "link", "pool", "pool_name", "port", "reused", "stream")
+    __slots__ = ("companion", "host", "link", "pool", "pool_name", "port", "reused", "stream")
 
     def __init__(
         self,
@@ -42,6 +43,7 @@ class Connection:
         self.pool_name = pool_name
         self.pool = pool
         self.reused = 0
+        self.companion: Any = None
 
     @property
     def name(self) -> str:

@@ -66,6 +66,7 @@ class Halves:
         "_limits",
         "_line",
         "_more_expected",
+        "_queue_s",
         "_read_open",
         "_read_s",
         "_readable",
@@ -83,6 +84,7 @@ class Halves:
         self._read_open = self._write_open = False
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
+        self._queue_s: float | None = None
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
@@ -419,7 +421,43 @@ class Halves:
         in_s = [timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000 for timeout in (connect, send, read)]
         self._connect_s, self._send_s, self._read_s = in_s
 
-    # -- for the driver of the connection
+    # -- for the drivers of protocols, and of the connection
+
+    def limit_waits(
+        self,
+        *,
+        queue_s: float | None = None,
+        connect_s: float | None = None,
+        send_s: float | None = None,
+        read_s: float | None = None,
+    ) -> None:
+        """Set some of the timeouts, in seconds with fractions; a wait that runs keeps its own.
+
+        Args:
+            queue_s: for a place in a pool with a backlog; otherwise the connect timeout bounds that too.
+        Switches: never.
+        """
+        if queue_s is not None:
+            self._queue_s = queue_s
+        if connect_s is not None:
+            self._connect_s = connect_s
+        if send_s is not None:
+            self._send_s = send_s
+        if read_s is not None:
+            self._read_s = read_s
+
+    def push_back(self, data: bytes) -> None:
+        """Give bytes back that were read too many; the next read begins with them. Nobody may be reading.
+
+        Switches: never.
+        """
+        if data:
+            rest = self._buffer.take_all()
+            if self._buffer is _NO_BUFFER:
+                self._buffer = ReceiveBuffer()
+            self._buffer.feed(data + rest)
+            if self._readable is not None:
+                self._readable = self._buffer
 
     def _refuse_if_busy(self) -> None:
         if self._is_connecting:

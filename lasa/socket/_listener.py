@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 import errno
 import time
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from lasa import _hub
 from lasa.errors import system_error
@@ -43,6 +43,16 @@ class Listener:
         self.link = Link(sock)
         self._backlog = backlog
         self._is_listening = False
+
+    @classmethod
+    def of(cls, sock: _socket.socket) -> Self:
+        """Return the listener of a kernel socket that listens already: somebody else has bound it."""
+        listener = cls.__new__(cls)
+        listener.family = sock.family
+        listener.link = Link(sock)
+        listener._backlog = LISTEN_BACKLOG
+        listener._is_listening = True
+        return listener
 
     @property
     def is_listening(self) -> bool:

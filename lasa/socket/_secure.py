@@ -35,6 +35,12 @@ class Secure(Halves):
         stream = self._stream
         return stream.object if isinstance(stream, TlsStream) else None
 
+    @property
+    def was_cut(self) -> bool:
+        """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
+        stream = self._stream
+        return isinstance(stream, TlsStream) and not stream.ended_cleanly
+
     def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, str | None]:
         """Show a certificate in later handshakes, from the files of it and of its key; None and None show none.
 
@@ -65,6 +71,7 @@ class Secure(Halves):
         *,
         ca: str | bytes | None = None,
         context: ssl.SSLContext | None = None,
+        nested: bool = False,
     ) -> tuple[Any, str | None]:
         """Begin TLS as the client, within the connect timeout; at once if the connection has TLS already.
 
@@ -78,6 +85,7 @@ class Secure(Halves):
             send_status_req: accepted; Python's TLS offers no OCSP stapling.
             ca: a file or folder of trusted authorities, or PEM text.
             context: an ssl.SSLContext of your own, in place of all settings but ``server_name``.
+            nested: begin TLS inside the TLS that is there, as behind a proxy that is itself spoken to over TLS.
         Returns:
             ``(session, None)``, or ``(True, None)`` if ``reused_session`` is False; or ``(None, err)``: "timeout",
             "handshake failed", "certificate host mismatch", "CODE: text" as "18: self-signed certificate", a busy
@@ -98,7 +106,7 @@ class Secure(Halves):
         session = reused_session if isinstance(reused_session, ssl.SSLSession) else None
         try:
             connection = self._ready_for_tls()
-            if self.tls is None:
+            if nested or self.tls is None:
                 name = server_name
                 if name is None and context.check_hostname:
                     name = connection.host.strip("[]").removesuffix(".")

@@ -136,7 +136,13 @@ class TcpSocket(Secure):
             pool = here.find(pool_name_of(host, port, chosen.pool))
         deadline_s = time.monotonic() + self._connect_s
         if pool is not None:
-            idle = pool.take_idle() or pool.enter(self._connect_s)
+            idle = pool.take_idle()
+            if idle is None:
+                if self._queue_s is None:
+                    idle = pool.enter(self._connect_s)
+                else:
+                    idle = pool.enter(self._queue_s)
+                    deadline_s = time.monotonic() + self._connect_s
             if idle is not None:
                 idle.reused += 1
                 return idle
@@ -154,6 +160,31 @@ class TcpSocket(Secure):
                 pool.leave()
             raise
         return Connection(link, host, port, chosen.pool, pool)
+
+    # -- for the drivers of protocols, which work on the connection itself
+
+    def give_away(self) -> Connection:
+        """Return the connection, which is no longer this socket's; nothing of it may be unread.
+
+        Raises:
+            SocketError: "closed", "unread data in buffer", or a busy word.
+        Switches: never.
+        """
+        self._refuse_if_busy()
+        connection = self._connection
+        if connection is None:
+            raise SocketError("closed")
+        if self._buffer.size:
+            raise SocketError("unread data in buffer")
+        self._connection = None
+        self._detach()
+        return connection
+
+    def adopt(self, connection: Connection, unread: bytes) -> None:
+        """Take an open connection over, with bytes that were read too many. Switches: never."""
+        self._release()
+        self._take(connection)
+        self.push_back(unread)
 
     def _take(self, connection: Connection) -> None:
         self._connection = connection
@@ -224,6 +255,35 @@ class TcpSocket(Secure):
         except SocketError as error:
             return None, error.reason
         return 1, None
+
+    def listen_on(self, descriptor: int) -> tuple[bool | None, str | None]:
+        """Take over a descriptor that listens already, such as one of a process above or of systemd, for accept().
+
+        Returns:
+            ``(True, None)``; or ``(None, err)``: "bad file descriptor" and other words of the system, "invalid
+            argument" (it does not listen), "already connected", or a busy word.
+        Switches: never. Source: beyond the seed.
+        """
+        try:
+            self._refuse_if_busy()
+            if self._stream is not None:
+                return None, "already connected"
+            try:
+                sock = _socket.socket(fileno=descriptor)
+            except OSError as error:
+                raise system_error(error) from None
+            try:
+                listens = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN)
+            except OSError:  # only some systems can tell
+                listens = 1
+            if not listens or sock.type != _socket.SOCK_STREAM:
+                sock.detach()  # it stays the caller's
+                return None, "invalid argument"
+            self._drop_listener()
+            self._listener = Listener.of(sock)
+        except SocketError as error:
+            return None, error.reason
+        return True, None
 
     def accept(self) -> tuple[TcpSocket | None, str | None]:
         """Wait for a connection to the address of bind(); the first call begins to listen.

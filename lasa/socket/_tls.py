@@ -32,7 +32,12 @@ Authorities = str | bytes | None
 Certificate = tuple[str, str | None]
 
 
-def client_context(verify: bool, ca: Authorities, certificate: Certificate | None) -> ssl.SSLContext:
+def client_context(
+    verify: bool,
+    ca: Authorities,
+    certificate: Certificate | None,
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+) -> ssl.SSLContext:
     """Return a client's context.
 
     Args:
@@ -40,10 +45,11 @@ def client_context(verify: bool, ca: Authorities, certificate: Certificate | Non
         ca: a file or folder of trusted authorities, or PEM text; None trusts certifi's list, or what
             the variables SSL_CERT_FILE and SSL_CERT_DIR name.
         certificate: ``(certificate file, key file)`` of the client.
+        minimum: the lowest version of TLS that is spoken.
     Raises:
         OSError, ssl.SSLError: a file that cannot be read or understood.
     """
-    return _client_context(verify, ca, certificate, _stamp(ca, *(certificate or ())))
+    return _client_context(verify, ca, certificate, minimum, _stamp(ca, *(certificate or ())))
 
 
 def server_context(certificate: Certificate, ca: Authorities) -> ssl.SSLContext:
@@ -66,10 +72,14 @@ def _stamp(*sources: Authorities) -> tuple[float, ...]:
 
 @lru_cache(maxsize=64)
 def _client_context(
-    verify: bool, ca: Authorities, certificate: Certificate | None, stamp: tuple[float, ...]
+    verify: bool,
+    ca: Authorities,
+    certificate: Certificate | None,
+    minimum: ssl.TLSVersion,
+    stamp: tuple[float, ...],
 ) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.minimum_version = minimum
     context.options |= ssl.OP_NO_RENEGOTIATION
     if verify:
         _load_authorities(context, ca)

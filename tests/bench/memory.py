@@ -13,7 +13,7 @@ from typing import Any, Final
 from tests.bench.harness import Comparison, Contestant, Figures, Job, Row
 from tests.bench.peers import holder, raise_descriptor_limit
 
-__all__ = ["ROWS"]
+__all__ = ["ROWS", "used_bytes"]
 
 COUNT: Final = 10_000
 FEWER: Final = 5_000  # where the process may not have so many descriptors
@@ -23,11 +23,11 @@ IDLE_S: Final = 3600
 TIMEOUT_S: Final = 30.0  # lasa's default, and long enough for the measurement
 
 
-def used_bytes() -> Figures:
-    """Memory of this process: its own alone (USS), and with what it shares (RSS)."""
+def used_bytes(pid: int | None = None) -> Figures:
+    """Memory of a process, of this one unless it says which: its own alone (USS), and with what it shares (RSS)."""
     gc.collect()
     kilobytes = {}
-    for line in Path("/proc/self/smaps_rollup").read_text().splitlines()[1:]:
+    for line in Path(f"/proc/{pid or 'self'}/smaps_rollup").read_text().splitlines()[1:]:
         name, value, *_ = line.split()
         kilobytes[name] = int(value)
     own = kilobytes["Private_Clean:"] + kilobytes["Private_Dirty:"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.bench import lines, memory, pool, roundtrip, streams, threads, until
+from tests.bench import http_client, http_server, lines, memory, pool, roundtrip, streams, threads, until
 from tests.bench.harness import Row
 
 __all__ = ["ROWS"]
@@ -17,4 +17,6 @@ ROWS: Final[tuple[Row, ...]] = (
     *threads.ROWS,
     *memory.ROWS,
     *pool.ROWS,
+    *http_client.ROWS,
+    *http_server.ROWS,
 )

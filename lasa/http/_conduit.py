@@ -1,0 +1,155 @@
+"""One HTTP connection: what a cosocket's connection carries, and the Exchange that understands it.
+
+It works on the connection itself and not on a TcpSocket: a request owns its connection alone, so it needs neither the
+socket's busy words nor its buffer, and both objects stay with the connection while it is idle in its pool.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import h11
+
+from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.http._errors import BadMessage
+from lasa.http._exchange import Exchange
+from lasa.socket import TcpSocket
+from lasa.socket._connection import Connection
+from lasa.socket._tls import TlsStream
+
+__all__ = ["Conduit"]
+
+SMALLEST_READ: Final = 16_384
+LARGEST_READ: Final = 262_144
+
+
+class Conduit:
+    """A connection and the state of what it carries.
+
+    Attributes:
+        exchange: that state.
+        send_s, read_s: how long a single wait may last.
+        has_received: whether a byte has come since the request began.
+        has_expired: whether expire() was called.
+    """
+
+    __slots__ = (
+        "_more_expected",
+        "_size",
+        "_stream",
+        "connection",
+        "exchange",
+        "has_expired",
+        "has_received",
+        "read_s",
+        "send_s",
+    )
+
+    def __init__(self, connection: Connection, exchange: Exchange, send_s: float, read_s: float) -> None:
+        self.connection = connection
+        self._stream = connection.stream
+        self.exchange = exchange
+        self.send_s = send_s
+        self.read_s = read_s
+        self.has_received = self.has_expired = self._more_expected = False
+        self._size = SMALLEST_READ
+
+    def next_event(self) -> Any:
+        """Return h11's next event, which is never NEED_DATA; PAUSED if h11 reads no further.
+
+        Raises:
+            BadMessage; SocketClosed: the peer closed within a message; SocketTimeout, SocketError.
+        Switches: when nothing has come yet.
+        """
+        exchange = self.exchange
+        try:
+            while (event := exchange.next_event()) is h11.NEED_DATA:
+                self.read_more()
+        except BadMessage as error:
+            if exchange.has_ended:
+                raise SocketClosed from error
+            raise
+        return event
+
+    def read_more(self) -> None:
+        """Read what has come, or that the peer has closed.
+
+        Raises:
+            SocketTimeout, SocketError.
+        Switches: when nothing has come yet.
+        """
+        size = self._size
+        try:
+            chunk = self._stream.recv(size, self.read_s, self._more_expected)
+        except SocketError as error:
+            raise self._word(error) from None
+        if len(chunk) == size:  # a full answer means that the peer streams
+            self._more_expected = True
+            if size < LARGEST_READ:
+                self._size = size * 2
+        else:
+            self._more_expected = False
+        if chunk:
+            self.has_received = True
+        self.exchange.receive_data(chunk)
+
+    def send(self, data: bytes) -> None:
+        """Send bytes that the exchange has made.
+
+        Raises:
+            SocketTimeout, SocketClosed, SocketError.
+        Switches: when the kernel's buffer is full.
+        """
+        if not self.connection.link.is_open:
+            raise self._word(SocketClosed())
+        try:
+            self._stream.send(data, self.send_s)
+        except SocketError as error:
+            raise self._word(error) from None
+
+    def _word(self, error: SocketError) -> SocketError:
+        return SocketTimeout() if self.has_expired else error
+
+    @property
+    def has_input(self) -> bool:
+        """Whether something is there to read. Never switches."""
+        if self.exchange.has_unread:
+            return True
+        try:
+            return self._stream.has_input()
+        except SocketError:
+            return False
+
+    @property
+    def was_cut(self) -> bool:
+        """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
+        return isinstance(self._stream, TlsStream) and not self._stream.ended_cleanly
+
+    def expire(self) -> None:
+        """End the connection for everyone since its time is over. Never switches."""
+        self.has_expired = True
+        self.close()
+
+    def close(self) -> None:
+        """End the connection for everyone, and give its place in the pool back. Never switches."""
+        if self.connection.link.is_open:
+            self.connection.give_back()
+
+    def park(self, keepalive_s: float) -> None:
+        """Put the connection into its pool; its state goes along. Never switches."""
+        connection = self.connection
+        self.exchange.start_next_cycle()
+        self.has_received = False
+        self._more_expected = False
+        self._size = SMALLEST_READ
+        connection.companion = self
+        if connection.pool is None:
+            self.close()
+        else:
+            connection.pool.park(connection, keepalive_s)
+
+    def to_socket(self) -> TcpSocket:
+        """Return a cosocket that takes the connection over, with what has been read too many. Never switches."""
+        sock = TcpSocket()
+        sock.adopt(self.connection, self.exchange.unread)
+        return sock

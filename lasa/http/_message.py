@@ -1,0 +1,241 @@
+"""What a request says: method, headers and body, all checked before a connection is opened (RFC 9110)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import h11
+from h11._headers import Headers
+
+from lasa.http._auth import authorization_of
+from lasa.http._body import RequestBody, request_body
+from lasa.http._coding import ACCEPT_ENCODING
+from lasa.http._headers import Prepared, field, prepare
+from lasa.http._heads import RawHeaders
+from lasa.http._policy import Policy
+from lasa.http._redirects import Redirect
+from lasa.http._route import Route
+from lasa.http._target import Target
+
+__all__ = ["Message", "message_of", "request_event"]
+
+USER_AGENT: Final = "lasa/0.1"
+KNOWN_PATH: Final = 256  # heads of longer paths are not kept
+
+_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))  # they say "0" where they have no body
+_NOTHING: Final = prepare(None)
+_NO_NAMES: Final[frozenset[bytes]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A request, as yet without its way.
+
+    Attributes:
+        method: as given.
+        headers: the user's own, those of the client included.
+        removed: names of automatic headers that are not wanted, in lower case.
+        content: the body, where it is in memory.
+        stream: the body, where it comes piece by piece.
+        may_authorize: whether the client's credentials are for this target.
+    """
+
+    method: str
+    headers: Prepared
+    removed: frozenset[bytes]
+    content: bytes | None
+    stream: RequestBody | None
+    content_type: str | None = None
+    may_authorize: bool = True
+
+    @property
+    def may_resend(self) -> bool:
+        """Whether the body can be had once more."""
+        return self.stream is None or self.stream.is_replayable
+
+    def redirected(self, redirect: Redirect) -> Message:
+        """Return the message for the next hop."""
+        drops = {name.encode() for name in redirect.drops}
+        headers = Prepared([item for item in self.headers.items if item[1] not in drops])
+        keeps = redirect.keeps_body
+        return Message(
+            redirect.method,
+            headers,
+            self.removed,
+            self.content if keeps else None,
+            self.stream if keeps else None,
+            self.content_type if keeps else None,
+            self.may_authorize and b"authorization" not in drops,
+        )
+
+
+def message_of(
+    policy: Policy,
+    method: str | None,
+    headers: Mapping[str, Any] | None,
+    body: Any,
+    json: Any,
+    form: Any,
+    files: Any,
+) -> Message:
+    """Check what request() was given.
+
+    Raises:
+        ValueError, TypeError: a bad method, header or body.
+    """
+    own, removed = _own_headers(policy.headers, headers)
+    content: bytes | None = None
+    stream: RequestBody | None = None
+    content_type = None
+    if type(body) is bytes and json is None and form is None and files is None:
+        content = body
+    elif not (body is None and json is None and form is None and files is None):
+        stream = request_body(body, json, form, files)
+        if stream is not None:
+            content_type = stream.content_type
+            if isinstance(body, str | bytes | bytearray | memoryview) or json is not None or (form and not files):
+                content, stream = b"".join(stream.pieces()), None
+    has_body = content is not None or stream is not None
+    if method is None:
+        method = "POST" if has_body else "GET"
+    elif not isinstance(method, str):
+        raise TypeError(f"bad method: string expected, got {type(method).__name__}")
+    elif not _METHOD.fullmatch(method):
+        raise ValueError(f"bad method: {method!r}")
+    if method == "CONNECT":
+        raise ValueError("CONNECT is for proxies: use the option proxy")
+    if method == "TRACE" and has_body:
+        raise ValueError("TRACE has no body")
+    return Message(method, own, removed, content, stream, content_type)
+
+
+def _own_headers(base: Prepared, headers: Mapping[str, Any] | None) -> tuple[Prepared, frozenset[bytes]]:
+    if headers is None:
+        return base, _NO_NAMES
+    if not isinstance(headers, Mapping):
+        headers = dict(headers)
+    removed = _NO_NAMES
+    if None in headers.values():  # an automatic header that is not wanted
+        removed = frozenset(field(name, "")[1] for name, value in headers.items() if value is None)
+        headers = {name: value for name, value in headers.items() if value is not None}
+        base = Prepared([item for item in base.items if item[1] not in removed])
+    own = prepare(headers)
+    return (own if not base.items else _merged(base, own)), removed
+
+
+@lru_cache(maxsize=512)
+def _merged(base: Prepared, own: Prepared) -> Prepared:
+    return Prepared([item for item in base.items if item[1] not in own.values] + own.items)
+
+
+def request_event(
+    message: Message, target: Target, route: Route, policy: Policy, cookie: str | None
+) -> tuple[h11.Request, bytes]:
+    """Return the head of the request as h11's event, and as bytes.
+
+    Raises:
+        ValueError: Transfer-Encoding among the headers, or a Content-Length that is not the body's.
+    """
+    authorization = None
+    if message.may_authorize:
+        authorization = policy.authorization
+        if target.userinfo is not None and authorization is None:
+            authorization = authorization_of(target.userinfo)
+    if route.is_absolute and route.proxy is not None and route.proxy.authorization is not None:
+        proxy_authorization: str | None = route.proxy.authorization
+    else:
+        proxy_authorization = None
+    headers = _plain_headers(
+        message.headers, message.removed, target.authority, authorization, proxy_authorization, policy.decode
+    )
+    content, stream = message.content, message.stream
+    if content is not None or stream is not None or cookie is not None or message.method in _WITH_LENGTH:
+        items = list(headers._full_items)
+        given = message.headers.values
+        if cookie is not None and b"cookie" not in given:
+            items.append(field("Cookie", cookie))
+        if message.content_type is not None and b"content-type" not in given:
+            items.append(field("Content-Type", message.content_type))
+        items += _framing(message, given)
+        if policy.expect and stream is not None:
+            items.append((b"Expect", b"expect", b"100-continue"))
+        return _head(message.method, _request_target(target, route), Headers(items))
+    path = _request_target(target, route)
+    if len(path) > KNOWN_PATH:
+        return _head(message.method, path, headers)
+    return _known_head(message.method, path, headers)
+
+
+def _request_target(target: Target, route: Route) -> str:
+    return f"{target.scheme}://{target.authority}{target.path}" if route.is_absolute else target.path
+
+
+class _HeadersByIdentity(Headers):
+    """Header fields that are kept, and known again by being the same object."""
+
+    __slots__ = ()
+    __hash__ = object.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+
+def _head(method: str, path: str, headers: Headers) -> tuple[h11.Request, bytes]:
+    event = h11.Request(
+        method=method.encode("ascii"), target=path.encode("ascii"), headers=headers, http_version=b"1.1", _parsed=True
+    )
+    lines = b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in headers._full_items])
+    return event, b"%s %s HTTP/1.1\r\n%s\r\n" % (event.method, event.target, lines)
+
+
+_known_head = lru_cache(maxsize=1024)(_head)
+
+
+def _framing(message: Message, given: dict[bytes, bytes]) -> RawHeaders:
+    content, stream = message.content, message.stream
+    length = len(content) if content is not None else 0 if stream is None else stream.length
+    said = given.get(b"content-length")
+    if said is not None:
+        if not said.isdigit() or (length is not None and int(said) != length):
+            raise ValueError(f"Content-Length says {said.decode('latin-1')}, the body has {length} bytes")
+        return []
+    if length is None:
+        return [(b"Transfer-Encoding", b"transfer-encoding", b"chunked")]
+    if content is None and stream is None and message.method not in _WITH_LENGTH:
+        return []
+    return [(b"Content-Length", b"content-length", b"%d" % length)]
+
+
+@lru_cache(maxsize=1024)
+def _plain_headers(
+    own: Prepared,
+    removed: frozenset[bytes],
+    authority: str,
+    authorization: str | None,
+    proxy_authorization: str | None,
+    decode: bool,
+) -> Headers:
+    if b"transfer-encoding" in own.values:
+        raise ValueError("Transfer-Encoding is the client's to choose")
+    automatic = [
+        ("Host", authority),
+        ("User-Agent", USER_AGENT),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", ACCEPT_ENCODING if decode else "identity"),
+    ]
+    if authorization is not None:
+        automatic.append(("Authorization", authorization))
+    if proxy_authorization is not None:
+        automatic.append(("Proxy-Authorization", proxy_authorization))
+    items = [field(name, value) for name, value in automatic]
+    items = [item for item in items if item[1] == b"host" or item[1] not in removed]
+    items = [item for item in items if item[1] not in own.values]
+    hosts = [item for item in own.items if item[1] == b"host"]
+    if len(hosts) > 1:
+        raise ValueError("more than one Host header")
+    return _HeadersByIdentity([*hosts, *items, *(item for item in own.items if item[1] != b"host")])

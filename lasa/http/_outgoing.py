@@ -1,0 +1,256 @@
+"""The answers of a server's connection: whole, in pieces, none at all after a switch of protocols."""
+
+from __future__ import annotations
+
+import _socket
+import struct
+from typing import TYPE_CHECKING, Any, Final
+
+import h11
+from h11._headers import Headers
+
+from lasa.errors import SocketError
+from lasa.http._errors import BadMessage
+from lasa.http._headers import HeaderSource, Prepared, prepare
+from lasa.http._incoming import Incoming
+from lasa.http._request import Request, ResponseWriter
+from lasa.http._respond import Answer, checked_status, close_body, head_of, piece_bytes, pieces_of, reason_of
+from lasa.socket import TcpSocket
+from lasa.socket._halves import BUSY_WRITING
+
+if TYPE_CHECKING:
+    from lasa.http.server import Server
+
+__all__ = ["Outgoing"]
+
+JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
+
+_END: Final = h11.EndOfMessage()
+_UPGRADE: Final = (b"Connection", b"connection", b"Upgrade")
+_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+
+
+class Outgoing(Incoming):
+    """A connection as its answers see it, on top of the request side."""
+
+    __slots__ = (
+        "_answered",
+        "_closes",
+        "_count",
+        "_has_head",
+        "_hides_body",
+        "_is_broken",
+        "_response",
+        "_send_error",
+        "_sent",
+        "_status",
+        "_switched",
+    )
+
+    def __init__(self, server: Server, sock: TcpSocket) -> None:
+        super().__init__(server, sock)
+        self._count = 1  # the request that is answered, or awaited
+        self._switched = False
+        self._begin()
+
+    def _begin(self) -> None:
+        # The state of one request and its answer, of the request side too.
+        self._body_read = self._closes = self._has_head = self._answered = self._hides_body = self._is_broken = False
+        self._announced = 0
+        self._received = self._sent = self._status = 0
+        self._read_error = None
+        self._send_error: SocketError | None = None
+        self._response: h11.Response | None = None  # for an access log that tells more than ours
+
+    def _answer(self, answer: Answer) -> None:
+        body = answer.body
+        if type(body) is not bytes:
+            try:
+                self._begin_response(answer.status, answer.headers, answer.length)
+                if not self._hides_body:
+                    for piece in pieces_of(body):
+                        self._send_data(piece)
+                self._end(None)
+            finally:
+                close_body(body)  # also a generator that waits in the middle, since its client is gone
+            return
+        exchange = self._exchange
+        head, self._closes = self._head(answer.status, answer.headers, len(body))
+        data = exchange.send(head)
+        assert data is not None
+        self._has_head = self._answered = True
+        self._status = answer.status
+        if body and not self._hides_body:
+            self._sent = len(body)
+            if len(body) > JOINED_BODY:
+                self._send(data)
+                data = body
+                exchange.send_with_data_passthrough(h11.Data(data=body))
+            else:
+                data += exchange.send(h11.Data(data=body))
+        exchange.send(_END)
+        self._send(data)
+
+    def _head(self, status: int, headers: Prepared, length: int | None) -> tuple[h11.Response, bool]:
+        request = self.request
+        method, version = (b"GET", b"1.1") if request is None else request.line_of_head
+        if method == b"CONNECT" and status < 300:
+            raise BadMessage("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
+        head, closes = head_of(
+            status, headers, length, method=method, http_version=version, must_close=self._must_close()
+        )
+        self._hides_body = method == b"HEAD" or status in (204, 304)
+        self._response = head
+        return head, closes
+
+    def _must_close(self) -> bool:
+        # A connection with bytes of a body that nobody reads any more cannot be used again.
+        return (
+            not self._exchange.keeps_alive
+            or (not self._body_read and self._leaves_too_much())
+            or self._count >= self._limits.max_requests
+            or self._server.is_stopping
+        )
+
+    def _begin_response(self, status: int, headers: Prepared, length: int | None) -> None:
+        head, self._closes = self._head(status, headers, length)
+        data = self._exchange.send(head)
+        assert data is not None
+        self._has_head = True
+        self._status = status
+        self._send(data)
+
+    def _send(self, data: bytes | list[bytes]) -> None:
+        try:
+            self._channel.send(data)
+        except SocketError as error:
+            if error.reason == BUSY_WRITING:
+                self._is_broken = True
+                raise RuntimeError("another light thread is sending") from None
+            self._send_error = error
+            raise
+
+    def _send_data(self, piece: bytes) -> None:
+        if self._send_error is not None:
+            raise self._send_error
+        try:
+            data = self._exchange.send_with_data_passthrough(h11.Data(data=piece))
+        except h11.LocalProtocolError as error:
+            raise ValueError("the body is longer than its Content-Length") from error
+        assert data is not None
+        self._sent += len(piece)
+        self._send(data)
+
+    def _end(self, trailers: HeaderSource) -> None:
+        if self._send_error is not None:
+            raise self._send_error
+        end = _END
+        if trailers is not None:
+            fields = Headers(prepare(trailers).items)
+            if not self._hides_body and self._exchange.their_http_version == b"1.1":
+                end = h11.EndOfMessage(headers=fields, _parsed=True)
+        try:
+            data = self._exchange.send(end)
+        except h11.LocalProtocolError as error:
+            self._is_broken = True
+            if "trailers" in str(error):
+                raise ValueError("a body with a Content-Length has no trailers") from error
+            raise ValueError("the body is shorter than its Content-Length") from error
+        self._answered = True
+        if data:
+            self._send(data)
+
+    def _cut(self) -> None:
+        # An answer that ended in its middle must not look whole; one that ends where the connection does needs a reset.
+        self._closes = self._body_read = True
+        kernel = self._sock._kernel_socket()
+        if kernel is not None and self._exchange.their_http_version != b"1.1":
+            kernel.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._sock.abort()
+
+    # -- what Request and ResponseWriter call
+
+    def respond_whole(self, request: Request, status: int, headers: HeaderSource, body: bytes) -> None:
+        """Answer at once from within a handler that has more to do, as if it had returned the three."""
+        self._refuse_late(request)
+        self._refuse_second()
+        self._answer(Answer(checked_status(status), prepare(headers), body))
+
+    def respond(self, request: Request, status: int, headers: HeaderSource) -> ResponseWriter:
+        """As Request.respond()."""
+        self._refuse_late(request)
+        self._refuse_second()
+        self._begin_response(checked_status(status), prepare(headers), None)
+        return ResponseWriter(self, request)
+
+    def inform(self, request: Request, status: int, headers: HeaderSource) -> None:
+        """As Request.inform()."""
+        self._refuse_late(request)
+        self._refuse_second()
+        if isinstance(status, bool) or not isinstance(status, int):
+            raise TypeError(f"bad status: number expected, got {type(status).__name__}")
+        if not 102 <= status <= 199:
+            raise ValueError(f"bad status: {status}")
+        fields = Headers(prepare(headers).items)
+        exchange = self._exchange
+        if exchange.their_http_version != b"1.1":
+            return  # RFC 9110 section 15.2: an HTTP/1.0 client does not know them
+        is_waiting = exchange.client_is_waiting_for_100_continue
+        event = h11.InformationalResponse(status_code=status, headers=fields, reason=reason_of(status), _parsed=True)
+        data = exchange.send(event)
+        exchange.client_is_waiting_for_100_continue = is_waiting  # h11 takes any 1xx for the 100
+        assert data is not None
+        self._send(data)
+
+    def send_piece(self, request: Request, data: bytes | str) -> None:
+        """As ResponseWriter.send()."""
+        self._refuse_late(request)
+        if self._answered or self._is_broken:
+            raise RuntimeError("the answer has ended")
+        piece = piece_bytes(data)
+        if piece and not self._hides_body:
+            self._send_data(piece)
+
+    def end_response(self, request: Request, trailers: HeaderSource) -> None:
+        """As ResponseWriter.end()."""
+        self._refuse_late(request)
+        if not self._answered:
+            self._end(trailers)
+
+    def break_off(self, request: Request) -> None:
+        """Have an answer that an exception interrupted end with the connection, whatever the handler does."""
+        if request is self.request and not self._answered:
+            self._is_broken = True
+
+    def upgrade(self, request: Request, status: int, headers: HeaderSource) -> TcpSocket:
+        """As Request.upgrade()."""
+        self._refuse_late(request)
+        self._refuse_second()
+        exchange = self._exchange
+        if status != 101:
+            checked_status(status)
+        fields = Headers(prepare(headers).items)
+        if not exchange.would_switch(status):
+            raise BadMessage("no switch of protocols asked for")
+        if self._next_piece(self._limits.body_timeout_s):
+            raise BadMessage("body before a switch of protocols")
+        event: Any
+        if status == 101:
+            fields = Headers([*(item for item in fields._full_items if item[1] != b"connection"), _UPGRADE])
+            event = h11.InformationalResponse(
+                status_code=101, headers=fields, reason=b"Switching Protocols", _parsed=True
+            )
+        else:
+            event = h11.Response(status_code=status, headers=fields, reason=reason_of(status), _parsed=True)
+        data = exchange.send(event)
+        assert data is not None
+        self._switched = True
+        self._status = status
+        self._send(data)
+        self._sock.settimeout(None)
+        self._sock.push_back(exchange.unread)
+        return self._sock
+
+    def _refuse_second(self) -> None:
+        if self._has_head or self._switched:
+            raise RuntimeError("the request has been answered already")

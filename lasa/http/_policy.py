@@ -1,0 +1,189 @@
+"""How a client behaves: timeouts, TLS, pools, limits, what it follows and tries again. Checked once, then shared."""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from lasa._values import number
+from lasa.http._auth import authorization_of
+from lasa.http._exchange import Limits
+from lasa.http._headers import Prepared, prepare
+from lasa.http._proxies import ProxyVariables, proxy_variables
+from lasa.http._retries import Retries, retries_of
+from lasa.socket._tls import client_context
+
+if TYPE_CHECKING:
+    from http.cookiejar import CookieJar
+
+__all__ = ["Policy", "Tls"]
+
+WAIT_S: Final = 30.0
+MAX_BODY: Final = 256 * 1024 * 1024
+
+_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Who we trust, and who we say we are; connections are shared only among those that agree in all of it."""
+
+    verify: bool = True
+    ca: str | bytes | None = None
+    certificate: tuple[str, str | None] | None = None
+    server_name: str | None = None
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    own_context: ssl.SSLContext | None = None
+
+    def context(self) -> ssl.SSLContext:
+        """Return the context for a handshake; files are read again when they have changed.
+
+        Raises:
+            ValueError: "bad certificate or authorities".
+        """
+        if self.own_context is not None:
+            return self.own_context
+        try:
+            return client_context(self.verify, self.ca, self.certificate, self.minimum)
+        except OSError as error:  # ssl.SSLError is one
+            raise ValueError(f"bad certificate or authorities: {error}") from error
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """What lasa.http.client.new() or one request() asks for; times are seconds.
+
+    Attributes:
+        timeout: of a whole request, from the name look-up to the last byte of the body; None: only waits are bounded.
+        connect, tls, send, read, pool: of single waits: for the connection, for the handshake, for a peer that takes
+            nothing, for one that sends nothing, for a place among the connections.
+        pool_size: connections to one server, open at once; ``backlog`` requests may wait for one.
+        keepalive: how long an idle connection is kept; 0 closes it after its response.
+        max_body: bytes of a body that is returned whole, also inflated; None: no limit. Streams have none unless given.
+    """
+
+    headers: Prepared = field(default_factory=lambda: prepare(None))
+    timeout: float | None = None
+    connect: float = WAIT_S
+    tls: float = WAIT_S
+    send: float = WAIT_S
+    read: float = WAIT_S
+    pool: float = WAIT_S
+    pool_size: int = 100
+    backlog: int = 100_000
+    keepalive: float = 60.0
+    identity: Tls = field(default_factory=Tls)
+    proxy: Any = None
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    follow_redirects: int = 0
+    allow_downgrade: bool = False
+    cookies: CookieJar | None = None
+    authorization: str | None = None
+    retries: Retries | None = None
+    decode: bool = True
+    expect: bool = False
+    max_body: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    environment: ProxyVariables = field(default_factory=lambda: proxy_variables(os.environ))
+    routes: dict[Any, Any] = field(default_factory=dict)  # where targets lead, kept for all requests of this policy
+
+    def with_options(self, options: Mapping[str, Any]) -> Self:
+        """Return this policy, changed by options of request() or new().
+
+        Raises:
+            ValueError, TypeError: ``unknown option "NAME"``, ``bad "NAME" option value: V``, a bad certificate.
+        """
+        changed: dict[str, Any] = {}
+        tls: dict[str, Any] = {}
+        limits: dict[str, int] = {}
+        for name, value in options.items():
+            if name in _SECONDS:
+                changed[name] = None if value is None and name == "timeout" else _number(name, value)
+            elif name in _COUNTS:
+                changed[name] = int(_number(name, value, zero=name in _MAY_BE_ZERO))
+            elif name in _FLAGS:
+                changed[name] = bool(value)
+            elif name in _OF_HEADS:
+                limits[name] = int(_number(name, value))
+            elif name in _OF_TLS:
+                tls[name] = value
+            else:
+                changed.update(_special(name, value))
+        if tls:
+            changed["identity"] = _identity(self.identity, tls)
+        if limits:
+            old = {name: getattr(self.limits, name) for name in _OF_HEADS}
+            changed["limits"] = Limits(**{**old, **limits})
+        return replace(self, routes={}, **changed)
+
+
+_SECONDS: Final = frozenset(("timeout", "connect", "tls", "send", "read", "pool", "keepalive"))
+_COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_body"))
+_MAY_BE_ZERO: Final = frozenset(("backlog", "follow_redirects", "keepalive", "max_body"))
+_FLAGS: Final = frozenset(("allow_downgrade", "decode", "expect"))
+_OF_HEADS: Final = frozenset(("max_head", "max_headers"))
+_OF_TLS: Final = frozenset(
+    ("ssl_verify", "ssl_ca", "ssl_cert", "ssl_key", "ssl_server_name", "ssl_minimum_version", "ssl_context")
+)
+
+
+def _number(name: str, value: Any, *, zero: bool | None = None) -> float:
+    checked = number(value)
+    least = 0 if (name in _MAY_BE_ZERO if zero is None else zero) else 1e-9
+    if checked is None or not least <= checked < 2**53:
+        raise ValueError(f'bad "{name}" option value: {value!r}')
+    return checked
+
+
+def _special(name: str, value: Any) -> dict[str, Any]:
+    if name == "proxy":
+        return {"proxy": value}
+    if name == "cookies":
+        from lasa.http._cookies import jar_of  # http.cookiejar takes longer to import than all of lasa
+
+        return {"cookies": jar_of(value)}
+    if name == "auth":
+        return {"authorization": authorization_of(value)}
+    if name == "retries":
+        return {"retries": retries_of(value)}
+    if name == "addresses":
+        if not isinstance(value, Mapping):
+            raise TypeError('bad "addresses" option: a mapping of names to addresses expected')
+        return {"addresses": {str(host).lower(): str(address) for host, address in value.items()}}
+    raise ValueError(f'unknown option "{name}"')
+
+
+def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
+    changed: dict[str, Any] = {}
+    for option, name in (("ssl_verify", "verify"), ("ssl_ca", "ca"), ("ssl_server_name", "server_name")):
+        if option in options:
+            changed[name] = options[option]
+    if "verify" in changed:
+        changed["verify"] = bool(changed["verify"])
+    if changed.get("server_name") is not None and not isinstance(changed["server_name"], str):
+        raise TypeError('bad "ssl_server_name" option: string expected')
+    if "ssl_key" in options and options.get("ssl_cert") is None:
+        raise ValueError("ssl_key is given without ssl_cert")
+    if "ssl_cert" in options:
+        certificate = options["ssl_cert"]
+        changed["certificate"] = None if certificate is None else (str(certificate), _path(options.get("ssl_key")))
+    if "ssl_minimum_version" in options:
+        version = options["ssl_minimum_version"]
+        if not isinstance(version, ssl.TLSVersion) and version not in _VERSIONS:
+            raise ValueError(f'bad "ssl_minimum_version" option value: {version!r}')
+        changed["minimum"] = _VERSIONS.get(version, version)
+    if "ssl_context" in options:
+        context = options["ssl_context"]
+        if context is not None and not isinstance(context, ssl.SSLContext):
+            raise TypeError('bad "ssl_context" option: ssl.SSLContext expected')
+        changed["own_context"] = context
+    identity = replace(old, **changed)
+    identity.context()  # files that cannot be read are the caller's mistake: before anything is sent
+    return identity
+
+
+def _path(value: Any) -> str | None:
+    return None if value is None else os.fspath(value)

@@ -1,0 +1,321 @@
+"""What a handler gets: the request, its body as it comes, and the ways to answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
+
+import h11
+from multidict import CIMultiDictProxy, MultiDict
+
+from lasa.http._errors import BadMessage
+from lasa.http._forms import FormTooLarge, UploadedFile, parse_multipart, parse_urlencoded
+from lasa.http._headers import HeaderSource, header_view
+from lasa.http._heads import RawHeaders
+
+if TYPE_CHECKING:
+    from lasa.http._outgoing import Outgoing
+    from lasa.http._serving import ServerConnection
+    from lasa.socket import TcpSocket
+
+__all__ = ["Request", "RequestBody", "ResponseWriter"]
+
+MAX_READ = 16 * 1024 * 1024
+
+
+class RequestBody:
+    """A request's body; iterate over it, once.
+
+    The first piece asked for is what sends "100 Continue" to a client that waits for it.
+    """
+
+    __slots__ = ("_request",)
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield pieces as they arrive, none empty.
+
+        Raises:
+            SocketTimeout, SocketClosed: the client is slow or gone; BadMessage: its framing is wrong, or the body is
+            larger than the server's max_body. A handler need not catch them: the server answers what fits.
+            RuntimeError: the request has been answered, or another light thread reads.
+        Switches: when nothing has come yet.
+        """
+        while piece := self.next_piece():
+            yield piece
+
+    def next_piece(self) -> bytes:
+        """Return the next piece, b"" at the end; for who cannot iterate. Raises, Switches: as iterating."""
+        request = self._request
+        return request._connection.next_piece(request)
+
+
+class Request:
+    """One request; what it says is read when it is asked for.
+
+    It is over once the handler has returned and its answer is sent: a light thread that goes on with it gets
+    RuntimeError from its body and its answer. While it runs, one light thread may read while another answers.
+
+    Attributes:
+        method: "GET".
+        target: as it came: "/a%20b?x=1", an absolute URL from a proxy's client, "*", or "host:port" of CONNECT.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "_connection",
+        "_event",
+        "_form",
+        "_headers",
+        "_query",
+        "_trailers",
+        "method",
+        "target",
+    )
+
+    def __init__(self, connection: ServerConnection, event: h11.Request) -> None:
+        self._connection = connection
+        self._event = event
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._query: MultiDict[str] | None = None
+        self._form: MultiDict[str | UploadedFile] | None = None
+        self._trailers: RawHeaders | None = None
+        self.method = event.method.decode("ascii")
+        self.target = event.target.decode("ascii")
+
+    def __repr__(self) -> str:
+        return f"<lasa http request {self.method} {self.target}>"
+
+    @property
+    def body(self) -> RequestBody:
+        """The body: iterate over it for the pieces as they arrive."""
+        return RequestBody(self)
+
+    @property
+    def line_of_head(self) -> tuple[bytes, bytes]:
+        """The method and the version, as the answer's framing depends on them."""
+        return self._event.method, self._event.http_version
+
+    @property
+    def http_version(self) -> str:
+        """The client's version, "1.1" or "1.0"."""
+        return self._event.http_version.decode("ascii")
+
+    @property
+    def peer(self) -> tuple[str, int | None]:
+        """The client's address: ``(ip, port)``, or ``("unix:", None)``."""
+        return self._connection.peer
+
+    @property
+    def local(self) -> tuple[str, int | None]:
+        """The address that the client came to: ``(ip, port)``, or ``("unix:/path", None)``."""
+        return self._connection.local
+
+    @property
+    def scheme(self) -> str:
+        """How the client came: "https" or "http"."""
+        return "https" if self._connection.is_tls else "http"
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The header fields: case-insensitive, repeated ones in order (``getall``)."""
+        if self._headers is None:
+            self._headers = header_view(self._event.headers._full_items)
+        return self._headers
+
+    @property
+    def trailers(self) -> CIMultiDictProxy[str]:
+        """The fields behind a chunked body, empty until it has been read; never merged into the headers."""
+        return header_view(self._trailers or [])
+
+    @property
+    def host(self) -> str:
+        """Whom the client wants: the target's authority if it is an absolute URL, else the Host field; or ""."""
+        target = self.target
+        if not target.startswith("/") and "://" in target:
+            return target.partition("://")[2].partition("/")[0].partition("?")[0]
+        return self.headers.get("host", "")
+
+    @property
+    def path(self) -> str:
+        """The path, percent-decoded as UTF-8, without the query; "*" and CONNECT's target as they are."""
+        path = self.raw_path
+        return unquote(path) if "%" in path else path
+
+    @property
+    def raw_path(self) -> str:
+        """The path as it came, without the query."""
+        target = self.target
+        path = target.partition("?")[0]
+        if not target.startswith("/") and "://" in path:
+            _, _, rest = path.partition("://")[2].partition("/")
+            path = "/" + rest
+        return path
+
+    @property
+    def query_string(self) -> str:
+        """What follows the first "?", as it came."""
+        return self.target.partition("?")[2]
+
+    @property
+    def query(self) -> MultiDict[str]:
+        """The query's parameters, decoded, in order."""
+        if self._query is None:
+            text = self.query_string
+            try:
+                self._query = parse_urlencoded(text.encode()) if text else MultiDict()
+            except ValueError as error:
+                raise BadMessage("bad query") from error
+        return self._query
+
+    def read(self, max_bytes: int = MAX_READ) -> bytes:
+        """Return the whole body, what is left of it.
+
+        Raises:
+            BadMessage: it is larger than ``max_bytes`` (the server answers 413); otherwise as iterating over it.
+        Switches: when it has not come yet.
+        """
+        connection = self._connection
+        connection.expect_at_most(self, max_bytes)
+        pieces = []
+        size = 0
+        while piece := connection.next_piece(self):
+            size += len(piece)
+            if size > max_bytes:
+                raise BadMessage("request body too large", 413)
+            pieces.append(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def json(self, max_bytes: int = MAX_READ) -> Any:
+        """Return the body, parsed as JSON; what is none answers 400.
+
+        Raises, Switches: as read(), and BadMessage for what is no JSON.
+        """
+        try:
+            return json.loads(self.read(max_bytes))
+        except (ValueError, RecursionError) as error:
+            raise BadMessage("bad JSON") from error
+
+    def form(self, max_bytes: int = MAX_READ) -> MultiDict[str | UploadedFile]:
+        """Return the fields of a form, urlencoded or multipart; large files are kept on disk.
+
+        Files are closed when the request is over. A second call returns the same form.
+
+        Raises, Switches: as read(), and BadMessage for what is no form, with 415 for another content type.
+        """
+        if self._form is None:
+            content_type = self.headers.get("content-type", "")
+            kind = content_type.partition(";")[0].strip().lower()
+            try:
+                if kind == "application/x-www-form-urlencoded":
+                    self._form = MultiDict(parse_urlencoded(self.read(max_bytes)))
+                elif kind == "multipart/form-data":
+                    self._form = parse_multipart(self._bounded(max_bytes), content_type)
+                else:
+                    raise BadMessage("no form", 415)
+            except FormTooLarge as error:
+                raise BadMessage("form too large", 413) from error
+            except ValueError as error:
+                raise BadMessage("bad form") from error
+        return self._form
+
+    def _bounded(self, max_bytes: int) -> Iterator[bytes]:
+        left = max_bytes
+        for piece in self.body:
+            left -= len(piece)
+            if left < 0:
+                raise BadMessage("request body too large", 413)
+            yield piece
+
+    def note_trailers(self, items: RawHeaders) -> None:
+        """The body has ended with these; called by the connection."""
+        self._trailers = items
+
+    def close_files(self) -> None:
+        """Close what form() has opened; called by the connection."""
+        if self._form is not None:
+            for value in self._form.values():
+                if isinstance(value, UploadedFile):
+                    value.close()
+
+    def inform(self, status: int = 103, headers: HeaderSource = None) -> None:
+        """Send an interim answer ahead of the one to come, such as 103 Early Hints; HTTP/1.0 clients get none.
+
+        Raises:
+            ValueError, TypeError: a status beyond 102 to 199, a bad header. RuntimeError: answered already.
+        Switches: when the kernel's buffer is full.
+        """
+        self._connection.inform(self, status, headers)
+
+    def respond(self, status: int = 200, headers: HeaderSource = None) -> ResponseWriter:
+        """Begin an answer that is sent piece by piece; use it in a ``with``.
+
+        With a Content-Length among the headers the body must have just that length; without, it is sent in chunks.
+
+        Raises:
+            ValueError, TypeError: a bad status or header; nothing is sent then. RuntimeError: answered already.
+        Switches: when the kernel's buffer is full.
+        """
+        return self._connection.respond(self, status, headers)
+
+    def upgrade(self, status: int = 101, headers: HeaderSource = None) -> TcpSocket:
+        """Switch to another protocol, and return the raw socket; what the client sent ahead is read from it first.
+
+        Args:
+            status: 101 for a request with Upgrade, 200 for CONNECT.
+            headers: of the answer, such as Upgrade.
+        Returns:
+            The socket, with the default timeouts; it belongs to the handler, and is closed when the handler returns.
+        Raises:
+            BadMessage: the client has asked for no switch, or the body is not read yet; the server answers 400.
+            RuntimeError: answered already. ValueError, TypeError: a bad status or header.
+        Switches: when the kernel's buffer is full.
+        """
+        return self._connection.upgrade(self, status, headers)
+
+
+class ResponseWriter:
+    """An answer in the making; ``request.respond()`` begins it, leaving its ``with`` ends it."""
+
+    __slots__ = ("_connection", "_request")
+
+    def __init__(self, connection: Outgoing, request: Request) -> None:
+        self._connection = connection
+        self._request = request
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.end()
+        else:
+            self._connection.break_off(self._request)
+
+    def send(self, data: bytes | str) -> None:
+        """Send a piece of the body, and return when the kernel has it: a slow client slows the handler down.
+
+        Raises:
+            SocketTimeout, SocketClosed: the client is slow or gone. TypeError: no piece. ValueError: more than the
+            Content-Length that was announced. RuntimeError: the answer has ended, or another light thread sends.
+        Switches: when the kernel's buffer is full.
+        """
+        self._connection.send_piece(self._request, data)
+
+    def end(self, trailers: HeaderSource = None) -> None:
+        """End the body; the end of a ``with`` does it too.
+
+        Args:
+            trailers: fields behind a chunked body; HTTP/1.0 clients get none.
+        Raises:
+            As send(); ValueError: less than the Content-Length that was announced.
+        Switches: as send().
+        """
+        self._connection.end_response(self._request, trailers)

@@ -1,0 +1,310 @@
+"""What a server sends: heads with their framing, bodies of known and of unknown length (RFC 9112 section 6)."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from email.utils import formatdate
+from functools import lru_cache
+from http import HTTPStatus
+from typing import Any, Final
+
+import h11
+from h11._headers import Headers
+
+from lasa.http._headers import HeaderSource, Prepared, prepare
+
+__all__ = [
+    "Answer",
+    "FileBody",
+    "answer_of",
+    "checked_status",
+    "close_body",
+    "date_item",
+    "head_of",
+    "piece_bytes",
+    "pieces_of",
+    "plain_answer",
+    "reason_of",
+]
+
+FILE_PIECE: Final = 65_536
+
+_REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
+_NAME = (b"Server", b"server", b"lasa")
+_CHUNKED = (b"Transfer-Encoding", b"transfer-encoding", b"chunked")
+_CLOSE = (b"Connection", b"connection", b"close")
+_TEXT: Final = (("content-type", "text/plain; charset=utf-8"),)
+_BYTES: Final = (("content-type", "application/octet-stream"),)
+_JSON: Final = (("content-type", "application/json"),)
+
+
+class Answer:
+    """What a handler returned.
+
+    Attributes:
+        status: 200 to 599.
+        headers: checked fields.
+        body: bytes, or an iterable of pieces.
+        length: of the body, None where only its end will tell.
+    """
+
+    __slots__ = ("body", "headers", "length", "status")
+
+    def __init__(self, status: int, headers: Prepared, body: bytes | Iterable[Any]) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.length: int | None = body.length if type(body) is FileBody else None
+
+
+class FileBody:
+    """An open binary file as a body: what follows its position, in pieces; it is closed afterwards.
+
+    Attributes:
+        length: how much that is; None for what has no end to seek, such as a pipe.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self.length = _length_of(file)
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield the pieces, no more than the length, even if the file grows meanwhile."""
+        left = self.length
+        while left is None or left > 0:
+            piece = self._file.read(FILE_PIECE if left is None else min(left, FILE_PIECE))
+            if not piece:
+                return
+            if left is not None:
+                left -= len(piece)
+            yield piece
+
+    def close(self) -> None:
+        """Close the file."""
+        close_body(self._file)
+
+
+def _length_of(file: Any) -> int | None:
+    if isinstance(file, io.TextIOBase):
+        return None  # its positions are no sizes
+    with suppress(OSError, AttributeError, ValueError):
+        number = file.fileno()
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            return None
+        return max(0, status.st_size - int(file.tell()))
+    with suppress(OSError, AttributeError, ValueError):
+        position = int(file.tell())
+        end = int(file.seek(0, os.SEEK_END))
+        file.seek(position)
+        return max(0, end - position)
+    return None
+
+
+def close_body(body: Any) -> None:
+    """Close a body that wants to be closed: a generator, a file, what a WSGI application returned."""
+    close = getattr(body, "close", None)
+    if close is not None:
+        close()
+
+
+def answer_of(returned: Any) -> Answer:
+    """Return what a handler's return value means.
+
+    ``(status, headers, body)`` or ``(status, body)``; a body alone is a 200: str is text, bytes are themselves, a
+    dict or list is JSON. A body may also be an iterable of str and bytes, sent as it comes, or an open binary file;
+    either is closed in the end, if it can be. None is an empty body.
+
+    Raises:
+        TypeError, ValueError: it means nothing; the server answers 500.
+    """
+    if type(returned) is tuple:
+        if len(returned) == 3:
+            return _answer(*returned)
+        if len(returned) != 2:
+            raise TypeError(f"a handler returns (status, headers, body), got {len(returned)} values")
+        status, body = returned
+    elif returned is None:
+        raise TypeError("the handler returned None and has not called request.respond()")
+    else:
+        status, body = 200, returned
+    kind: HeaderSource = None
+    if isinstance(body, str):
+        kind = _TEXT
+    elif isinstance(body, dict | list):
+        body, kind = json.dumps(body, ensure_ascii=False, allow_nan=False), _JSON
+    elif isinstance(body, bytes | bytearray | memoryview):
+        kind = _BYTES
+    return _answer(status, kind, body)
+
+
+def _answer(status: Any, headers: Any, body: Any) -> Answer:
+    try:
+        return Answer(checked_status(status), prepare(headers), _body(body))
+    except BaseException:
+        close_body(body)
+        raise
+
+
+def plain_answer(status: int, text: str = "") -> Answer:
+    """Return a short answer of the server's own."""
+    body = text or f"{status} {reason_of(status).decode()}\n"
+    return Answer(status, prepare(_TEXT), body.encode())
+
+
+def checked_status(status: Any) -> int:
+    """Return a final status that a handler gave.
+
+    Raises:
+        TypeError, ValueError: none of 200 to 599.
+    """
+    if isinstance(status, bool) or not isinstance(status, int):
+        raise TypeError(f"bad status: number expected, got {type(status).__name__}")
+    if not 200 <= status <= 599:
+        raise ValueError(f"bad status: {status}")
+    return int(status)
+
+
+def _body(body: Any) -> bytes | Iterable[Any]:
+    if type(body) is bytes:
+        return body
+    if body is None:
+        return b""
+    if isinstance(body, str):
+        return body.encode()
+    if isinstance(body, bytes | bytearray | memoryview):
+        return bytes(body)
+    if hasattr(body, "read") and hasattr(body, "seek"):
+        return FileBody(body)
+    if isinstance(body, dict) or not isinstance(body, Iterable):
+        raise TypeError(f"bad body: bytes, str or an iterable of them expected, got {type(body).__name__}")
+    return body
+
+
+def pieces_of(body: Iterable[Any]) -> Iterator[bytes]:
+    """Yield a streamed body's pieces as bytes, without empty ones, which would end a chunked body."""
+    for piece in body:
+        data = piece_bytes(piece)
+        if data:
+            yield data
+
+
+def piece_bytes(piece: Any) -> bytes:
+    """Return one piece of a body as bytes.
+
+    Raises:
+        TypeError: neither str nor bytes-like.
+    """
+    if type(piece) is bytes:
+        return piece
+    if isinstance(piece, str):
+        return piece.encode()
+    if isinstance(piece, bytes | bytearray | memoryview):
+        return bytes(piece)
+    raise TypeError(f"bad body piece: bytes or str expected, got {type(piece).__name__}")
+
+
+def reason_of(status: int) -> bytes:
+    """Return the standard phrase of a status; empty if there is none."""
+    return _REASONS.get(status, b"")
+
+
+class _Clock:
+    """The Date field of the current second."""
+
+    __slots__ = ("item", "second")
+
+    def __init__(self) -> None:
+        self.second = 0
+        self.item = (b"Date", b"date", b"")
+
+
+_clock = _Clock()
+
+
+def date_item() -> tuple[bytes, bytes, bytes]:
+    """Return the Date field of now."""
+    second = int(time.time())
+    if second != _clock.second:
+        _clock.item = (b"Date", b"date", formatdate(second, usegmt=True).encode())
+        _clock.second = second
+    return _clock.item
+
+
+@lru_cache(maxsize=1024)
+def _length_item(length: int) -> tuple[bytes, bytes, bytes]:
+    return (b"Content-Length", b"content-length", b"%d" % length)
+
+
+def head_of(
+    status: int,
+    headers: Prepared,
+    length: int | None,
+    *,
+    method: bytes,
+    http_version: bytes,
+    must_close: bool,
+) -> tuple[h11.Response, bool]:
+    """Return the event of a response's head, and whether the connection closes behind it.
+
+    Args:
+        length: of the body, None if unknown: it is sent in chunks, to HTTP/1.0 until the connection closes.
+        method, http_version: of the request.
+        must_close: the connection has to close for other reasons.
+    Raises:
+        ValueError: the headers contradict the body, or say Transfer-Encoding, which is the server's.
+    """
+    items = [*headers.items, _NAME, date_item()]
+    if headers.values:
+        values = headers.values
+        if b"transfer-encoding" in values:
+            raise ValueError("Transfer-Encoding is the server's to choose")
+        if b"date" in values:
+            del items[-1]
+        if b"server" in values:
+            items.remove(_NAME)
+        given = values.get(b"content-length")
+        if given is not None:
+            length = _given_length(given, length, method=method, status=status)
+            items = [item for item in items if item[1] != b"content-length"]
+        if b"connection" in values:
+            # Which of "close" and "keep-alive" it is, is said below, once.
+            said = [word for item in items if item[1] == b"connection" for word in _words(item[2])]
+            must_close = must_close or b"close" in said
+            items = [item for item in items if item[1] != b"connection"]
+            rest = [word for word in said if word not in (b"close", b"keep-alive")]
+            if rest:
+                items.append((b"Connection", b"connection", b", ".join(rest)))
+    if status not in (204, 304) and not (method == b"CONNECT" and status < 300):
+        if length is not None:
+            items.append(_length_item(length))
+        elif http_version == b"1.1":
+            items.append(_CHUNKED)
+        else:
+            must_close = True
+    must_close = must_close or http_version != b"1.1"
+    if must_close:
+        items.append(_CLOSE)
+    event = h11.Response(
+        status_code=status, headers=Headers(items), reason=reason_of(status), http_version=b"1.1", _parsed=True
+    )
+    return event, must_close
+
+
+def _words(value: bytes) -> list[bytes]:
+    return [word for word in (part.strip().lower() for part in value.split(b",")) if word]
+
+
+def _given_length(given: bytes, length: int | None, *, method: bytes, status: int) -> int:
+    if not given.isdigit() or len(given) > 19:
+        raise ValueError(f"bad Content-Length: {given!r}")
+    said = int(given)
+    if length is not None and length != said and not (method == b"HEAD" or status == 304):
+        raise ValueError(f"Content-Length says {said}, the body has {length} bytes")
+    return said

@@ -1,0 +1,241 @@
+"""What a request returns: the head at once, the body whole, or piece by piece as it arrives."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+from collections.abc import Callable, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+
+import h11
+from multidict import CIMultiDictProxy
+
+from lasa.errors import SocketError
+from lasa.http._headers import header_view
+
+if TYPE_CHECKING:
+    from lasa.http._transfer import ResponseBody
+    from lasa.socket import TcpSocket
+
+__all__ = ["Piece", "Response"]
+
+MAX_LINE: Final = 1_048_576
+
+
+class Piece:
+    """What a chunked reader returns.
+
+    Attributes:
+        body: bytes, never empty; None where the stream broke.
+        err: the word for that, otherwise None.
+    """
+
+    __slots__ = ("body", "err")
+
+    def __init__(self, body: bytes | None, err: str | None = None) -> None:
+        self.body = body
+        self.err = err
+
+    def __repr__(self) -> str:
+        return f"<piece of {len(self.body)} bytes>" if self.body is not None else f"<no piece: {self.err}>"
+
+    def __getitem__(self, name: str) -> Any:
+        return _subscript(self, name, ("body", "err"))
+
+
+class Response:
+    """An answer; its parts are also there by subscript, as ``resp["code"]``.
+
+    Attributes:
+        code: the status as a number.
+        body: all bytes, decoded; None while they are still to be streamed or read.
+        url: where the answer comes from, after redirects.
+        history: the redirects that led here, oldest first.
+        method: of the request that it answers.
+    """
+
+    __slots__ = ("__weakref__", "_event", "_headers", "_stream", "body", "code", "history", "method", "url")
+
+    def __init__(self, event: h11.Response | h11.InformationalResponse, url: str, method: str) -> None:
+        self._event = event
+        self._headers: CIMultiDictProxy[str] | None = None
+        self._stream: ResponseBody | None = None
+        self.code: int = event.status_code
+        self.body: bytes | None = None
+        self.url = url
+        self.method = method
+        self.history: tuple[Response, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<lasa http response {self.code} {self.status}>"
+
+    def __getitem__(self, name: str) -> Any:
+        return _subscript(self, name, _PARTS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def status(self) -> str:
+        """The reason phrase, which may be empty."""
+        return self._event.reason.decode("latin-1")
+
+    @property
+    def http_version(self) -> str:
+        """The server's version, "1.1" or "1.0"."""
+        return self._event.http_version.decode("ascii")
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        """The header fields: case-insensitive, repeated ones in order (``getall``)."""
+        if self._headers is None:
+            self._headers = header_view(self._event.headers._full_items)
+        return self._headers
+
+    @property
+    def trailers(self) -> CIMultiDictProxy[str]:
+        """Fields behind a chunked body, once that has been read to its end."""
+        return header_view([] if self._stream is None else self._stream.trailers)
+
+    @property
+    def socket(self) -> TcpSocket | None:
+        """After a 101, or a 2xx to CONNECT: the connection, which is the caller's to use and to close."""
+        return None if self._stream is None else self._stream.socket
+
+    # -- the body
+
+    def read(self) -> bytes:
+        """Return the whole body, reading what is left of it; it is kept in ``body``.
+
+        Raises:
+            SocketError: the stream broke, with ``.partial``; or it is larger than max_body.
+        Switches: when it has not come yet.
+        """
+        if self.body is None:
+            self.body = b"" if self._stream is None else self._stream.read_all()
+        return self.body
+
+    def text(self, encoding: str | None = None) -> str:
+        """Return the body as text: in ``encoding``, else that of Content-Type, else UTF-8; wrong bytes become U+FFFD.
+
+        Raises:
+            LookupError: no such encoding was asked for. Otherwise as read(), which it calls.
+        """
+        if encoding is not None:
+            codecs.lookup(encoding)
+        return self.read().decode(encoding or self.charset or "utf-8", "replace")
+
+    @property
+    def charset(self) -> str | None:
+        """The encoding that Content-Type names, if Python knows it."""
+        _, _, parameters = self.headers.get("content-type", "").partition(";")
+        for parameter in parameters.split(";"):
+            name, _, value = parameter.partition("=")
+            if name.strip().lower() == "charset":
+                try:
+                    return codecs.lookup(value.strip().strip("\"'")).name
+                except (LookupError, ValueError):
+                    return None
+        return None
+
+    def json(self) -> Any:
+        """Return the body, parsed as JSON.
+
+        Raises:
+            ValueError: it is none. Otherwise as read(), which it calls.
+        """
+        return json.loads(self.read())
+
+    def pieces(self) -> Iterator[bytes]:
+        """Yield the body as it arrives, decoded, no piece empty; once.
+
+        Raises:
+            SocketTimeout, SocketClosed, SocketError: the stream broke.
+        Switches: when nothing has come yet.
+        """
+        if self.body is not None:
+            if self.body:
+                yield self.body
+            return
+        stream = self._stream
+        while stream is not None and (piece := stream.next_piece()):
+            yield piece
+
+    def lines(self, max_line: int = MAX_LINE) -> Iterator[bytes]:
+        r"""Yield the body's lines as they arrive, without their ends (LF or CRLF); the last one may lack its end.
+
+        Raises:
+            SocketError: as pieces(); "line too long".
+        Switches: as pieces().
+        """
+        rest = b""
+        for piece in self.pieces():
+            *lines, rest = (rest + piece if rest else piece).split(b"\n")
+            for line in lines:
+                yield line.removesuffix(b"\r")
+            if len(rest) > max_line:
+                raise SocketError("line too long", rest)
+        if rest:
+            yield rest
+
+    def save(self, where: str | os.PathLike[str] | BinaryIO) -> int:
+        """Write the body into a file as it arrives, and return its size in bytes.
+
+        Args:
+            where: a path, which is written anew, or a binary file. After an error the file holds what did come.
+        Raises:
+            OSError: of the file. Otherwise as pieces().
+        Switches: as pieces().
+        """
+        if isinstance(where, str | os.PathLike):
+            with open(where, "wb") as file:
+                return self.save(file)
+        size = 0
+        for piece in self.pieces():
+            where.write(piece)
+            size += len(piece)
+        return size
+
+    def reader(self) -> Callable[[], Piece | None]:
+        """Return the seed's reader: each call gives a Piece, None behind the last one.
+
+        A stream that breaks gives one Piece with ``body`` None and ``err``, then None. Switches: as pieces().
+        """
+        has_ended = False
+
+        def read_piece() -> Piece | None:
+            nonlocal has_ended
+            if has_ended or self._stream is None:
+                return None
+            try:
+                piece = self._stream.next_piece()
+            except SocketError as error:
+                has_ended = True
+                return Piece(None, error.reason)
+            if not piece:
+                has_ended = True
+                return None
+            return Piece(piece)
+
+        return read_piece
+
+    def close(self) -> None:
+        """Give up what has not been read of the body; its connection is closed. Switches: never."""
+        if self._stream is not None:
+            self._stream.give_up()
+
+
+_PARTS: Final = ("code", "status", "headers", "body", "url", "http_version", "trailers", "history", "method")
+
+
+def _subscript(thing: Any, name: str, parts: tuple[str, ...]) -> Any:
+    if name not in parts:
+        raise KeyError(name)
+    return getattr(thing, name)

@@ -1,0 +1,203 @@
+"""From a target to a connection: through which proxy, under which TLS, out of which pool (RFC 9110 section 9.3.6)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Final
+
+import h11
+from h11._headers import Headers
+
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
+from lasa.http._conduit import Conduit
+from lasa.http._exchange import Exchange
+from lasa.http._headers import field
+from lasa.http._policy import Policy, Tls
+from lasa.http._proxies import Proxy, choose_proxy
+from lasa.http._target import Target
+from lasa.socket import TcpSocket
+from lasa.socket._connection import Connection, pools
+
+__all__ = ["Deadline", "Route", "open_route", "route_to"]
+
+ROUTES_MAX: Final = 1024
+FOREVER_S: Final = 1e9
+
+
+class Deadline:
+    """When a request has to be over, on the monotonic clock."""
+
+    __slots__ = ("at_s",)
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self.at_s = None if timeout_s is None else time.monotonic() + timeout_s
+
+    def left(self, wait_s: float) -> float:
+        """Return how long a wait may last: ``wait_s``, or less if that is all there is.
+
+        Raises:
+            SocketTimeout: nothing is left.
+        """
+        if self.at_s is None:
+            return wait_s
+        left_s = self.at_s - time.monotonic()
+        if left_s <= 0:
+            raise SocketTimeout
+        return min(wait_s, left_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where requests to one origin go.
+
+    Attributes:
+        host, port: what to connect to; port is None for "unix:/path".
+        proxy: through which, None for none.
+        tunnel: "host:port" that the proxy is asked for, None where requests go straight, or to the proxy itself.
+        tls: of the server; None for http.
+        server_name: to send and to verify.
+        pool_name: connections of one name are alike in everything that matters.
+    """
+
+    host: str
+    port: int | None
+    proxy: Proxy | None
+    tunnel: str | None
+    tls: Tls | None
+    server_name: str
+    pool_name: str
+
+    @property
+    def is_absolute(self) -> bool:
+        """Whether the request line names the whole URL, for a proxy that forwards."""
+        return self.proxy is not None and self.tunnel is None
+
+
+def route_to(target: Target, policy: Policy) -> Route:
+    """Return the way to ``target``.
+
+    Raises:
+        ValueError, TypeError: a proxy that is none.
+    """
+    key = target.origin
+    route: Route | None = policy.routes.get(key)
+    if route is None:
+        if len(policy.routes) >= ROUTES_MAX:
+            policy.routes.clear()
+        route = policy.routes[key] = _find_route(target, policy)
+    return route
+
+
+def _find_route(target: Target, policy: Policy) -> Route:
+    proxy = choose_proxy(target, policy.proxy, policy.environment)
+    tls = policy.identity if target.scheme == "https" else None
+    tunnel = None
+    host: str = target.host
+    port: int | None = target.port
+    if target.unix_path is not None:
+        host, port = f"unix:{target.unix_path}", None
+    elif proxy is not None:
+        host, port = proxy.host, proxy.port
+        if tls is not None:
+            name = f"[{target.host}]" if ":" in target.host else target.host
+            tunnel = f"{name}:{target.port}"
+    else:
+        pinned = policy.addresses.get(f"{target.host}:{target.port}") or policy.addresses.get(target.host)
+        if pinned is not None:
+            host, port = (pinned, None) if pinned.startswith("unix:") else (pinned, target.port)
+    server_name = target.host
+    if tls is not None and tls.server_name is not None:
+        server_name = tls.server_name
+    parts = (host, port, proxy, tunnel, tls, server_name if tls else None, policy.pool_size, policy.backlog)
+    # The proxy's password and the context's identity belong to the name, too; repr() of a Proxy leaves it out.
+    secret = None if proxy is None else proxy.authorization
+    return Route(host, port, proxy, tunnel, tls, server_name, f"lasa.http {parts!r} {secret!r}")
+
+
+def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new: bool = False) -> tuple[Conduit, bool]:
+    """Return a connection for a request, and whether it has served one before.
+
+    Args:
+        must_be_new: idle ones are closed instead, since one of them has just turned out to be dead.
+    Raises:
+        SocketTimeout, SocketError: the word of connect(); "ssl handshake failed: E"; "proxy refused: CODE".
+    Switches: whenever it has to wait.
+    """
+    pool = pools().find(route.pool_name)
+    if pool is not None:
+        while (connection := pool.take_idle()) is not None:
+            if not must_be_new:
+                return _again(connection, policy), True
+            connection.give_back()
+    sock = TcpSocket()
+    try:
+        while True:
+            sock.limit_waits(queue_s=deadline.left(policy.pool), connect_s=deadline.left(policy.connect))
+            ok, err = sock.connect(
+                route.host, route.port, pool=route.pool_name, pool_size=policy.pool_size, backlog=policy.backlog
+            )
+            if not ok:
+                check((None, err))
+            if not sock.getreusedtimes()[0]:
+                break
+            if not must_be_new:  # it came back while we waited for a place
+                return _again(sock.give_away(), policy), True
+            sock.close()
+        _prepare(sock, route, policy, deadline)
+        return Conduit(sock.give_away(), Exchange(h11.CLIENT, policy.limits), policy.send, policy.read), False
+    except BaseException:
+        sock.abort()
+        raise
+
+
+def _again(connection: Connection, policy: Policy) -> Conduit:
+    connection.reused += 1
+    conduit: Conduit = connection.companion
+    conduit.send_s = policy.send
+    conduit.read_s = policy.read
+    return conduit
+
+
+def _prepare(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadline) -> None:
+    # What stands between a connection and its first request.
+    proxy = route.proxy
+    if proxy is not None and proxy.scheme == "https":
+        _shake_hands(sock, policy.identity, proxy.host, deadline.left(policy.tls))
+    if route.tunnel is not None:
+        assert proxy is not None
+        _ask_for_tunnel(sock, route.tunnel, proxy, policy, deadline)
+    if route.tls is not None:
+        nested = proxy is not None and proxy.scheme == "https"
+        _shake_hands(sock, route.tls, route.server_name, deadline.left(policy.tls), nested=nested)
+
+
+def _shake_hands(sock: TcpSocket, tls: Tls, server_name: str, wait_s: float, *, nested: bool = False) -> None:
+    sock.limit_waits(connect_s=wait_s)
+    name = server_name.partition("%")[0].removesuffix(".")
+    ok, err = sock.sslhandshake(False, name, context=tls.context(), nested=nested)
+    if not ok:
+        if err == "timeout":
+            raise SocketTimeout
+        raise SocketError(f"ssl handshake failed: {err}")
+
+
+def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Policy, deadline: Deadline) -> None:
+    exchange = Exchange(h11.CLIENT, policy.limits)
+    items = [field("Host", authority)]
+    if proxy.authorization is not None:
+        items.append(field("Proxy-Authorization", proxy.authorization))
+    request = h11.Request(method=b"CONNECT", target=authority.encode(), headers=Headers(items))
+    conduit = Conduit(sock.give_away(), exchange, deadline.left(policy.send), deadline.left(policy.read))
+    try:
+        conduit.send(exchange.send(request) + exchange.send(h11.EndOfMessage()))
+        while type(event := conduit.next_event()) is h11.InformationalResponse:
+            conduit.read_s = deadline.left(policy.read)
+        if type(event) is not h11.Response:
+            raise SocketClosed
+        if not 200 <= event.status_code < 300:
+            raise SocketError(f"proxy refused: {event.status_code}")
+    except BaseException:
+        conduit.close()
+        raise
+    sock.adopt(conduit.connection, exchange.unread)

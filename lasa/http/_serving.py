@@ -1,0 +1,270 @@
+"""One connection of the server: how it begins and ends, and what a slow or wrong client gets (RFC 9112 section 9).
+
+A connection is made in three steps, each on the one before: `Incoming` reads a request's body, `Outgoing` sends its
+answer, `ServerConnection` takes one request after another.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+import h11
+
+from lasa import _hub
+from lasa.errors import SocketError, SocketTimeout
+from lasa.http._access_log import Served, access_logger
+from lasa.http._errors import BadMessage
+from lasa.http._outgoing import Outgoing
+from lasa.http._request import Request
+from lasa.http._respond import answer_of, plain_answer
+from lasa.socket import TcpSocket
+
+if TYPE_CHECKING:
+    from lasa.http.server import Server
+
+__all__ = ["Handler", "ServerConnection"]
+
+logger = logging.getLogger("lasa.http.server")
+
+Handler = Callable[[Request], Any]
+
+READ_SIZE: Final = 65_536
+LINGER_S: Final = 1.0  # how long a client may still send what nobody reads, so that it gets our last answer
+LINGER_BYTES: Final = 8 * 1024 * 1024
+CLIENT_GONE: Final = 499  # in the access log, as nginx has it: nobody was there to be answered
+
+
+class ServerConnection(Outgoing):
+    """A client, from its first request to its last answer.
+
+    Attributes:
+        is_idle: whether it waits for a request, so that nothing is lost if it ends.
+        is_tls: whether it is under TLS.
+        job: the light thread that serves it.
+        peer: ``(ip, port)``, or ``("unix:", None)``.
+    """
+
+    __slots__ = ("_access_log", "_started_s", "is_idle", "is_tls", "job", "peer")
+
+    def __init__(self, server: Server, sock: TcpSocket) -> None:
+        super().__init__(server, sock)
+        self._access_log = access_logger(server.access_log)
+        self._started_s = 0.0
+        self.is_idle = True
+        self.is_tls = False
+        self.job: Any = None
+        name = sock.getpeername()
+        self.peer: tuple[str, int | None] = (name[0] or "", name[1] if isinstance(name[1], int) else None)
+
+    @property
+    def local(self) -> tuple[str, int | None]:
+        """The address that the client came to: ``(ip, port)``, or ``("unix:/path", None)``."""
+        name = self._sock.getsockname()
+        return name[0] or "", name[1] if isinstance(name[1], int) else None
+
+    @property
+    def description(self) -> str:
+        """Who is served what, for people: "127.0.0.1:50122 GET /slow"."""
+        host, port = self.peer
+        who = host if port is None else f"{host}:{port}"
+        return who if self.request is None else f"{who} {self.request.method} {self.request.target}"
+
+    def has_input(self) -> bool:
+        """Whether something has come that nobody has read yet. Never switches."""
+        return self._sock.peek()
+
+    def cut(self) -> None:
+        """End the connection, whatever it does; its light thread ends by the error. Never switches."""
+        self._sock.abort()
+
+    def serve(self) -> None:
+        """Answer requests until either side has had enough; the body of the connection's light thread."""
+        self.job = _hub.current_job()
+        try:
+            if self._server.tls is None or self._shake_hands():
+                limits = self._limits
+                self._sock.limit_waits(send_s=limits.send_timeout_s, read_s=limits.head_timeout_s)
+                while self._serve_one():
+                    pass
+                if self.is_tls:
+                    self._sock.shutdown("send")  # with TLS's goodbye: the answer is whole
+        except SocketError as error:
+            logger.debug("%s: %s", self.description, error.reason)  # the client is gone, or was cut off
+        finally:
+            self._sock.abort()
+            self._server.leave(self)
+
+    def _shake_hands(self) -> bool:
+        self._sock.limit_waits(connect_s=self._limits.tls_timeout_s)
+        ok, err = self._sock.sslaccept(context=self._server.tls)
+        self.is_tls = True
+        if not ok:
+            logger.debug("TLS handshake with %s failed: %s", self.description, err)
+        return bool(ok)
+
+    def _serve_one(self) -> bool:
+        try:
+            event = self._exchange.next_event()
+            if event is h11.NEED_DATA:
+                event = self._wait_for_request()
+        except BadMessage as error:
+            self._refuse(error)
+            return False
+        if type(event) is not h11.Request:
+            return False  # the client has closed
+        self.is_idle = False
+        self._started_s = time.monotonic()
+        self._begin()
+        request = self.request = Request(self, event)
+        try:
+            self._check(event)
+            returned = self._server.handler(request)
+            if not self._has_head:
+                if not self._switched:
+                    self._answer(answer_of(returned))
+            elif self._is_broken:
+                self._cut()
+            elif not self._answered:
+                self._end(None)
+        except Exception as error:
+            self._fail(error, request)
+        except _hub.GreenletExit:
+            raise
+        except BaseException as error:  # gevent.Timeout is no Exception
+            self._fail(error, request)
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+        if self._access_log is not None:
+            self._log(request)
+        self.request = None
+        request.close_files()
+        if self._switched:
+            return False
+        if not self._closes and (self._body_read or self._drain()):
+            self._count += 1
+            exchange = self._exchange
+            exchange.start_next_cycle()
+            if exchange.has_unread:
+                _hub.scheduler().breathe()  # a client that pipelines without end must not keep others waiting
+            return True
+        self._linger()
+        return False
+
+    def _wait_for_request(self) -> Any:
+        # The fast way first: a request that comes in one piece costs one read and no clock.
+        limits = self._limits
+        exchange = self._exchange
+        sock = self._sock
+        if not exchange.has_unread:
+            if self._server.is_stopping and not self.is_idle:
+                return None
+            if self._announced != 0:
+                sock.limit_waits(read_s=limits.idle_timeout_s)  # the body has had a timeout of its own
+            self.is_idle = True
+            data, err, _ = sock.receiveany(READ_SIZE)
+            if data is None:
+                return None  # closed, or idle for too long
+            exchange.receive_data(data)
+            event = exchange.next_event()
+            if event is not h11.NEED_DATA:
+                sock.limit_waits(read_s=limits.idle_timeout_s)
+                return event
+        self.is_idle = False
+        deadline_s = time.monotonic() + limits.head_timeout_s
+        while True:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0:
+                raise BadMessage("request head too slow", 408)
+            sock.limit_waits(read_s=left_s)
+            data, err, _ = sock.receiveany(READ_SIZE)
+            if data is None:
+                if err == "timeout":
+                    continue
+                return None
+            exchange.receive_data(data)
+            event = exchange.next_event()
+            if event is not h11.NEED_DATA:
+                sock.limit_waits(read_s=limits.idle_timeout_s)
+                return event
+
+    def _linger(self) -> None:
+        # A connection closed with bytes unread is reset by the system, and the client may lose our last answer.
+        sock = self._sock
+        if self._body_read and not self._exchange.has_unread and not sock.peek():
+            return
+        if self._exchange.has_ended or sock.shutdown("send")[0] is None:
+            return
+        deadline_s = time.monotonic() + LINGER_S
+        left = LINGER_BYTES
+        while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
+            sock.limit_waits(read_s=left_s)
+            data, _, _ = sock.receiveany(READ_SIZE)
+            if not data:
+                return
+            left -= len(data)
+
+    # -- what goes wrong
+
+    def _fail(self, error: BaseException, request: Request) -> None:
+        is_of_client = error is self._read_error or error is self._send_error
+        if isinstance(error, BadMessage):
+            status = error.status
+        elif not is_of_client:
+            status = 500
+            logger.error("handler failed: %s %r", request.method, request.target, exc_info=error)
+        elif isinstance(error, SocketTimeout):
+            status = 408
+        else:
+            status = 0  # nobody is there any more
+        if status != 500:
+            logger.debug("%s: %s", self.description, error)
+        if self._answered and not is_of_client and self._send_error is None:
+            return  # the answer is whole
+        if self._has_head or self._switched or not status:
+            self._cut()
+            return
+        try:
+            self._answer(plain_answer(status))
+        except (SocketError, h11.LocalProtocolError):
+            self._cut()
+
+    def _refuse(self, error: BadMessage) -> None:
+        # What came is no request: say so, and interpret nothing that follows.
+        logger.debug("%s: %s", self.description, error.reason)
+        self.is_idle = False
+        self._begin()
+        self._read_error = error
+        self._started_s = time.monotonic()
+        try:
+            self._answer(plain_answer(error.status))
+        except (SocketError, h11.LocalProtocolError):
+            return
+        if self._access_log is not None:
+            self._log(None)
+        self._linger()
+
+    def _log(self, request: Request | None) -> None:
+        assert self._access_log is not None
+        duration_s = time.monotonic() - self._started_s
+        headers: Any = {} if request is None else request.headers
+        served = Served(
+            peer=self.peer[0],
+            time_s=time.time() - duration_s,
+            method="" if request is None else request.method,
+            target="" if request is None else request.target,
+            http_version="" if request is None else request.http_version,
+            status=self._status or CLIENT_GONE,
+            sent_bytes=self._sent,
+            referer=headers.get("referer"),
+            user_agent=headers.get("user-agent"),
+            duration_s=duration_s,
+            request=request,
+            response=self._response,
+        )
+        try:
+            self._access_log(served)
+        except Exception:
+            logger.exception("access log failed: %s", self.description)

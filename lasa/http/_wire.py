@@ -1,0 +1,138 @@
+"""The bytes that have come and that h11 has not taken yet: its receive buffer, with bounds and without copies.
+
+h11's own buffer copies every body byte twice and bounds only heads that arrive in pieces. This one hands a body's
+bytes on as they came, and counts however they were cut.
+"""
+
+from __future__ import annotations
+
+from lasa.http._errors import BadMessage
+
+__all__ = ["WireBuffer"]
+
+MOST_EMPTY_LINES = 8
+LOWEST_FIRST_BYTE = 0x21  # of a head; TLS begins with 0x16, a folded line with a blank
+
+
+class WireBuffer:
+    """What h11's readers read from: the methods are those of ``h11._receivebuffer.ReceiveBuffer``."""
+
+    __slots__ = ("_data", "_max_head", "_max_lines", "_searched", "_skipped", "_start")
+
+    def __init__(self, max_head: int, max_lines: int) -> None:
+        self._data = b""
+        self._start = 0
+        self._searched = 0  # no end of a head or line begins before it
+        self._skipped = 0  # empty lines before this head
+        self._max_head = max_head
+        self._max_lines = max_lines
+
+    def __iadd__(self, chunk: bytes) -> WireBuffer:
+        if self._start == len(self._data):
+            self._data = chunk
+            self._searched = 0
+        else:
+            # What is left is less than a head or a line, or it would have been taken.
+            self._data = self._data[self._start :] + chunk
+            self._searched = max(0, self._searched - self._start)
+        self._start = 0
+        return self
+
+    def __len__(self) -> int:
+        return len(self._data) - self._start
+
+    def __bool__(self) -> bool:
+        return len(self._data) > self._start
+
+    def __bytes__(self) -> bytes:
+        return self._data[self._start :]
+
+    def skip_empty_lines(self) -> None:
+        """Drop a few line ends before a request line, as RFC 9112 section 2.2 advises.
+
+        Raises:
+            BadMessage: they do not end.
+        """
+        while self._data.startswith(b"\r\n", self._start):
+            self._start += 2
+            self._skipped += 1
+            if self._skipped > MOST_EMPTY_LINES:
+                raise BadMessage("bad request line")
+
+    def take_head(self) -> bytes | None:
+        """Return everything up to and with the first empty line; None means: feed me more.
+
+        Raises:
+            BadMessage: it is too large, or is none already.
+        """
+        data, start = self._data, self._start
+        end = data.find(b"\r\n\r\n", max(start, self._searched - 3))
+        size = (len(data) if end < 0 else end + 4) - start
+        if size > self._max_head:
+            raise BadMessage("head too large", 431)
+        if end < 0:
+            self._refuse_early(data, start)
+            self._searched = len(data)
+            return None
+        self._start = end + 4
+        self._skipped = 0
+        return data[start : end + 4] if start or len(data) > end + 4 else data
+
+    def _refuse_early(self, data: bytes, start: int) -> None:
+        # Without this, whoever ends lines with a bare LF, or speaks TLS, would wait for an answer until the timeout.
+        if len(data) > start and data[start] < LOWEST_FIRST_BYTE and not data.startswith((b"\r", b"\r\n"), start):
+            raise BadMessage("bad first line")
+        position = max(start, self._searched)
+        while (position := data.find(b"\n", position)) >= 0:
+            if position == start or data[position - 1] != 0x0D:
+                raise BadMessage("bare LF in head")
+            position += 1
+
+    # -- what h11's body readers call
+
+    def maybe_extract_at_most(self, count: int) -> bytes | None:
+        """Return up to ``count`` bytes, the very chunk that came where that is all of it; None if there is none."""
+        data, start = self._data, self._start
+        if not start and 0 < len(data) <= count:
+            self._data = b""
+            return data
+        piece = data[start : start + count]
+        self._start = start + len(piece)
+        return piece or None
+
+    def maybe_extract_next_line(self) -> bytes | None:
+        """Return a line with its CRLF, of a chunk's size; None means: feed me more."""
+        data, start = self._data, self._start
+        end = data.find(b"\r\n", start)
+        size = (len(data) if end < 0 else end + 2) - start
+        if size > self._max_head:
+            raise BadMessage("chunk header too large")
+        if end < 0:
+            if b"\n" in data[start:]:
+                raise BadMessage("bare LF in chunk header")
+            return None
+        self._start = end + 2
+        line = data[start : end + 2]
+        if b"\r" in line[:-2]:
+            raise BadMessage("bare CR in chunk header")
+        return line
+
+    def maybe_extract_lines(self) -> list[bytes] | None:
+        """Return the lines of a trailer section, without their ends; None means: feed me more."""
+        if self._data.startswith(b"\r\n", self._start):
+            self._start += 2
+            return []
+        head = self.take_head()
+        if head is None:
+            return None
+        lines = head[:-4].split(b"\r\n")
+        if len(lines) > self._max_lines:
+            raise BadMessage("too many trailers", 431)
+        for line in lines:
+            if b"\r" in line or b"\n" in line or line[:1] in (b" ", b"\t"):
+                raise BadMessage("bad trailer")
+        return lines
+
+    def is_next_line_obviously_invalid_request_line(self) -> bool:
+        """Never: take_head() has looked."""
+        return False

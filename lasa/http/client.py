@@ -1,0 +1,285 @@
+"""The HTTP client (seed: lasa.http.client.new, hc:request, hc:close)."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from weakref import WeakSet
+
+from lasa import _hub
+from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
+from lasa.http._headers import prepare
+from lasa.http._message import Message, message_of, request_event
+from lasa.http._policy import Policy
+from lasa.http._redirects import plan_redirect
+from lasa.http._response import Piece, Response
+from lasa.http._retries import plan_retry
+from lasa.http._route import Deadline, open_route, route_to
+from lasa.http._target import Target, parse_target
+from lasa.http._transfer import Transfer
+
+__all__ = ["Client", "Failure", "Piece", "Response", "new"]
+
+DRAINED_BODY: Final = 65_536  # of an answer that nobody wants; reading more costs more than a new connection
+IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))  # RFC 9110 section 9.2.2
+REDIRECTS_TOO_MANY: Final = "too many redirects"
+
+Outcome = tuple[bool | None, Any, Callable[[], Piece | None] | None]
+
+
+class Failure(str):
+    """The error word of a request that failed, a str like any other, which also knows what did come.
+
+    Attributes:
+        response: the answer, where its head had come.
+        partial: bytes of its body, where the body ended early; also ``lasa.check()`` hands them on.
+    """
+
+    response: Response | None
+    partial: bytes | None
+
+    def __new__(cls, word: str, response: Response | None = None, partial: bytes | None = None) -> Failure:
+        """Return the word with what belongs to it."""
+        made = super().__new__(cls, word)
+        made.response = response
+        made.partial = partial
+        return made
+
+
+class Client:
+    """An HTTP client; ``lasa.http.client.new()`` makes it. Light threads may share it."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+        self._is_closed = False
+        self._streams: WeakSet[Response] = WeakSet()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def request(self, req: Mapping[str, Any] | None = None, **keywords: Any) -> Outcome:
+        """Send a request and return its answer.
+
+        Args:
+            req: a mapping with the keys of the keywords; it goes before them.
+            url: "http://…", "https://…" or "http://unix:/path.sock:/uri".
+            method: by default GET, POST with a body.
+            headers: replace the automatic ones; a list as value repeats the header, None leaves an automatic one out.
+            query: parameters to add to the URL.
+            body: bytes, str, a file, an iterable of pieces, or a function that returns the next piece; without a
+                known length it is sent in chunks. Or ``json=``, ``form=``, ``files=`` (multipart).
+            stream: True leaves the body to be read from the response, or by the reader, as it arrives.
+            progress: called with the bytes so far and the total (None if unknown) for each piece of the answer.
+            timeout: seconds for all of it, to the last byte of the body; else each wait has 30 s.
+            others: whatever new() takes, for this request.
+        Returns:
+            ``(True, response, reader)``, reader None unless the body comes in chunks or ``stream`` is set; or
+            ``(None, err, None)``: "timeout", "closed" and other words of sockets, "bad uri: URL", "ssl handshake
+            failed: E", "proxy refused: CODE", "too many redirects", "head too large", "response body too large",
+            "inflated body too large", "truncated gzip body" and such; err has what did come as ``.partial``.
+        Raises:
+            ValueError, TypeError: a bad argument; nothing has been sent then. What the body's iterator raises: the
+            connection is closed then.
+        Switches: whenever it has to wait. Source: seed, "hc:request".
+        """
+        options = keywords if req is None else {**keywords, **req}
+        take = options.pop
+        url = take("url", None)
+        stream, progress = bool(take("stream", False)), take("progress", None)
+        method, headers, query = take("method", None), take("headers", None), take("query", None)
+        body, json, form, files = take("body", None), take("json", None), take("form", None), take("files", None)
+        policy = self._policy if not options else self._policy.with_options(options)
+        if url is None:
+            raise ValueError("url is missing")
+        response: Response | None = None
+        try:
+            if self._is_closed:
+                raise SocketClosed
+            target = parse_target(url, query)
+            message = message_of(policy, method, headers, body, json, form, files)
+            attempt = _Attempt(policy, message, target, progress, is_stream=stream)
+            response = attempt.run()
+            body_stream = response._stream
+            assert body_stream is not None
+            if stream or body_stream.is_chunked:
+                self._streams.add(response)
+                return True, response, response.reader()
+            response.read()
+        except SocketError as error:
+            return None, Failure(error.reason, response, error.partial), None
+        return True, response, None
+
+    def close(self) -> tuple[int | None, str | None]:
+        """Close the client: answers that are still being streamed are cut off; idle connections stay in their pool.
+
+        Returns:
+            ``(1, None)``; or ``(None, "closed")`` if it was closed before.
+        Switches: never. Source: seed, "hc:close".
+        """
+        if self._is_closed:
+            return None, "closed"
+        self._is_closed = True
+        for response in list(self._streams):
+            response.close()
+        return 1, None
+
+
+class _Attempt:
+    """One call of request(): its hops and its tries."""
+
+    __slots__ = ("_deadline", "_history", "_is_stream", "_message", "_policy", "_progress", "_target")
+
+    def __init__(self, policy: Policy, message: Message, target: Target, progress: Any, *, is_stream: bool) -> None:
+        self._policy = policy
+        self._message = message
+        self._target = target
+        self._progress = progress
+        self._is_stream = is_stream
+        self._deadline = Deadline(policy.timeout)
+        self._history: list[Response] = []
+
+    def run(self) -> Response:
+        """Return the answer that is none to follow or to try again for."""
+        policy = self._policy
+        while True:
+            response = self._try() if policy.retries is None else self._try_again()
+            if policy.cookies is not None:
+                from lasa.http._cookies import take_cookies
+
+                take_cookies(policy.cookies, self._target, response.headers.getall("set-cookie", []))
+            if not policy.follow_redirects or not 300 <= response.code < 400 or not self._follow(response):
+                response.history = tuple(self._history)
+                return response
+
+    def _follow(self, response: Response) -> bool:
+        policy = self._policy
+        try:
+            redirect = plan_redirect(
+                response.code,
+                self._message.method,
+                self._target,
+                response.headers.get("location"),
+                allow_downgrade=policy.allow_downgrade,
+            )
+            if redirect is None:
+                return False
+            if redirect.keeps_body and not self._message.may_resend:
+                return False  # the body is gone; the caller gets the redirect itself
+            if len(self._history) >= policy.follow_redirects:
+                raise SocketError(REDIRECTS_TOO_MANY)
+        except SocketError:
+            response.close()
+            raise
+        _read_away(response)
+        self._history.append(response)
+        self._message = self._message.redirected(redirect)
+        self._target = redirect.target
+        return True
+
+    def _try_again(self) -> Response:
+        policy = self._policy
+        tries = 0
+        while True:
+            tries += 1
+            response: Response | None = None
+            failure: SocketError | None = None
+            try:
+                response = self._try()
+                if policy.retries is None or response.code not in policy.retries.statuses:
+                    return response
+            except SocketError as error:
+                failure = error
+            delay_s = plan_retry(
+                policy.retries,
+                tries,
+                self._message.method,
+                reason=None if failure is None else failure.reason,
+                status=None if response is None else response.code,
+                retry_after=None if response is None else response.headers.get("retry-after"),
+                now_s=time.time(),
+                random=random.random(),
+                may_resend=self._message.may_resend,
+            )
+            if delay_s is not None:
+                try:
+                    left_s = self._deadline.left(delay_s)
+                except SocketTimeout:
+                    left_s = 0.0
+                if left_s < delay_s:
+                    delay_s = None  # there will be no time for another try
+            if delay_s is None:
+                if response is None:
+                    assert failure is not None
+                    raise failure
+                return response
+            if response is not None:
+                _read_away(response)
+            _hub.sleep_s(delay_s)
+
+    def _try(self) -> Response:
+        policy, message, target = self._policy, self._message, self._target
+        route = route_to(target, policy)
+        cookie = None
+        if policy.cookies is not None:
+            from lasa.http._cookies import cookie_header
+
+            cookie = cookie_header(policy.cookies, target)
+        request, head = request_event(message, target, route, policy, cookie)
+        conduit, is_reused = open_route(route, policy, self._deadline)
+        transfer = Transfer(conduit, policy, self._deadline)
+        try:
+            return transfer.run(request, head, message, target.url, self._progress, is_stream=self._is_stream)
+        except (SocketClosed, SocketReset, SocketBroken):
+            # The server closed the idle connection while our request was on its way.
+            if not is_reused or transfer.has_answered or message.method not in IDEMPOTENT or not message.may_resend:
+                raise
+        conduit, _ = open_route(route, policy, self._deadline, must_be_new=True)
+        transfer = Transfer(conduit, policy, self._deadline)
+        return transfer.run(request, head, message, target.url, self._progress, is_stream=self._is_stream)
+
+
+def _read_away(response: Response) -> None:
+    # Read what nobody wants, for the sake of the connection, as long as that is cheap.
+    left = DRAINED_BODY
+    try:
+        for piece in response.pieces():
+            left -= len(piece)
+            if left < 0:
+                break
+    except SocketError:
+        left = -1
+    if left < 0:
+        response.close()
+
+
+def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Client, None]:
+    """Return ``(client, None)``.
+
+    Args:
+        options: a mapping with the keys of the keywords; it goes before them.
+        headers: sent with each request.
+        timeout: seconds for a whole request; connect, tls, send, read, pool: for single waits (30).
+        ssl_verify, ssl_ca, ssl_cert, ssl_key, ssl_server_name, ssl_minimum_version, ssl_context: TLS; verified by
+            default.
+        pool_size, backlog, keepalive: connections to one server (100), requests that may wait for one, seconds that an
+            idle one is kept (60).
+        follow_redirects, allow_downgrade: how many redirects to follow (0), whether from https to http.
+        cookies: a jar or a mapping; auth: ``(user, password)`` or a token.
+        retries: True, a number of tries, or lasa.http.Retries.
+        proxy: a URL, a mapping by scheme, or False; by default the environment's.
+        addresses: ``{"name": "127.0.0.1"}``, where to connect to for a name, also ``unix:/path``.
+        decode: False leaves compressed bodies as they are; expect: True sends "Expect: 100-continue" with streams.
+        max_body, max_head, max_headers: limits on answers.
+    Raises:
+        ValueError, TypeError: ``unknown option "NAME"``, ``bad "NAME" option value: V``.
+    Switches: never. Source: seed, "lasa.http.client.new".
+    """
+    chosen = dict(keywords if options is None else {**keywords, **options})
+    headers = chosen.pop("headers", None)
+    policy = Policy(headers=prepare(headers)) if headers is not None else Policy()
+    return Client(policy.with_options(chosen)), None

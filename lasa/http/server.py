@@ -1,0 +1,281 @@
+"""An HTTP server: each connection has a light thread of its own, and a handler may block (beyond the seed)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket as stdlib_socket
+import ssl
+import stat
+import time
+from collections.abc import Mapping
+from typing import Any, Final
+
+from lasa import semaphore, thread
+from lasa._hub import current_job, sleep_s
+from lasa.errors import SocketError, check
+from lasa.http._access_log import AccessLog, access_logger
+from lasa.http._request import Request, RequestBody, ResponseWriter
+from lasa.http._server_limits import ServerLimits
+from lasa.http._serving import Handler, ServerConnection
+from lasa.socket import TcpSocket, tcp
+from lasa.socket._address import is_unix, parse_host, parse_port, unix_path
+from lasa.socket._dial import addresses_of
+from lasa.socket._tls import server_context
+
+__all__ = ["Request", "RequestBody", "ResponseWriter", "Server", "ServerLimits", "new"]
+
+logger = logging.getLogger("lasa.http.server")
+
+DEFAULT_BACKLOG: Final = 2048
+DEFAULT_GRACE_S: Final = 30.0
+RESOLVE_S: Final = 10.0
+FOREVER_S: Final = 1e8
+ACCEPT_PAUSE_S: Final = 0.05  # after an accept that failed, so that a system in trouble is not asked without end
+
+# What the system says of an address that no connection will come to any more; all else it says may pass.
+_LISTENER_IS_BROKEN: Final = frozenset({"bad file descriptor", "invalid argument", "socket operation on non-socket"})
+
+
+class Server:
+    """A bound address and the connections to it; ``lasa.http.server.new()`` makes it."""
+
+    def __init__(
+        self,
+        listener: TcpSocket,
+        limits: ServerLimits,
+        tls: ssl.SSLContext | None,
+        access_log: str | bool | AccessLog | None,
+        owns_path: bool = True,
+    ) -> None:
+        self._listener = listener
+        self._owns_path = owns_path  # of a unix address: it goes when the server stops
+        self._connections: set[ServerConnection] = set()
+        self._places, _ = semaphore.new(limits.max_connections)
+        self._left, _ = semaphore.new(0)
+        self._address: tuple[str, int | None] = listener.getsockname()[:2]
+        self.limits = limits
+        self.tls = tls
+        self.access_log = access_log
+        self.handler: Handler = _no_handler
+        self.is_stopping = False
+
+    def __repr__(self) -> str:
+        return f"<lasa http server at {self.url}>"
+
+    @property
+    def address(self) -> tuple[str, int | None]:
+        """``(ip, port)``, with the port that the system chose; or ``("unix:/path", None)``."""
+        return self._address
+
+    @property
+    def url(self) -> str:
+        """Where the server is, as "http://127.0.0.1:8080"; for a unix path as the client takes it."""
+        host, port = self._address
+        scheme = "http" if self.tls is None else "https"
+        if port is None:
+            return f"{scheme}://{host}:"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open."""
+        return len(self._connections)
+
+    def run(self, handler: Handler) -> tuple[bool | None, str | None]:
+        """Serve until ``stop()``: each request is answered by ``handler(request)``, each connection in a thread.
+
+        The handler returns ``(status, headers, body)``, ``(status, body)`` or a body: bytes, str, a dict or list
+        (JSON), an open binary file or an iterable of pieces; or it calls ``request.respond()``. If it raises, the
+        client gets a 500 without any detail, and the traceback is logged.
+
+        Returns:
+            ``(True, None)`` once stopped and all connections have ended; ``(None, err)`` if the address cannot be
+            listened on any more.
+        Raises:
+            TypeError: the handler cannot be called. RuntimeError: it runs already.
+        Switches: all the time. Source: beyond the seed.
+        """
+        if not callable(handler):
+            raise TypeError(f"bad handler: function expected, got {type(handler).__name__}")
+        if self.handler is not _no_handler:
+            raise RuntimeError("the server runs already")
+        self.handler = handler
+        try:
+            while True:
+                self._places.wait(FOREVER_S)
+                if self.is_stopping:
+                    break
+                sock, err = self._listener.accept()
+                if sock is not None:
+                    self._serve(sock)
+                    continue
+                self._places.post()
+                if err == "closed" or self.is_stopping:
+                    break
+                if err in _LISTENER_IS_BROKEN:
+                    return None, err
+                if err != "timeout":
+                    logger.warning("no connection accepted: %s", err)
+                    sleep_s(ACCEPT_PAUSE_S)
+            while self._connections:
+                self._left.wait(FOREVER_S)
+        finally:
+            self._listener.abort()
+            for connection in list(self._connections):
+                connection.cut()
+        return True, None
+
+    def _serve(self, sock: TcpSocket) -> None:
+        connection = ServerConnection(self, sock)
+        self._connections.add(connection)
+        thread.spawn(connection.serve)
+
+    def leave(self, connection: ServerConnection) -> None:
+        """A connection has ended."""
+        self._connections.discard(connection)
+        self._places.post()
+        waiting = -self._left.count()  # run() and each stop()
+        if waiting > 0:
+            self._left.post(waiting)
+
+    def stop(self, grace_s: float = DEFAULT_GRACE_S) -> tuple[bool, list[str]]:
+        """Stop: take no more connections, let running requests finish within the grace, and cut off the rest.
+
+        Connections that wait for a request are closed at once; answers say "Connection: close". A handler that calls
+        it does not wait for itself. The last to return is run(), which waits for that handler too.
+
+        Args:
+            grace_s: seconds; 0 cuts at once.
+        Returns:
+            ``(True, cut)``: what was cut off, each as "ip:port METHOD target".
+        Raises:
+            TypeError, ValueError: no number of at least 0.
+        Switches: while requests are running. Source: beyond the seed.
+        """
+        if isinstance(grace_s, bool) or not isinstance(grace_s, int | float):
+            raise TypeError(f"bad grace_s: number expected, got {type(grace_s).__name__}")
+        if not grace_s >= 0:
+            raise ValueError(f"bad grace_s: {grace_s}")
+        self.is_stopping = True
+        self._places.post()  # run() may wait for one
+        path = self._address[0]
+        was_listening = self._listener.getsockname()[0] is not None
+        self._listener.abort()
+        if was_listening and self._owns_path and path.startswith("unix:/"):
+            _unlink_quietly(path.removeprefix("unix:"))
+        for connection in list(self._connections):
+            if connection.is_idle and not connection.has_input():  # a request that is there already is answered
+                connection.cut()
+        me = current_job()
+        deadline_s = time.monotonic() + min(grace_s, FOREVER_S)
+        while others := [connection for connection in self._connections if connection.job is not me]:
+            left_s = deadline_s - time.monotonic()
+            if left_s <= 0 or not self._left.wait(left_s)[0]:
+                break
+        cut = [connection.description for connection in others if connection.request is not None]
+        for connection in others:
+            connection.cut()
+        return True, cut
+
+
+def new(
+    where: str | Mapping[str, Any] | None = None,
+    *,
+    host: str | None = None,
+    sock: stdlib_socket.socket | None = None,
+    ssl: Mapping[str, Any] | ssl.SSLContext | None = None,
+    access_log: Any = True,
+    backlog: int = DEFAULT_BACKLOG,
+    **limits: Any,
+) -> tuple[Server | None, str | None]:
+    """Return ``(server, None)``, bound and listening.
+
+    Args:
+        where: "127.0.0.1:8080", "[::1]:0", "name:80" or "unix:/path" (port 0 lets the system choose); or a mapping
+            with ``host`` and the other keywords.
+        sock: in place of an address: a socket that listens already, which the server takes over (it is detached).
+        ssl: ``{"ssl_cert": file, "ssl_key": file, "ssl_ca": file}`` for https, the last one to demand certificates
+            of clients; or an ssl.SSLContext.
+        access_log: True or "combined", "json", False, or a function of one Served; by ``logging``, "lasa.http.access".
+        backlog: connections that the system keeps until they are accepted.
+        limits: as of ServerLimits, and max_request_line, max_head, max_headers.
+    Returns:
+        ``(None, err)``: "address already in use" and other words of ``bind``.
+    Raises:
+        TypeError, ValueError: a bad address, option or certificate.
+    Switches: only to look up a name. Source: beyond the seed, in the manner of lasa.websocket.server.new.
+    """
+    if isinstance(where, Mapping):
+        given = {"host": host, "sock": sock, "ssl": ssl, "access_log": access_log, "backlog": backlog}
+        return new(**{**{name: value for name, value in given.items() if value is not None}, **limits, **where})
+    address = where if where is not None else host
+    if sock is None and not isinstance(address, str):
+        raise TypeError('bad address: "host:port" or "unix:/path" expected')
+    checked = ServerLimits.parse(limits)
+    tls = _context(ssl)
+    access_logger(access_log)  # each connection asks again; here it tells what is wrong with the form
+    listener = tcp()
+    try:
+        if sock is not None:
+            check(listener.listen_on(sock.fileno()))
+            sock.detach()
+        elif isinstance(address, str):
+            _bind(listener, address, backlog)
+    except SocketError as error:
+        listener.abort()
+        return None, error.reason
+    return Server(listener, checked, tls, access_log, owns_path=sock is None), None
+
+
+def _bind(listener: TcpSocket, address: str, backlog: int) -> None:
+    if is_unix(address):
+        _drop_stale_path(address)
+        ok, err = listener.bind(address, backlog=backlog)
+    else:
+        host, colon, port = address.rpartition(":")
+        if not colon or not port.isdigit():
+            raise ValueError(f'bad address: "host:port" expected, got {address!r}')
+        ip = addresses_of(parse_host(host), RESOLVE_S)[0][1] if host else "0.0.0.0"
+        ok, err = listener.bind(ip, parse_port(port), backlog=backlog)
+    if ok:
+        ok, err = listener.listen()  # type: ignore[assignment]
+    if not ok:
+        raise SocketError(err or "error")
+
+
+def _drop_stale_path(address: str) -> None:
+    # A server that was killed leaves its path behind; nobody listens there, and nobody could bind it.
+    path = (unix_path(address) or b"").decode("utf-8", "surrogateescape")
+    try:
+        if not stat.S_ISSOCK(os.stat(path).st_mode):
+            return
+    except OSError:
+        return
+    with tcp() as probe:
+        _, err = probe.connect(address)
+    if err == "connection refused":
+        _unlink_quietly(path)
+
+
+def _unlink_quietly(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+
+
+def _context(options: Mapping[str, Any] | ssl.SSLContext | None) -> ssl.SSLContext | None:
+    if options is None or isinstance(options, ssl.SSLContext):
+        return options
+    known = {"ssl_cert", "ssl_key", "ssl_ca"}
+    if not isinstance(options, Mapping) or not set(options) <= known or "ssl_cert" not in options:
+        raise ValueError('bad ssl: a mapping with "ssl_cert", "ssl_key" and "ssl_ca" expected')
+    try:
+        return server_context((options["ssl_cert"], options.get("ssl_key")), options.get("ssl_ca"))
+    except OSError as error:
+        raise ValueError(f"bad certificate or authorities: {error}") from error
+
+
+def _no_handler(request: Request) -> Any:
+    raise RuntimeError(f"no handler yet for {request!r}")

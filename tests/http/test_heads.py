@@ -1,0 +1,139 @@
+"""Heads as they are parsed, with no connection around them; what a server refuses is in test_server_framing.py."""
+
+from __future__ import annotations
+
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lasa.http._errors import BadMessage
+from lasa.http._heads import request_of, response_of
+
+TOKEN = st.text("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1)
+VALUE = st.binary(max_size=30).map(lambda data: bytes(byte for byte in data if byte >= 0x20 and byte != 0x7F).strip())
+FIELDS = st.lists(
+    st.tuples(TOKEN.map(lambda name: b"X" + name.encode()), VALUE, st.sampled_from([b"", b" ", b"\t ", b"    "]))
+)
+FRAMING = [b"content-length", b"transfer-encoding", b"host"]
+
+
+def parse(head: bytes, max_line: int = 8192, max_headers: int = 100) -> h11.Request:
+    return request_of(head, max_line=max_line, max_headers=max_headers)
+
+
+def head_of(first: bytes, fields: list[tuple[bytes, bytes, bytes]]) -> bytes:
+    return first + b"".join(b"%s:%s%s%s\r\n" % (name, pad, value, pad) for name, value, pad in fields) + b"\r\n"
+
+
+@given(TOKEN, FIELDS)
+def test_a_valid_request_is_parsed_as_h11_parses_it(method: str, fields: list[tuple[bytes, bytes, bytes]]) -> None:
+    head = head_of(method.encode() + b" /a?b HTTP/1.1\r\nHost: h\r\n", fields)
+    ours = parse(head, max_headers=1000) if method != "CONNECT" else None
+    judge = h11.Connection(h11.SERVER, 1 << 20)
+    judge.receive_data(head)
+    theirs = judge.next_event()
+    if ours is not None:
+        assert ours == theirs
+        assert ours.headers.raw_items() == theirs.headers.raw_items()  # type: ignore[union-attr]
+
+
+@given(st.integers(200, 599), st.text("abc DEF", max_size=10), FIELDS)
+def test_a_valid_response_is_parsed_as_h11_parses_it(
+    status: int, reason: str, fields: list[tuple[bytes, bytes, bytes]]
+) -> None:
+    head = head_of(b"HTTP/1.1 %d %s\r\n" % (status, reason.encode()), fields)
+    judge = h11.Connection(h11.CLIENT, 1 << 20)
+    judge.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
+    judge.receive_data(head)
+    assert response_of(head, max_headers=1000) == judge.next_event()
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_request_or_a_refusal_with_a_status(data: bytes) -> None:
+    try:
+        request = parse(b"GET / HTTP/1.1\r\n" + data + b"\r\n\r\n")
+    except BadMessage as refusal:
+        assert refusal.status in (400, 501)
+    else:
+        assert b"\n" not in b"".join(value for _, value in request.headers)
+
+
+@given(st.lists(st.sampled_from(FRAMING), max_size=4), st.lists(st.sampled_from([b"5", b"chunked", b"h"]), max_size=4))
+def test_no_accepted_request_has_two_lengths_or_hosts(names: list[bytes], values: list[bytes]) -> None:
+    fields = [(name, value, b" ") for name, value in zip(names, values, strict=False)]
+    try:
+        request = parse(head_of(b"POST / HTTP/1.1\r\n", fields))
+    except BadMessage:
+        return
+    found = [name for name, _ in request.headers]
+    assert found.count(b"host") == 1
+    assert found.count(b"content-length") + found.count(b"transfer-encoding") <= 1
+
+
+def test_names_keep_their_spelling_beside_the_one_for_comparison() -> None:
+    request = parse(b"GET / HTTP/1.1\r\nhOST: h\r\n\r\n")
+    assert request.headers._full_items == [(b"hOST", b"host", b"h")]
+
+
+@pytest.mark.parametrize(("size", "is_taken"), [(20, True), (19, False)])
+def test_a_request_line_may_have_just_its_limit(size: int, is_taken: bool) -> None:
+    head = b"GET /1234 HTTP/1.1\r\nHost: h\r\n\r\n"
+    assert head.index(b"\n") + 1 == 20
+    if is_taken:
+        assert parse(head, max_line=size).target == b"/1234"
+    else:
+        with pytest.raises(BadMessage, match="request line too long") as caught:
+            parse(head, max_line=size)
+        assert caught.value.status == 414
+
+
+@pytest.mark.parametrize(("count", "is_taken"), [(3, True), (2, False)])
+def test_a_head_may_have_just_so_many_fields(count: int, is_taken: bool) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: h\r\nA: 1\r\nB: 2\r\n\r\n"
+    if is_taken:
+        assert len(parse(head, max_headers=count).headers) == 3
+    else:
+        with pytest.raises(BadMessage, match="too many headers") as caught:
+            parse(head, max_headers=count)
+        assert caught.value.status == 431
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5, 6\r\n",
+        b"Content-Length: +5\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: gzip, chunked\r\n",
+        b"X: a\r\n folded\r\n",
+        b"X : a\r\n",
+        b"X: a\nY: b\r\n",
+        b"X: a\rY: b\r\n",
+        b"X: a\0\r\n",
+    ],
+)
+def test_a_response_that_could_be_understood_in_two_ways_is_refused(fields: bytes) -> None:
+    with pytest.raises(BadMessage):
+        response_of(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n", max_headers=100)
+
+
+@pytest.mark.parametrize("fields", [b"Content-Length: 5\r\nContent-Length: 5\r\n", b"Content-Length: 5, 5\r\n"])
+def test_a_response_may_say_the_same_length_twice(fields: bytes) -> None:
+    response = response_of(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n", max_headers=100)
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize(
+    "line", [b"HTTP/2.0 200 OK", b"HTTP/1.1 20 OK", b"HTTP/1.1 099 x", b"HTTP/1.1  200 OK", b"http/1.1 200 OK", b"200"]
+)
+def test_a_bad_status_line_is_refused(line: bytes) -> None:
+    with pytest.raises(BadMessage):
+        response_of(line + b"\r\n\r\n", max_headers=100)
+
+
+def test_interim_responses_are_told_apart() -> None:
+    assert type(response_of(b"HTTP/1.1 103 Early Hints\r\n\r\n", max_headers=9)) is h11.InformationalResponse
+    assert type(response_of(b"HTTP/1.1 200\r\n\r\n", max_headers=9)) is h11.Response
