@@ -149,7 +149,7 @@ def check(result: tuple[Any, ...]) -> Any:
     if isinstance(reason, BaseException):
         raise Error(f"light thread failed: {reason!r}") from reason
     word = str(reason)
-    partial = rest[1] if len(rest) > 1 and isinstance(rest[1], bytes) else None
+    partial = rest[1] if len(rest) > 1 and isinstance(rest[1], bytes) else getattr(reason, "partial", None)
     if word == "timeout":
         raise SocketTimeout(partial=partial)
     if word == "closed":

@@ -8,6 +8,7 @@ import pytest
 import lasa
 from lasa import semaphore, thread, timer
 from lasa.errors import Error, SocketClosed, SocketError, SocketRefused, SocketTimeout, check, system_error
+from lasa.http.client import Failure
 
 
 @pytest.mark.parametrize(
@@ -174,3 +175,9 @@ def test_words_of_codecs_are_no_errors_of_a_socket() -> None:
 
 def test_a_literal_whose_zone_names_no_interface_is_no_device() -> None:
     assert lasa.socket.connect("fe80::1%nosuch", 80) == (None, "no such device")
+
+
+def test_an_error_word_may_bring_its_own_partial() -> None:
+    with pytest.raises(SocketClosed) as caught:
+        check((None, Failure("closed", None, b"half"), None))
+    assert caught.value.partial == b"half"

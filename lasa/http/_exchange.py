@@ -9,6 +9,7 @@ one place that knows h11 from inside: its version is pinned, and tests/http/test
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, Final
 
 import h11
@@ -25,6 +26,12 @@ __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_REQUEST_LINE", "Exchange", "Limits"]
 MAX_HEAD: Final = 65_536
 MAX_HEADERS: Final = 100
 MAX_REQUEST_LINE: Final = 8_192
+
+# Whoever asks again and again mostly sends the same bytes, and gets the same head within a second; h11's events never
+# change, so they are kept for a while. Both sides measure the others, too: see "varied" among the benchmarks.
+KNOWN_HEAD: Final = 1024
+_known_request: Final = lru_cache(maxsize=256)(request_of)
+_known_response: Final = lru_cache(maxsize=256)(response_of)
 
 _OPEN: Final = (SEND_BODY, DONE)
 _GOING_ON: Final = (IDLE, SEND_RESPONSE, SEND_BODY, DONE)
@@ -227,7 +234,8 @@ class Exchange(h11.Connection):
         if head is None:
             self._refuse_long_line(wire)
             return None
-        return request_of(head, max_line=limits.max_request_line, max_headers=limits.max_headers)
+        read = _known_request if len(head) <= KNOWN_HEAD else request_of
+        return read(head, max_line=limits.max_request_line, max_headers=limits.max_headers)
 
     def _refuse_long_line(self, wire: WireBuffer) -> None:
         most = self._limits.max_request_line
@@ -236,7 +244,10 @@ class Exchange(h11.Connection):
 
     def _read_response(self, wire: WireBuffer) -> h11.Response | h11.InformationalResponse | None:
         head = wire.take_head()
-        return None if head is None else response_of(head, max_headers=self._limits.max_headers)
+        if head is None:
+            return None
+        read = _known_response if len(head) <= KNOWN_HEAD else response_of
+        return read(head, max_headers=self._limits.max_headers)
 
     def _clean_up_response_headers_for_sending(self, response: h11.Response) -> h11.Response:
         return response  # _respond.py has put framing and connection into the head
