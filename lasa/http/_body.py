@@ -18,12 +18,16 @@ from urllib.parse import quote_plus
 from lasa.errors import SocketError
 from lasa.http._multipart import PIECE_BYTES, Part, encode_multipart, guess_content_type
 
-__all__ = ["RequestBody", "request_body"]
+__all__ = ["BodyFailed", "RequestBody", "request_body"]
 
 _TOO_LONG = "body is longer than its length"
 _TOO_SHORT = "body is shorter than its length"
 
 _BYTES_LIKE = (bytes, bytearray, memoryview)
+
+
+class BodyFailed(SocketError):
+    """The reader that a body comes from returned an error: "request body failed: E"."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class RequestBody:
         Raises:
             ValueError: a second call, and the body is not replayable; or, while the pieces are taken, "body is
                 shorter than its length" or "body is longer than its length". What exceeds the length is not returned.
-            SocketError: while the pieces are taken: the reader that gives them failed.
+            BodyFailed: while the pieces are taken: the reader that gives them returned an error.
         Switches: as what gives the pieces does.
         """
         return self._checked(self._open())
@@ -211,7 +215,7 @@ def _piece_of_result(result: Any) -> bytes:
     elif hasattr(result, "err"):
         data, err = result.body, result.err
     if err is not None:
-        raise SocketError(str(err))
+        raise BodyFailed(f"request body failed: {err}")
     return b"" if data is None else _piece(data)
 
 

@@ -88,6 +88,13 @@ class Exchange(h11.Connection):
         """Whether neither side has said that the connection closes."""
         return self._cstate.keep_alive
 
+    def set_limits(self, limits: Limits) -> None:
+        """Take other limits: of the next request over a kept connection."""
+        if limits is not self._limits:
+            self._limits = limits
+            self._max_incomplete_event_size = limits.max_head
+            self._wire.set_limits(limits.max_head, limits.max_headers)
+
     def would_switch(self, status: int) -> bool:
         """Whether an answer with this status hands the connection over: 101 to an Upgrade, 2xx to a CONNECT."""
         offers = self._cstate.pending_switch_proposals

@@ -14,7 +14,7 @@ from h11._headers import Headers
 from lasa.http._auth import authorization_of
 from lasa.http._body import RequestBody, request_body
 from lasa.http._coding import ACCEPT_ENCODING
-from lasa.http._headers import Prepared, field, prepare
+from lasa.http._headers import HeaderSource, Prepared, field, prepare
 from lasa.http._heads import RawHeaders
 from lasa.http._policy import Policy
 from lasa.http._redirects import Redirect
@@ -77,7 +77,7 @@ class Message:
 def message_of(
     policy: Policy,
     method: str | None,
-    headers: Mapping[str, Any] | None,
+    headers: HeaderSource,
     body: Any,
     json: Any,
     form: Any,
@@ -114,17 +114,16 @@ def message_of(
     return Message(method, own, removed, content, stream, content_type)
 
 
-def _own_headers(base: Prepared, headers: Mapping[str, Any] | None) -> tuple[Prepared, frozenset[bytes]]:
+def _own_headers(base: Prepared, headers: HeaderSource) -> tuple[Prepared, frozenset[bytes]]:
     if headers is None:
         return base, _NO_NAMES
-    if not isinstance(headers, Mapping):
-        headers = dict(headers)
+    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
     removed = _NO_NAMES
-    if None in headers.values():  # an automatic header that is not wanted
-        removed = frozenset(field(name, "")[1] for name, value in headers.items() if value is None)
-        headers = {name: value for name, value in headers.items() if value is not None}
+    if any(value is None for _, value in pairs):  # an automatic header that is not wanted
+        removed = frozenset(field(name, "")[1] for name, value in pairs if value is None)
+        pairs = [pair for pair in pairs if pair[1] is not None]
         base = Prepared([item for item in base.items if item[1] not in removed])
-    own = prepare(headers)
+    own = prepare(pairs)
     return (own if not base.items else _merged(base, own)), removed
 
 

@@ -202,7 +202,7 @@ class Outgoing(Incoming):
         assert data is not None
         self._send(data)
 
-    def send_piece(self, request: Request, data: bytes | str) -> None:
+    def send_piece(self, request: Request, data: Any) -> None:
         """As ResponseWriter.send()."""
         self._refuse_late(request)
         if self._answered or self._is_broken:

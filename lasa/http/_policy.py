@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "Tls"]
 
 WAIT_S: Final = 30.0
+REDIRECTS: Final = 10  # of follow_redirects=True
 MAX_BODY: Final = 256 * 1024 * 1024
 
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
@@ -100,12 +101,16 @@ class Policy:
         tls: dict[str, Any] = {}
         limits: dict[str, int] = {}
         for name, value in options.items():
-            if name in _SECONDS:
-                changed[name] = None if value is None and name == "timeout" else _number(name, value)
+            if name in _MAY_BE_NONE and value is None:
+                changed[name] = None
+            elif name == "follow_redirects" and isinstance(value, bool):
+                changed[name] = REDIRECTS if value else 0
+            elif name in _SECONDS:
+                changed[name] = _number(name, value)
             elif name in _COUNTS:
                 changed[name] = int(_number(name, value, zero=name in _MAY_BE_ZERO))
             elif name in _FLAGS:
-                changed[name] = bool(value)
+                changed[name] = _flag(name, value)
             elif name in _OF_HEADS:
                 limits[name] = int(_number(name, value))
             elif name in _OF_TLS:
@@ -123,11 +128,24 @@ class Policy:
 _SECONDS: Final = frozenset(("timeout", "connect", "tls", "send", "read", "pool", "keepalive"))
 _COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_body"))
 _MAY_BE_ZERO: Final = frozenset(("backlog", "follow_redirects", "keepalive", "max_body"))
+_MAY_BE_NONE: Final = frozenset(("timeout", "max_body"))
 _FLAGS: Final = frozenset(("allow_downgrade", "decode", "expect"))
 _OF_HEADS: Final = frozenset(("max_head", "max_headers"))
 _OF_TLS: Final = frozenset(
     ("ssl_verify", "ssl_ca", "ssl_cert", "ssl_key", "ssl_server_name", "ssl_minimum_version", "ssl_context")
 )
+
+
+# What other clients call it.
+_ELSEWHERE: Final = {
+    "params": "query",
+    "data": "body",
+    "verify": "ssl_verify",
+    "cert": "ssl_cert",
+    "allow_redirects": "follow_redirects",
+    "proxies": "proxy",
+    "content": "body",
+}
 
 
 def _number(name: str, value: Any, *, zero: bool | None = None) -> float:
@@ -136,6 +154,12 @@ def _number(name: str, value: Any, *, zero: bool | None = None) -> float:
     if checked is None or not least <= checked < 2**53:
         raise ValueError(f'bad "{name}" option value: {value!r}')
     return checked
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f'bad "{name}" option value: {value!r}')
+    return value
 
 
 def _special(name: str, value: Any) -> dict[str, Any]:
@@ -153,7 +177,8 @@ def _special(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise TypeError('bad "addresses" option: a mapping of names to addresses expected')
         return {"addresses": {str(host).lower(): str(address) for host, address in value.items()}}
-    raise ValueError(f'unknown option "{name}"')
+    hint = f', did you mean "{_ELSEWHERE[name]}"?' if name in _ELSEWHERE else ""
+    raise ValueError(f'unknown option "{name}"{hint}')
 
 
 def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
@@ -162,7 +187,7 @@ def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
         if option in options:
             changed[name] = options[option]
     if "verify" in changed:
-        changed["verify"] = bool(changed["verify"])
+        _flag("ssl_verify", changed["verify"])
     if changed.get("server_name") is not None and not isinstance(changed["server_name"], str):
         raise TypeError('bad "ssl_server_name" option: string expected')
     if "ssl_key" in options and options.get("ssl_cert") is None:

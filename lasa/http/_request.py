@@ -299,7 +299,7 @@ class ResponseWriter:
         else:
             self._connection.break_off(self._request)
 
-    def send(self, data: bytes | str) -> None:
+    def send(self, data: bytes | bytearray | memoryview | str) -> None:
         """Send a piece of the body, and return when the kernel has it: a slow client slows the handler down.
 
         Raises:

@@ -23,6 +23,9 @@ __all__ = ["Piece", "Response"]
 
 MAX_LINE: Final = 1_048_576
 
+# Python's own inventions that a peer may not choose: they take the square of the length, or warn.
+_NOT_ON_THE_WEB: Final = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape"))
+
 
 class Piece:
     """What a chunked reader returns.
@@ -83,6 +86,11 @@ class Response:
         self.close()
 
     @property
+    def ok(self) -> bool:
+        """Whether the status is below 400."""
+        return self.code < 400
+
+    @property
     def status(self) -> str:
         """The reason phrase, which may be empty."""
         return self._event.reason.decode("latin-1")
@@ -106,7 +114,7 @@ class Response:
 
     @property
     def socket(self) -> TcpSocket | None:
-        """After a 101, or a 2xx to CONNECT: the connection, which is the caller's to use and to close."""
+        """After a 101: the connection, which is the caller's to use and to close; None otherwise."""
         return None if self._stream is None else self._stream.socket
 
     # -- the body
@@ -115,10 +123,13 @@ class Response:
         """Return the whole body, reading what is left of it; it is kept in ``body``.
 
         Raises:
-            SocketError: the stream broke, with ``.partial``; or it is larger than max_body.
+            SocketError: the stream broke, with ``.partial``; or it is larger than max_body. RuntimeError: pieces of it
+            have been taken already, so that the rest would pass for the whole.
         Switches: when it has not come yet.
         """
         if self.body is None:
+            if self._stream is not None and self._stream.has_begun:
+                raise RuntimeError("the body is being streamed")
             self.body = b"" if self._stream is None else self._stream.read_all()
         return self.body
 
@@ -140,9 +151,11 @@ class Response:
             name, _, value = parameter.partition("=")
             if name.strip().lower() == "charset":
                 try:
-                    return codecs.lookup(value.strip().strip("\"'")).name
+                    found = codecs.lookup(value.strip().strip("\"'")).name
+                    b"\xff\xff".decode(found, "replace")  # base64 and such are codecs, but give no text
                 except (LookupError, ValueError):
                     return None
+                return None if found in _NOT_ON_THE_WEB else found
         return None
 
     def json(self) -> Any:
@@ -179,6 +192,8 @@ class Response:
         for piece in self.pieces():
             *lines, rest = (rest + piece if rest else piece).split(b"\n")
             for line in lines:
+                if len(line) > max_line:
+                    raise SocketError("line too long", line)
                 yield line.removesuffix(b"\r")
             if len(rest) > max_line:
                 raise SocketError("line too long", rest)

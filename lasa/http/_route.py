@@ -156,6 +156,7 @@ def _again(connection: Connection, policy: Policy) -> Conduit:
     conduit: Conduit = connection.companion
     conduit.send_s = policy.send
     conduit.read_s = policy.read
+    conduit.exchange.set_limits(policy.limits)
     return conduit
 
 

@@ -7,13 +7,14 @@ answer, `ServerConnection` takes one request after another.
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 import h11
 
-from lasa import _hub
+from lasa import _hub, thread
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._access_log import Served, access_logger
 from lasa.http._errors import BadMessage
@@ -47,12 +48,13 @@ class ServerConnection(Outgoing):
         peer: ``(ip, port)``, or ``("unix:", None)``.
     """
 
-    __slots__ = ("_access_log", "_started_s", "is_idle", "is_tls", "job", "peer")
+    __slots__ = ("_access_log", "_is_killed", "_started_s", "is_idle", "is_tls", "job", "peer")
 
     def __init__(self, server: Server, sock: TcpSocket) -> None:
         super().__init__(server, sock)
         self._access_log = access_logger(server.access_log)
         self._started_s = 0.0
+        self._is_killed = False
         self.is_idle = True
         self.is_tls = False
         self.job: Any = None
@@ -77,8 +79,22 @@ class ServerConnection(Outgoing):
         return self._sock.peek()
 
     def cut(self) -> None:
-        """End the connection, whatever it does; its light thread ends by the error. Never switches."""
-        self._sock.abort()
+        """End the connection, whatever it does. Never switches."""
+        if self._has_head and not self._answered:
+            self._cut()
+        else:
+            self._sock.abort()
+
+    def kill(self) -> None:
+        """End the connection, and its light thread wherever that waits; once, so that it can clean up.
+
+        Switches: into the light thread, until it has ended or waits again.
+        """
+        self.cut()
+        job = self.job
+        if not self._is_killed and job is not None and job is not _hub.current_job():
+            self._is_killed = True
+            thread.throw(job)
 
     def serve(self) -> None:
         """Answer requests until either side has had enough; the body of the connection's light thread."""
@@ -89,13 +105,27 @@ class ServerConnection(Outgoing):
                 self._sock.limit_waits(send_s=limits.send_timeout_s, read_s=limits.head_timeout_s)
                 while self._serve_one():
                     pass
-                if self.is_tls:
-                    self._sock.shutdown("send")  # with TLS's goodbye: the answer is whole
+                self._say_goodbye()
         except SocketError as error:
             logger.debug("%s: %s", self.description, error.reason)  # the client is gone, or was cut off
         finally:
             self._sock.abort()
+            self.job = None
+            if self.request is not None:
+                self.request.close_files()  # its light thread was killed
             self._server.leave(self)
+
+    def _say_goodbye(self) -> None:
+        # TLS's own: where an answer ends with the connection, it alone says that nobody has cut it. Never switches.
+        tls = self._sock.tls
+        if tls is None:
+            return
+        try:
+            tls.unwrap()
+        except ssl.SSLError:
+            pass  # what the client says to it is not waited for
+        self._sock.limit_waits(read_s=0.0)
+        self._sock.receiveany(1)  # hands on what TLS has to send, before it would wait
 
     def _shake_hands(self) -> bool:
         self._sock.limit_waits(connect_s=self._limits.tls_timeout_s)
@@ -195,6 +225,7 @@ class ServerConnection(Outgoing):
         sock = self._sock
         if self._body_read and not self._exchange.has_unread and not sock.peek():
             return
+        self._say_goodbye()
         if self._exchange.has_ended or sock.shutdown("send")[0] is None:
             return
         deadline_s = time.monotonic() + LINGER_S

@@ -10,6 +10,7 @@ import h11
 
 from lasa import _hub
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.http._body import BodyFailed
 from lasa.http._coding import Decoder, decoder_of
 from lasa.http._conduit import Conduit
 from lasa.http._errors import BadMessage
@@ -20,7 +21,7 @@ from lasa.http._response import Response
 from lasa.http._route import Deadline
 from lasa.socket import TcpSocket
 
-__all__ = ["ResponseBody", "Transfer"]
+__all__ = ["ResponseBody", "SourceFailed", "Transfer"]
 
 JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 CONTINUE_S: Final = 1.0  # how long "Expect: 100-continue" waits for a server that knows nothing of it
@@ -126,7 +127,7 @@ class Transfer:
                 if early is not None:
                     return early
                 head = b""
-            for piece in pieces:
+            for piece in _told_apart(pieces):
                 data = exchange.send_with_data_passthrough(h11.Data(data=piece))
                 conduit.send(b"".join((head, *data)))
                 head = b""
@@ -139,6 +140,8 @@ class Transfer:
             conduit.send(head + exchange.send(_END))
         except h11.LocalProtocolError as error:
             raise ValueError("the body is not as long as its Content-Length") from error
+        except BodyFailed:
+            raise
         except SocketError as error:
             return self._early_answer(error)
         early, self._early = self._early, None
@@ -186,12 +189,27 @@ class Transfer:
         raise BadMessage("too many informational responses")
 
 
+class SourceFailed(Exception):
+    """What a request's body comes from raised an error of a socket of its own, which is its ``__cause__``."""
+
+
+def _told_apart(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    # The caller's own sockets may fail, too: that must not pass for a failure of our connection.
+    try:
+        yield from pieces
+    except BodyFailed:
+        raise
+    except SocketError as error:
+        raise SourceFailed from error
+
+
 class ResponseBody:
     """The body of an answer, and its connection until it has been read.
 
     Attributes:
         trailers: fields behind a chunked body.
         socket: the connection, where the protocol has been switched.
+        has_begun: whether somebody has begun to take pieces.
         is_chunked: whether the server does not say how much will come.
     """
 
@@ -208,6 +226,7 @@ class ResponseBody:
         "_progress",
         "_received",
         "_total",
+        "has_begun",
         "is_chunked",
         "socket",
         "trailers",
@@ -234,7 +253,7 @@ class ResponseBody:
         self._has_ended = self._is_reading = False
         self._received = 0
         self._total: int | None = None
-        self.is_chunked = False
+        self.is_chunked = self.has_begun = False
         self.socket: TcpSocket | None = None
         self.trailers: RawHeaders = []
         limit = policy.max_body
@@ -257,7 +276,7 @@ class ResponseBody:
         if not has_body:
             self.is_chunked = False
         elif limit is not None and self._total is not None and self._total > limit:
-            raise BadMessage("response body too large")
+            self._fail(BadMessage("response body too large"))
         elif encoding is not None and policy.decode:
             self._decoder = decoder_of(encoding, limit if limit is not None else 1 << 62)
 
@@ -274,7 +293,7 @@ class ResponseBody:
             return b""
         if self._is_reading:
             raise SocketError("socket busy reading")
-        self._is_reading = True
+        self._is_reading = self.has_begun = True
         try:
             return self._next_piece()
         except SocketError as error:
@@ -369,6 +388,12 @@ class ResponseBody:
 
     def __del__(self) -> None:
         try:
-            self.give_up()
+            if self._has_ended or self._failure is not None:
+                return
+            link = self._conduit.connection.link
         except AttributeError:  # __init__ did not get that far
             return
+        if link.belongs_here():
+            self.give_up()
+        else:
+            link.call_at_home(self.give_up)

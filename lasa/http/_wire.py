@@ -27,6 +27,11 @@ class WireBuffer:
         self._max_head = max_head
         self._max_lines = max_lines
 
+    def set_limits(self, max_head: int, max_lines: int) -> None:
+        """Take other limits, for the next head."""
+        self._max_head = max_head
+        self._max_lines = max_lines
+
     def __iadd__(self, chunk: bytes) -> WireBuffer:
         if self._start == len(self._data):
             self._data = chunk

@@ -18,7 +18,7 @@ from lasa.http._response import Piece, Response
 from lasa.http._retries import plan_retry
 from lasa.http._route import Deadline, open_route, route_to
 from lasa.http._target import Target, parse_target
-from lasa.http._transfer import Transfer
+from lasa.http._transfer import SourceFailed, Transfer
 
 __all__ = ["Client", "Failure", "Piece", "Response", "new"]
 
@@ -62,11 +62,16 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def request(self, req: Mapping[str, Any] | None = None, **keywords: Any) -> Outcome:
+    @property
+    def is_closed(self) -> bool:
+        """Whether close() was called."""
+        return self._is_closed
+
+    def request(self, req: Mapping[str, Any] | str | None = None, **keywords: Any) -> Outcome:
         """Send a request and return its answer.
 
         Args:
-            req: a mapping with the keys of the keywords; it goes before them.
+            req: a mapping with the keys of the keywords; it goes before them. Or the URL alone.
             url: "http://…", "https://…" or "http://unix:/path.sock:/uri".
             method: by default GET, POST with a body.
             headers: replace the automatic ones; a list as value repeats the header, None leaves an automatic one out.
@@ -87,7 +92,7 @@ class Client:
             connection is closed then.
         Switches: whenever it has to wait. Source: seed, "hc:request".
         """
-        options = keywords if req is None else {**keywords, **req}
+        options = keywords if req is None else {**keywords, **({"url": req} if isinstance(req, str) else req)}
         take = options.pop
         url = take("url", None)
         stream, progress = bool(take("stream", False)), take("progress", None)
@@ -110,9 +115,36 @@ class Client:
                 self._streams.add(response)
                 return True, response, response.reader()
             response.read()
+        except SourceFailed as failed:
+            assert failed.__cause__ is not None
+            raise failed.__cause__ from None
         except SocketError as error:
             return None, Failure(error.reason, response, error.partial), None
         return True, response, None
+
+    def get(self, url: str, **keywords: Any) -> Outcome:
+        """As request(), with the method GET. Switches: as request()."""
+        return self.request(url=url, method="GET", **keywords)
+
+    def head(self, url: str, **keywords: Any) -> Outcome:
+        """As request(), with the method HEAD. Switches: as request()."""
+        return self.request(url=url, method="HEAD", **keywords)
+
+    def post(self, url: str, **keywords: Any) -> Outcome:
+        """As request(), with the method POST. Switches: as request()."""
+        return self.request(url=url, method="POST", **keywords)
+
+    def put(self, url: str, **keywords: Any) -> Outcome:
+        """As request(), with the method PUT. Switches: as request()."""
+        return self.request(url=url, method="PUT", **keywords)
+
+    def patch(self, url: str, **keywords: Any) -> Outcome:
+        """As request(), with the method PATCH. Switches: as request()."""
+        return self.request(url=url, method="PATCH", **keywords)
+
+    def delete(self, url: str, **keywords: Any) -> Outcome:
+        """As request(), with the method DELETE. Switches: as request()."""
+        return self.request(url=url, method="DELETE", **keywords)
 
     def close(self) -> tuple[int | None, str | None]:
         """Close the client: answers that are still being streamed are cut off; idle connections stay in their pool.
@@ -244,17 +276,19 @@ class _Attempt:
 
 
 def _read_away(response: Response) -> None:
-    # Read what nobody wants, for the sake of the connection, as long as that is cheap.
+    # Read what hardly anybody wants, for the sake of the connection, as long as that is cheap.
+    pieces: list[bytes] = []
     left = DRAINED_BODY
     try:
         for piece in response.pieces():
+            pieces.append(piece)
             left -= len(piece)
             if left < 0:
-                break
+                response.close()
+                return
     except SocketError:
-        left = -1
-    if left < 0:
-        response.close()
+        return
+    response.body = b"".join(pieces)
 
 
 def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Client, None]:

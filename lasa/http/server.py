@@ -123,7 +123,7 @@ class Server:
         finally:
             self._listener.abort()
             for connection in list(self._connections):
-                connection.cut()
+                connection.kill()
         return True, None
 
     def _serve(self, sock: TcpSocket) -> None:
@@ -141,6 +141,8 @@ class Server:
 
     def stop(self, grace_s: float = DEFAULT_GRACE_S) -> tuple[bool, list[str]]:
         """Stop: take no more connections, let running requests finish within the grace, and cut off the rest.
+
+        What is cut off is killed, wherever it waits: its finally clauses run.
 
         Connections that wait for a request are closed at once; answers say "Connection: close". A handler that calls
         it does not wait for itself. The last to return is run(), which waits for that handler too.
@@ -175,7 +177,7 @@ class Server:
                 break
         cut = [connection.description for connection in others if connection.request is not None]
         for connection in others:
-            connection.cut()
+            connection.kill()
         return True, cut
 
 

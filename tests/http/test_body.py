@@ -160,7 +160,7 @@ def test_a_reader_is_called_until_its_end(results: list[Any]) -> None:
 def test_an_error_of_a_reader_ends_the_body(failed: Any) -> None:
     results = [b"a", failed]
     taken: list[bytes] = []
-    with pytest.raises(SocketError, match=r"^timeout$"):
+    with pytest.raises(SocketError, match=r"^request body failed: timeout$"):
         taken.extend(made(lambda: results.pop(0)).pieces())
     assert taken == [b"a"]
 

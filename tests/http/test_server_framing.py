@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lasa.http.server import Request
-from tests.http.tools import answers, connect, serving, talk
+from tests.http.tools import answers, connect, read_answer, serving, talk
 
 BEHIND = b"GET /behind HTTP/1.1\r\nHost: h\r\n\r\n"
 
@@ -29,7 +29,7 @@ REFUSED_HEADS: dict[str, tuple[bytes, int]] = {
     "a length with underscore": (POST + b"Content-Length: 1_0\r\n\r\nhello", 400),
     "a length with a blank inside": (POST + b"Content-Length: 1 0\r\n\r\nhello", 400),
     "an empty length": (POST + b"Content-Length:\r\n\r\nhello", 400),
-    "a length in other digits": (POST + "Content-Length: ٥\r\n\r\nhello".encode(), 400),
+    "a length in other digits": (POST + b"Content-Length: \xd9\xa5\r\n\r\nhello", 400),
     "a length without end": (POST + b"Content-Length: " + b"9" * 40 + b"\r\n\r\n", 400),
     # which coding?
     "chunked twice in a field": (POST + b"Transfer-Encoding: chunked, chunked\r\n\r\n0\r\n\r\n", 501),
@@ -232,3 +232,11 @@ def test_trailers_cannot_say_what_the_head_has_to_say() -> None:
     headers, trailers = kept[0]
     assert headers == {"Host": "h", "Connection": "close", "Transfer-Encoding": "chunked"}
     assert trailers == {"Host": "evil", "X-Sum": "1"}
+
+
+@pytest.mark.parametrize("begin", [b"5\n", b"5;x\n", b"5\r\nhello\r\n0\n"])
+def test_a_bare_lf_behind_a_size_is_refused_before_more_comes(begin: bytes) -> None:
+    with serving(Seen()) as server, connect(server) as sock:
+        sock.send(CHUNKED + begin)
+        answer, _ = read_answer(sock)
+    assert answer.status == 400

@@ -104,7 +104,8 @@ def _first_answer(data: bytes, method: str, *, has_ended: bool) -> tuple[Answer 
     offers = [("Host", "h"), ("Upgrade", "any"), ("Connection", "upgrade")]
     client.send(h11.Request(method=method, target=target, headers=offers))
     client.send(h11.EndOfMessage())
-    client.receive_data(data)
+    if data:
+        client.receive_data(data)
     if has_ended:
         client.receive_data(b"")
     answer: Answer | None = None
@@ -151,9 +152,7 @@ def curl(*arguments: str, data: bytes | None = None) -> bytes:
     if path is None:
         pytest.skip("curl is not installed: apt-get install curl")
     command = [path, "--silent", "--show-error", "--noproxy", "*", "--max-time", "20", *arguments]
-    process = gevent_subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = gevent_subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     output, errors = process.communicate(data or b"")
     assert process.returncode == 0, errors.decode()
     return bytes(output)

@@ -1,0 +1,380 @@
+"""Server-sent events: a subscription that outlives its connections, and what a server sends (beyond the seed).
+
+A subscription is read like a file (WHATWG HTML, section "Server-sent events"). That connections end is part of it: the
+next one says which event was the last, so that the server can go on behind it.
+
+    with lasa.http.events.subscribe("https://example.com/events") as source:
+        for event in source:
+            print(event.event, event.data)
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+from types import TracebackType
+from typing import Any, Final, Self
+
+from lasa import semaphore, thread
+from lasa._values import number
+from lasa.errors import SocketError, check
+from lasa.http import client as http_client
+from lasa.http._response import Response
+from lasa.http._retries import Retries, plan_retry
+from lasa.http._sse import MAX_EVENT_BYTES, Event, EventParser
+
+__all__ = ["Event", "EventSource", "encode", "plan_wait", "subscribe"]
+
+RETRY_S: Final = 3.0
+MAX_RETRY_S: Final = 60.0
+HEARTBEAT_S: Final = 120.0
+REDIRECTS: Final = 10
+JITTER: Final = 0.5
+LEAST_BACKOFF_S: Final = 0.1
+FOREVER_S: Final = 1e8
+NO_LIMIT: Final = 2**53 - 1
+
+_CONTENT_TYPE: Final = "text/event-stream"
+_AUTOMATIC: Final = {"Accept": _CONTENT_TYPE, "Cache-Control": "no-store"}
+_OURS: Final = frozenset(("url", "stream", "read", "files", "progress"))
+_FORBIDDEN: Final = re.compile(r"[\x00-\x08\n-\x1f\x7f]")  # in a header's value
+_FORBIDDEN_IN_FIELD: Final = re.compile(r"[\0\r\n]")
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
+_DOUBLINGS_MAX: Final = 64
+_AGAIN: Final = Retries(attempts=2)
+
+
+class EventSource:
+    """A subscription; ``lasa.http.events.subscribe()`` makes it. Iterate over it for the events.
+
+    Iterating raises ``lasa.Error`` where coming back would be in vain: "subscription refused: CODE", "not an event
+    stream: TYPE", "event too large", "bad event id", a certificate that is not trusted, and whatever else ``retries=``
+    of the client would not try again; or where ``attempts`` in a row have failed. Iterating once more connects once
+    more, and asks for what follows the last event.
+
+    Attributes:
+        last_event_id: of the last event that was returned: what to keep for another subscription, in another process.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        client: http_client.Client,
+        *,
+        owns_client: bool,
+        last_event_id: str,
+        retry_s: float,
+        max_retry_s: float,
+        heartbeat_s: float,
+        max_event_bytes: int,
+        attempts: int | None,
+        options: dict[str, Any],
+    ) -> None:
+        self._url = url
+        self._client = client
+        self._owns_client = owns_client
+        self._retry_s = retry_s
+        self._max_retry_s = max_retry_s
+        self._max_event_bytes = max_event_bytes
+        self._attempts = attempts
+        self._headers = _headers(options.pop("headers", None))
+        # An event stream has no end to wait for and no size; and trying again is what we do ourselves.
+        self._options = {"timeout": None, "max_body": NO_LIMIT, "retries": None, **options, "read": heartbeat_s}
+        self._parser = EventParser(last_event_id, max_event_bytes)
+        self._events: deque[Event] = deque()
+        self._response: Response | None = None
+        self._pieces: Iterator[bytes] | None = None
+        self._failures = 0
+        self._delay_s = 0.0
+        self._wake, _ = semaphore.new(0)
+        self._is_busy = False
+        self._has_ended = False
+        self.last_event_id = last_event_id
+
+    def __repr__(self) -> str:
+        return (
+            f"<lasa event source, {'ended' if self._has_ended else 'connected' if self._pieces else 'not connected'}>"
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> Event:
+        """Return the next event; the iteration ends after close(), or when the server has answered 204.
+
+        Raises:
+            SocketError: see the class. ValueError, TypeError: an option of the request is wrong. RuntimeError: another
+            light thread is waiting for the next event.
+        Switches: when no event is there yet.
+        """
+        if self._is_busy:
+            raise RuntimeError("another light thread reads these events")
+        self._is_busy = True
+        try:
+            while not self._has_ended:
+                if self._events:
+                    event = self._events.popleft()
+                    self.last_event_id = event.id
+                    return event
+                self.last_event_id = self._parser.last_event_id  # an id may come without an event
+                if self._pieces is None:
+                    self._connect()
+                else:
+                    self._read(self._pieces)
+        finally:
+            self._is_busy = False
+        raise StopIteration
+
+    def close(self) -> None:
+        """End the subscription; a light thread that waits for its next event leaves its loop. Switches: never."""
+        self._has_ended = True
+        self._events.clear()
+        self._disconnect()
+        if self._owns_client:
+            self._client.close()
+        self._wake.post()
+
+    def _connect(self) -> None:
+        if self._delay_s:
+            self._wake, _ = semaphore.new(0)
+            self._wake.wait(self._delay_s)
+            self._delay_s = 0.0
+            if self._has_ended:
+                return
+        try:
+            response = self._open()
+            if self._has_ended or response is None:
+                return
+            if response.code == 204:
+                self.close()
+                return
+            _check(response)
+        except SocketError as error:
+            self._disconnect()
+            self._failures += 1
+            is_last = self._failures == self._attempts or not _may_heal(error.reason) or self._client.is_closed
+            self._plan()  # also for a caller that goes on: not even that one comes back at once
+            if is_last:
+                self._failures = 0
+                raise
+            return
+        self._failures = 0
+        self._parser = EventParser(self._parser.last_event_id, self._max_event_bytes)
+        self._pieces = response.pieces()
+
+    def _open(self) -> Response | None:
+        # In a light thread of its own, which is the only one that close() can stop wherever it waits.
+        self._wake, _ = semaphore.new(0)
+        opener = thread.spawn(self._request, self._wake)
+        try:
+            self._wake.wait(FOREVER_S)
+        finally:
+            if not opener.is_over:
+                thread.kill(opener)
+        _, error = thread.wait(opener)
+        if isinstance(error, Exception):
+            raise error
+        return self._response
+
+    def _request(self, wake: semaphore.Semaphore) -> Exception | None:
+        headers = dict(self._headers)
+        last_event_id = self._parser.last_event_id
+        try:
+            if last_event_id:
+                if _FORBIDDEN.search(last_event_id):
+                    raise SocketError("bad event id")  # the server's own, which cannot be given back
+                headers["Last-Event-ID"] = last_event_id.encode()
+            ok, response, _ = self._client.request(url=self._url, stream=True, headers=headers, **self._options)
+            if not ok:
+                check((None, response))
+            self._response = response
+        except Exception as error:
+            return error
+        finally:
+            wake.post()
+        return None
+
+    def _read(self, pieces: Iterator[bytes]) -> None:
+        try:
+            piece = next(pieces, b"")
+        except SocketError:
+            piece = b""  # broken or silent: as good as ended
+        try:
+            self._events.extend(self._parser.feed(piece))
+        except SocketError:
+            self._disconnect()
+            self._plan()
+            raise
+        if not piece:
+            self._disconnect()
+            self._plan()
+
+    def _disconnect(self) -> None:
+        self._pieces = None
+        response, self._response = self._response, None
+        if response is not None:
+            response.close()
+
+    def _plan(self) -> None:
+        asked_ms = self._parser.retry_ms
+        base_s = self._retry_s if asked_ms is None else asked_ms / 1000
+        self._retry_s = base_s  # the server's word holds for all connections to come
+        self._delay_s = plan_wait(self._failures, base_s, self._max_retry_s, random.random())
+
+
+def subscribe(
+    url: str,
+    *,
+    client: http_client.Client | None = None,
+    last_event_id: str = "",
+    retry_s: float = RETRY_S,
+    max_retry_s: float = MAX_RETRY_S,
+    heartbeat_s: float = HEARTBEAT_S,
+    max_event_bytes: int = MAX_EVENT_BYTES,
+    attempts: int | None = None,
+    **request_options: Any,
+) -> EventSource:
+    """Return a subscription to a URL's events; iterating over it connects, and again whenever the connection is lost.
+
+    Args:
+        client: by default one of its own, which follows redirects.
+        last_event_id: the first request asks for what follows that event.
+        retry_s: the wait before it connects again, until the server names another time; after failures in a row it
+            doubles, up to ``max_retry_s``. Each wait is up to half as long again by chance, so that a server's
+            clients do not come back all at once.
+        heartbeat_s: a stream without a byte for so long counts as lost; servers keep one alive by comments.
+        max_event_bytes: the lines of one event together.
+        attempts: how many connections in a row may fail before iterating raises; None: as many as it takes.
+        request_options: whatever request() takes for one request, such as headers, auth, json or connect. ``timeout``
+            is None unless given here: else it would end each connection. ``read`` is ``heartbeat_s``.
+    Raises:
+        ValueError, TypeError: a bad argument; those of the request come with the first iteration.
+    Switches: never; iterating does. Source: beyond the seed, in the manner of EventSource.
+    """
+    if not isinstance(last_event_id, str):
+        raise TypeError(f"bad last_event_id: string expected, got {type(last_event_id).__name__}")
+    if _FORBIDDEN.search(last_event_id):
+        raise ValueError(f"bad last_event_id: {last_event_id!r}")
+    last_event_id.encode()  # a lone surrogate
+    for name in request_options:
+        if name in _OURS:
+            raise ValueError(f'unknown option "{name}"')
+    if not isinstance(request_options.get("body", b""), bytes | str):
+        raise TypeError("bad body: bytes or str expected, since each new connection sends it again")
+    _checked("retry_s", retry_s, 0)
+    _checked("max_retry_s", max_retry_s, 0)
+    _checked("heartbeat_s", heartbeat_s, 0.001)
+    _checked("max_event_bytes", max_event_bytes, 1)
+    if attempts is not None:
+        _checked("attempts", attempts, 1)
+    owns_client = client is None
+    if client is None:
+        client, _ = http_client.new(follow_redirects=REDIRECTS)
+    return EventSource(
+        url,
+        client,
+        owns_client=owns_client,
+        last_event_id=last_event_id,
+        retry_s=retry_s,
+        max_retry_s=max_retry_s,
+        heartbeat_s=heartbeat_s,
+        max_event_bytes=max_event_bytes,
+        attempts=attempts,
+        options=request_options,
+    )
+
+
+def encode(
+    data: str | bytes | None, event: str | None = None, id: str | None = None, retry_ms: int | None = None
+) -> bytes:
+    r"""Return the bytes of one event, for a response of type "text/event-stream".
+
+    A comment, to keep a quiet stream alive, needs no help: ``b":\n\n"``.
+
+    Args:
+        data: text of any number of lines, bytes as UTF-8; None for no event at all, where only an id or a time is sent.
+        event: its type; without, readers take it for "message".
+        id: what a client sends as Last-Event-ID when it comes back; "" makes it forget the last one.
+        retry_ms: how long a client shall wait before it comes back.
+    Raises:
+        ValueError: CR, LF or NUL in event or id; a negative time. TypeError: another type.
+    """
+    lines: list[bytes] = []
+    if event is not None:
+        lines.append(b"event: " + _field("event", event))
+    if id is not None:
+        lines.append(b"id: " + _field("id", id))
+    if retry_ms is not None:
+        if isinstance(retry_ms, bool) or not isinstance(retry_ms, int):
+            raise TypeError(f"bad retry_ms: int expected, got {type(retry_ms).__name__}")
+        if retry_ms < 0:
+            raise ValueError(f"bad retry_ms: {retry_ms}")
+        lines.append(b"retry: %d" % retry_ms)
+    if data is not None:
+        if not isinstance(data, str | bytes):
+            raise TypeError(f"bad data: string expected, got {type(data).__name__}")
+        raw = data.encode() if isinstance(data, str) else data
+        lines.extend(b"data: " + line for line in _LINE_END.split(raw))
+    return b"\n".join(lines) + b"\n\n"
+
+
+def plan_wait(failures: int, base_s: float, max_s: float, chance: float) -> float:
+    """Return how long to wait before connecting again.
+
+    Args:
+        failures: attempts in a row that failed; 0 where a stream was open and has ended.
+        base_s: the time that the server asked for, or ours.
+        max_s: where doubling ends; a longer time that the server asked for holds.
+        chance: 0 to 1.
+    """
+    delay_s = base_s
+    if failures:
+        delay_s = max(base_s, LEAST_BACKOFF_S) * 2.0 ** min(failures - 1, _DOUBLINGS_MAX)
+    return min(delay_s, max(base_s, max_s)) * (1 + JITTER * chance)
+
+
+def _field(name: str, value: object) -> bytes:
+    if not isinstance(value, str):
+        raise TypeError(f"bad {name}: string expected, got {type(value).__name__}")
+    if _FORBIDDEN_IN_FIELD.search(value):
+        raise ValueError(f"bad {name}: {value!r}")
+    return value.encode()
+
+
+def _checked(name: str, value: object, least: float) -> None:
+    found = number(value) if isinstance(value, int | float) else None
+    if found is None:
+        raise TypeError(f"bad {name}: number expected, got {type(value).__name__}")
+    if not least <= found < NO_LIMIT:
+        raise ValueError(f"bad {name}: {value!r}")
+
+
+def _headers(given: Mapping[str, Any] | None) -> dict[str, Any]:
+    own = {} if given is None else dict(given)
+    names = {name.lower() for name in own}
+    if "last-event-id" in names:
+        raise ValueError("Last-Event-ID is given as last_event_id")
+    return {**{name: value for name, value in _AUTOMATIC.items() if name.lower() not in names}, **own}
+
+
+def _check(response: Response) -> None:
+    if response.code != 200:
+        raise SocketError(f"subscription refused: {response.code}")
+    kind = response.headers.get("content-type", "")
+    if kind.partition(";")[0].strip().lower() != _CONTENT_TYPE:
+        raise SocketError(f"not an event stream: {kind or 'no content type'}")
+
+
+def _may_heal(reason: str) -> bool:
+    # The same rule as for retries=; to subscribe twice does what to subscribe once does.
+    return plan_retry(_AGAIN, 1, "GET", reason=reason, now_s=0.0, random=0.0) is not None

@@ -1,0 +1,234 @@
+"""Each limit of a server, with what the client gets who is beyond it; slow clients, and many."""
+
+from __future__ import annotations
+
+import gc
+import os
+from typing import Any
+
+import psutil
+import pytest
+
+import lasa
+from lasa import _hub
+from lasa.errors import SocketTimeout
+from lasa.http import server as http_server
+from lasa.http._server_limits import ServerLimits
+from lasa.http.server import Request
+from lasa.socket import TcpSocket, tcp
+from tests.conftest import Certificates
+from tests.helpers import nothing_left_open, settle
+from tests.http.tools import answers, connect, read_answer, serving, talk
+
+GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+LAST = b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+SHORT_S = 0.03
+
+
+def echo(request: Request) -> bytes:
+    return request.read()
+
+
+def status_of(data: bytes) -> int:
+    return answers(data, "POST")[0].status
+
+
+@pytest.mark.parametrize(
+    ("limit", "within", "beyond", "status"),
+    [
+        (
+            {"max_request_line": 30},
+            b"GET /" + b"a" * 14 + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+            b"GET /" + b"a" * 15 + b" HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+            414,
+        ),
+        ({"max_head": len(LAST)}, LAST, LAST.replace(b"Host: h", b"Host: hh"), 431),
+        ({"max_headers": 2}, LAST, LAST.replace(b"Host", b"X: y\r\nHost"), 431),
+        (
+            {"max_body": 5},
+            LAST.replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 5\r\nHost") + b"hello",
+            LAST.replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 6\r\nHost") + b"hello!",
+            413,
+        ),
+        (
+            {"max_body": 5},
+            LAST.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost") + b"5\r\nhello\r\n0\r\n\r\n",
+            LAST.replace(b"Host", b"Transfer-Encoding: chunked\r\nHost") + b"5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n",
+            413,
+        ),
+    ],
+)
+def test_a_size_beyond_its_limit_has_its_status(
+    limit: dict[str, Any], within: bytes, beyond: bytes, status: int
+) -> None:
+    with serving(echo, **limit) as server:
+        assert status_of(talk(server, within)) == 200
+        assert status_of(talk(server, beyond)) == status
+
+
+def test_a_read_has_a_limit_of_its_own() -> None:
+    def handler(request: Request) -> bytes:
+        return request.read(5)
+
+    with serving(handler) as server:
+        for body in (b"Content-Length: 6\r\n\r\nhello!", b"Transfer-Encoding: chunked\r\n\r\n6\r\nhello!\r\n0\r\n\r\n"):
+            data = b"POST / HTTP/1.1\r\nHost: h\r\n" + body
+            assert [answer.status for answer in answers(talk(server, data + LAST))] == [413, 200]
+
+
+def test_a_head_that_does_not_end_is_a_408_however_often_something_comes() -> None:
+    with serving(echo, head_timeout_s=SHORT_S) as server, connect(server) as sock:
+        for byte in b"GET / HTTP/1.1\r\nX: " + b"x" * 1000:
+            if sock.send(bytes([byte]))[0] is None:
+                break
+            if sock.peek():
+                break
+            lasa.sleep(0.002)
+        answer, _ = read_answer(sock)
+        assert (answer.status, answer.headers["connection"]) == (408, "close")
+
+
+def test_a_second_head_that_does_not_end_is_a_408_too() -> None:
+    with serving(echo, head_timeout_s=SHORT_S) as server:
+        found = answers(talk(server, GET + b"GET / HT"))
+    assert [answer.status for answer in found] == [200, 408]
+
+
+def test_a_connection_without_a_request_is_closed_without_a_word() -> None:
+    with serving(echo, head_timeout_s=SHORT_S, idle_timeout_s=60) as server:
+        assert talk(server, b"") == b""
+
+
+@pytest.mark.parametrize("first", [GET, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\n\r\nx"])
+def test_an_idle_connection_is_closed_without_a_word(first: bytes) -> None:
+    with serving(echo, idle_timeout_s=SHORT_S) as server, connect(server) as sock:
+        sock.send(first[:-1])
+        settle()
+        sock.send(first[-1:])
+        [answer] = answers(sock.receive("*a")[0] or b"")  # within 30 s, which the other timeouts are
+        assert answer.status == 200
+
+
+@pytest.mark.parametrize("length", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
+def test_a_body_that_stalls_is_a_408(length: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    seen: list[Any] = []
+
+    def handler(request: Request) -> bytes:
+        try:
+            return request.read()
+        except SocketTimeout as error:
+            seen.append(error)
+            raise
+
+    with nothing_left_open(), serving(handler, body_timeout_s=SHORT_S) as server:
+        [answer] = answers(talk(server, b"POST / HTTP/1.1\r\nHost: h\r\n" + length + b"\r\n\r\n2"), "POST")
+    assert (answer.status, answer.headers["connection"]) == (408, "close")
+    assert len(seen) == 1
+    assert not caplog.records
+
+
+def test_a_handler_may_go_on_answering_when_a_body_stalls() -> None:
+    def handler(request: Request) -> None:
+        with request.respond() as response:
+            try:
+                request.read()
+            except SocketTimeout:
+                response.send("too slow")
+
+    with serving(handler, body_timeout_s=SHORT_S) as server:
+        [answer] = answers(talk(server, b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\n"), "POST")
+    assert (answer.body, answer.is_whole) == (b"too slow", True)
+
+
+def test_a_client_that_takes_no_data_is_cut(caplog: pytest.LogCaptureFixture) -> None:
+    with nothing_left_open(), serving(lambda request: bytes(20_000_000), send_timeout_s=SHORT_S) as server:
+        with connect(server) as sock:
+            sock.send(GET)
+            while not server.connections:
+                lasa.sleep(0.001)
+            while server.connections:
+                lasa.sleep(0.005)
+            received, _, partial = sock.receive("*a")
+        assert len(received or partial or b"") < 20_000_000
+    assert not caplog.records
+
+
+def test_so_many_connections_are_served_and_others_wait_their_turn() -> None:
+    with serving(echo, max_connections=2) as server:
+        first, second, third = connect(server), connect(server), connect(server)
+        third.send(LAST)
+        first.send(GET)
+        read_answer(first)
+        second.send(GET)
+        read_answer(second)
+        assert server.connections == 2
+        assert not third.peek()
+        first.close()
+        answer, _ = read_answer(third)
+        assert answer.status == 200
+        second.close()
+        third.close()
+
+
+def test_so_many_requests_are_answered_on_a_connection() -> None:
+    with serving(echo, max_requests=3) as server:
+        found = answers(talk(server, GET * 5))
+    assert [answer.headers.get("connection") for answer in found] == [None, None, "close"]
+
+
+def test_a_tls_handshake_that_stalls_is_given_up(certificates: Certificates) -> None:
+    with serving(echo, ssl={"ssl_cert": certificates.issue("localhost")}, tls_timeout_s=SHORT_S) as server:
+        assert talk(server, b"\x16\x03\x01") == b""
+
+
+def test_accepting_goes_on_after_errors(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
+    words = ["too many open files", "protocol error", "no buffer space available", "timeout"]
+    with serving(echo) as server:
+        accept = TcpSocket.accept
+        monkeypatch.setattr(TcpSocket, "accept", lambda self: (None, words.pop()) if words else accept(self))
+        assert status_of(talk(server, LAST)) == 200  # the accept() that was waiting
+        assert status_of(talk(server, LAST)) == 200
+    assert words == []
+    assert caplog.text.count("no connection accepted") == 3
+
+
+def test_a_listener_that_is_broken_ends_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    server, err = http_server.new("127.0.0.1:0", access_log=False)
+    assert server is not None, err
+    monkeypatch.setattr(TcpSocket, "accept", lambda self: (None, "bad file descriptor"))
+    assert server.run(echo) == (None, "bad file descriptor")
+
+
+def test_two_thousand_connections_leave_nothing_behind() -> None:
+    process = psutil.Process(os.getpid())
+    count = 1000  # in each of two rounds, since both ends are descriptors of this process
+
+    def round_of_connections() -> None:
+        socks = [tcp() for _ in range(count)]
+        for sock in socks:
+            assert sock.connect(*server.address) == (1, None)
+            sock.send(GET)
+        for sock in socks:
+            read_answer(sock)
+            sock.close()
+        while server.connections:
+            lasa.sleep(0.001)
+        gc.collect()
+
+    with serving(echo) as server:
+        round_of_connections()
+        jobs, memory = len(_hub.live_jobs()), process.memory_info().rss
+        round_of_connections()
+        assert len(_hub.live_jobs()) == jobs
+        assert process.memory_info().rss - memory < 4_000_000
+
+
+def test_limits_have_safe_defaults_and_are_checked() -> None:
+    limits = ServerLimits.parse({})
+    assert all(getattr(limits, name) > 0 for name in ServerLimits.__slots__ if name != "heads")
+    assert ServerLimits.parse({"max_body": "5", "max_head": 9}).heads.max_head == 9
+    for bad in ({"max_body": 0}, {"max_body": -1}, {"max_body": "x"}, {"max_body": True}, {"idle_timeout_s": None}):
+        with pytest.raises(ValueError, match='bad "'):
+            ServerLimits.parse(bad)
+    with pytest.raises(ValueError, match='unknown option "max_bodies"'):
+        ServerLimits.parse({"max_bodies": 1})
