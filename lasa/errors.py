@@ -103,7 +103,8 @@ def system_error(error: OSError) -> SocketError:
     """Return what the system said as a SocketError: its own text in lower case, "error" where it has no number."""
     if isinstance(error, gaierror):  # a literal whose zone names no interface; names are looked up elsewhere
         return SocketError("no such device")
-    found = SocketError(strerror(error.errno).lower() if error.errno else "error")
+    word = strerror(error.errno).lower() if error.errno else "error"
+    found = _CLASS_OF_WORD.get(word, SocketError)(word)
     found.errno = error.errno
     return found
 

@@ -1,11 +1,13 @@
 """One HTTP connection: what a cosocket's connection carries, and the Exchange that understands it.
 
 It works on the connection itself and not on a TcpSocket: a request owns its connection alone, so it needs neither the
-socket's busy words nor its buffer, and both objects stay with the connection while it is idle in its pool.
+socket's busy words nor its buffer, and on the client's side both objects stay together while they are idle in a pool.
 """
 
 from __future__ import annotations
 
+import _socket
+import ssl
 from typing import Any, Final
 
 import h11
@@ -93,8 +95,17 @@ class Conduit:
             self.has_received = True
         self.exchange.receive_data(chunk)
 
+    def discard(self, wait_s: float) -> int:
+        """Read and drop what has come, past the exchange; returns how many bytes, 0 at the end.
+
+        Raises:
+            SocketTimeout, SocketError.
+        Switches: when nothing has come yet.
+        """
+        return len(self._stream.recv(LARGEST_READ, wait_s, False))
+
     def send(self, data: bytes) -> None:
-        """Send bytes that the exchange has made.
+        """Send bytes that the exchange has made. Whatever ends it before they are out ends the connection's sending.
 
         Raises:
             SocketTimeout, SocketClosed, SocketError.
@@ -106,6 +117,9 @@ class Conduit:
             self._stream.send(data, self.send_s)
         except SocketError as error:
             raise self._word(error) from None
+        except BaseException:  # nobody knows how much has left, and something else would follow
+            self.close()
+            raise
 
     def _word(self, error: SocketError) -> SocketError:
         return SocketTimeout() if self.has_expired else error
@@ -124,6 +138,31 @@ class Conduit:
     def was_cut(self) -> bool:
         """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
         return isinstance(self._stream, TlsStream) and not self._stream.ended_cleanly
+
+    def accept_tls(self, context: ssl.SSLContext, wait_s: float) -> None:
+        """Shake hands as the server, before anything else.
+
+        Raises:
+            SocketTimeout; SocketError: "handshake failed" and such.
+        Switches: whenever it has to wait.
+        """
+        stream = TlsStream(self._stream, context, server_side=True)
+        stream.handshake(wait_s)
+        self.connection.stream = self._stream = stream
+
+    def finish(self) -> None:
+        """Say that no data follow, over TLS as far as it goes at once; reading goes on. Never switches.
+
+        Raises:
+            SocketError: the peer is gone.
+        """
+        self.say_goodbye()
+        self._stream.shutdown(_socket.SHUT_WR)
+
+    def say_goodbye(self) -> None:
+        """TLS's goodbye; without TLS there is none. Never switches."""
+        if isinstance(self._stream, TlsStream) and self.connection.link.is_open:
+            self._stream.say_goodbye()
 
     def expire(self) -> None:
         """End the connection for everyone since its time is over. Never switches."""

@@ -9,11 +9,10 @@ import h11
 from h11._headers import Headers
 
 from lasa.errors import SocketClosed, SocketError
-from lasa.http._channel import Channel
+from lasa.http._conduit import Conduit
 from lasa.http._errors import BadMessage
 from lasa.http._exchange import Exchange
 from lasa.socket import TcpSocket
-from lasa.socket._halves import BUSY_READING
 
 if TYPE_CHECKING:
     from lasa.http._request import Request
@@ -38,22 +37,23 @@ class Incoming:
     __slots__ = (
         "_announced",
         "_body_read",
-        "_channel",
+        "_conduit",
         "_exchange",
+        "_is_reading",
         "_limits",
         "_read_error",
         "_received",
         "_server",
-        "_sock",
         "request",
     )
 
     def __init__(self, server: Server, sock: TcpSocket) -> None:
         self._server = server
         self._limits = server.limits
-        self._sock = sock
         self._exchange = Exchange(h11.SERVER, server.limits.heads)
-        self._channel = Channel(sock, self._exchange)
+        limits = server.limits
+        self._conduit = Conduit(sock.give_away(), self._exchange, limits.send_timeout_s, limits.head_timeout_s)
+        self._is_reading = False
         self.request: Request | None = None
         self._announced: int | None = 0
         self._body_read = False
@@ -108,23 +108,30 @@ class Incoming:
             event: Any = exchange.next_event()
             if event is h11.NEED_DATA:
                 if exchange.they_are_waiting_for_100_continue:
-                    self._channel.send(exchange.send(_CONTINUE))
-                self._sock.limit_waits(read_s=wait_s)
-                event = self._channel.next_event()
+                    self._conduit.send(exchange.send(_CONTINUE))
+                event = self._wait_for_piece(wait_s)
             if type(event) is h11.Data:
                 self._received += len(event.data)
                 if self._received > self._limits.max_body:
                     raise BadMessage("request body too large", 413)
                 return bytes(event.data)
         except SocketError as error:
-            if error.reason == BUSY_READING:
-                raise RuntimeError("another light thread reads this body") from None
             self._read_error = SocketClosed() if exchange.has_ended else error
             raise self._read_error from None
         self._body_read = True
         if self.request is not None and event.headers:
             self.request.note_trailers(event.headers._full_items)
         return b""
+
+    def _wait_for_piece(self, wait_s: float) -> Any:
+        if self._is_reading:
+            raise RuntimeError("another light thread reads this body")
+        self._is_reading = True
+        self._conduit.read_s = wait_s
+        try:
+            return self._conduit.next_event()
+        finally:
+            self._is_reading = False
 
     def _leaves_too_much(self) -> bool:
         # Whether more of the body is to come than is worth reading: a large rest is cheaper to cut off.

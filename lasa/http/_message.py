@@ -153,9 +153,15 @@ def request_event(
         message.headers, message.removed, target.authority, authorization, proxy_authorization, policy.decode
     )
     content, stream = message.content, message.stream
-    if content is not None or stream is not None or cookie is not None or message.method in _WITH_LENGTH:
+    given = message.headers.values
+    if (
+        content is not None
+        or stream is not None
+        or cookie is not None
+        or message.method in _WITH_LENGTH
+        or b"content-length" in given
+    ):
         items = list(headers._full_items)
-        given = message.headers.values
         if cookie is not None and b"cookie" not in given:
             items.append(field("Cookie", cookie))
         if message.content_type is not None and b"content-type" not in given:
@@ -200,6 +206,8 @@ def _framing(message: Message, given: dict[bytes, bytes]) -> RawHeaders:
     length = len(content) if content is not None else 0 if stream is None else stream.length
     said = given.get(b"content-length")
     if said is not None:
+        if sum(name == b"content-length" for _, name, _ in message.headers.items) > 1:
+            raise ValueError("more than one Content-Length header")
         if not said.isdigit() or (length is not None and int(said) != length):
             raise ValueError(f"Content-Length says {said.decode('latin-1')}, the body has {length} bytes")
         return []

@@ -14,9 +14,8 @@ from lasa.http._errors import BadMessage
 from lasa.http._headers import HeaderSource, Prepared, prepare
 from lasa.http._incoming import Incoming
 from lasa.http._request import Request, ResponseWriter
-from lasa.http._respond import Answer, checked_status, close_body, head_of, piece_bytes, pieces_of, reason_of
+from lasa.http._respond import Answer, checked_status, close_body, date_item, head_of, piece_bytes, pieces_of, reason_of
 from lasa.socket import TcpSocket
-from lasa.socket._halves import BUSY_WRITING
 
 if TYPE_CHECKING:
     from lasa.http.server import Server
@@ -40,17 +39,20 @@ class Outgoing(Incoming):
         "_has_head",
         "_hides_body",
         "_is_broken",
+        "_is_sending",
         "_response",
         "_send_error",
         "_sent",
         "_status",
         "_switched",
+        "_upgraded",
     )
 
     def __init__(self, server: Server, sock: TcpSocket) -> None:
         super().__init__(server, sock)
         self._count = 1  # the request that is answered, or awaited
-        self._switched = False
+        self._switched = self._is_sending = False
+        self._upgraded: TcpSocket | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -75,33 +77,30 @@ class Outgoing(Incoming):
                 close_body(body)  # also a generator that waits in the middle, since its client is gone
             return
         exchange = self._exchange
-        head, self._closes = self._head(answer.status, answer.headers, len(body))
-        data = exchange.send(head)
-        assert data is not None
-        self._has_head = self._answered = True
-        self._status = answer.status
+        data = self._head(answer.status, answer.headers, len(body))
+        self._answered = True
+        exchange.note_sent(_END)  # the body has the length that the head says
         if body and not self._hides_body:
             self._sent = len(body)
             if len(body) > JOINED_BODY:
                 self._send(data)
                 data = body
-                exchange.send_with_data_passthrough(h11.Data(data=body))
             else:
-                data += exchange.send(h11.Data(data=body))
-        exchange.send(_END)
+                data += body
         self._send(data)
 
-    def _head(self, status: int, headers: Prepared, length: int | None) -> tuple[h11.Response, bool]:
+    def _head(self, status: int, headers: Prepared, length: int | None) -> bytes:
         request = self.request
         method, version = (b"GET", b"1.1") if request is None else request.line_of_head
         if method == b"CONNECT" and status < 300:
             raise BadMessage("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
-        head, closes = head_of(
-            status, headers, length, method=method, http_version=version, must_close=self._must_close()
-        )
+        event, data, self._closes = head_of(status, headers, length, method, version, self._must_close(), date_item())
+        self._exchange.note_sent(event)
         self._hides_body = method == b"HEAD" or status in (204, 304)
-        self._response = head
-        return head, closes
+        self._has_head = True
+        self._response = event
+        self._status = status
+        return data
 
     def _must_close(self) -> bool:
         # A connection with bytes of a body that nobody reads any more cannot be used again.
@@ -113,22 +112,20 @@ class Outgoing(Incoming):
         )
 
     def _begin_response(self, status: int, headers: Prepared, length: int | None) -> None:
-        head, self._closes = self._head(status, headers, length)
-        data = self._exchange.send(head)
-        assert data is not None
-        self._has_head = True
-        self._status = status
-        self._send(data)
+        self._send(self._head(status, headers, length))
 
-    def _send(self, data: bytes | list[bytes]) -> None:
+    def _send(self, data: bytes) -> None:
+        if self._is_sending:
+            self._is_broken = True
+            raise RuntimeError("another light thread is sending")
+        self._is_sending = True
         try:
-            self._channel.send(data)
+            self._conduit.send(data)
         except SocketError as error:
-            if error.reason == BUSY_WRITING:
-                self._is_broken = True
-                raise RuntimeError("another light thread is sending") from None
             self._send_error = error
             raise
+        finally:
+            self._is_sending = False
 
     def _send_data(self, piece: bytes) -> None:
         if self._send_error is not None:
@@ -137,9 +134,8 @@ class Outgoing(Incoming):
             data = self._exchange.send_with_data_passthrough(h11.Data(data=piece))
         except h11.LocalProtocolError as error:
             raise ValueError("the body is longer than its Content-Length") from error
-        assert data is not None
         self._sent += len(piece)
-        self._send(data)
+        self._send(b"".join(data))
 
     def _end(self, trailers: HeaderSource) -> None:
         if self._send_error is not None:
@@ -163,10 +159,10 @@ class Outgoing(Incoming):
     def _cut(self) -> None:
         # An answer that ended in its middle must not look whole; one that ends where the connection does needs a reset.
         self._closes = self._body_read = True
-        kernel = self._sock._kernel_socket()
-        if kernel is not None and self._exchange.their_http_version != b"1.1":
-            kernel.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET_ON_CLOSE)
-        self._sock.abort()
+        link = self._conduit.connection.link
+        if link.is_open and self._exchange.their_http_version != b"1.1":
+            link.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._conduit.close()
 
     # -- what Request and ResponseWriter call
 
@@ -199,7 +195,6 @@ class Outgoing(Incoming):
         event = h11.InformationalResponse(status_code=status, headers=fields, reason=reason_of(status), _parsed=True)
         data = exchange.send(event)
         exchange.client_is_waiting_for_100_continue = is_waiting  # h11 takes any 1xx for the 100
-        assert data is not None
         self._send(data)
 
     def send_piece(self, request: Request, data: Any) -> None:
@@ -243,13 +238,11 @@ class Outgoing(Incoming):
         else:
             event = h11.Response(status_code=status, headers=fields, reason=reason_of(status), _parsed=True)
         data = exchange.send(event)
-        assert data is not None
         self._switched = True
         self._status = status
         self._send(data)
-        self._sock.settimeout(None)
-        self._sock.push_back(exchange.unread)
-        return self._sock
+        self._upgraded = self._conduit.to_socket()
+        return self._upgraded
 
     def _refuse_second(self) -> None:
         if self._has_head or self._switched:

@@ -12,8 +12,9 @@ from lasa._values import number
 from lasa.http._auth import authorization_of
 from lasa.http._exchange import Limits
 from lasa.http._headers import Prepared, prepare
-from lasa.http._proxies import ProxyVariables, proxy_variables
+from lasa.http._proxies import ProxyVariables, choose_proxy, proxy_variables
 from lasa.http._retries import Retries, retries_of
+from lasa.http._target import parse_target
 from lasa.socket._tls import client_context
 
 if TYPE_CHECKING:
@@ -129,6 +130,7 @@ _SECONDS: Final = frozenset(("timeout", "connect", "tls", "send", "read", "pool"
 _COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_body"))
 _MAY_BE_ZERO: Final = frozenset(("backlog", "follow_redirects", "keepalive", "max_body"))
 _MAY_BE_NONE: Final = frozenset(("timeout", "max_body"))
+_ANY_TARGETS: Final = (parse_target("http://localhost"), parse_target("https://localhost"))
 _FLAGS: Final = frozenset(("allow_downgrade", "decode", "expect"))
 _OF_HEADS: Final = frozenset(("max_head", "max_headers"))
 _OF_TLS: Final = frozenset(
@@ -164,6 +166,8 @@ def _flag(name: str, value: Any) -> bool:
 
 def _special(name: str, value: Any) -> dict[str, Any]:
     if name == "proxy":
+        for target in _ANY_TARGETS:
+            choose_proxy(target, value, {})  # what is wrong with it is told now and not at a request
         return {"proxy": value}
     if name == "cookies":
         from lasa.http._cookies import jar_of  # http.cookiejar takes longer to import than all of lasa
@@ -190,6 +194,10 @@ def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
         _flag("ssl_verify", changed["verify"])
     if changed.get("server_name") is not None and not isinstance(changed["server_name"], str):
         raise TypeError('bad "ssl_server_name" option: string expected')
+    if isinstance(changed.get("ca"), os.PathLike):
+        changed["ca"] = os.fspath(changed["ca"])
+    elif not isinstance(changed.get("ca"), str | bytes | None):
+        raise TypeError('bad "ssl_ca" option: path or PEM text expected')
     if "ssl_key" in options and options.get("ssl_cert") is None:
         raise ValueError("ssl_key is given without ssl_cert")
     if "ssl_cert" in options:

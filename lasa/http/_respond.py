@@ -242,25 +242,29 @@ def _length_item(length: int) -> tuple[bytes, bytes, bytes]:
     return (b"Content-Length", b"content-length", b"%d" % length)
 
 
+@lru_cache(maxsize=512)
 def head_of(
     status: int,
     headers: Prepared,
     length: int | None,
-    *,
     method: bytes,
     http_version: bytes,
     must_close: bool,
-) -> tuple[h11.Response, bool]:
-    """Return the event of a response's head, and whether the connection closes behind it.
+    date: tuple[bytes, bytes, bytes],
+) -> tuple[h11.Response, bytes, bool]:
+    """Return a response's head as h11's event and as bytes, and whether the connection closes behind it.
+
+    Heads are kept for a while: within a second, most servers send few that differ.
 
     Args:
         length: of the body, None if unknown: it is sent in chunks, to HTTP/1.0 until the connection closes.
         method, http_version: of the request.
         must_close: the connection has to close for other reasons.
+        date: the Date field, of date_item().
     Raises:
         ValueError: the headers contradict the body, or say Transfer-Encoding, which is the server's.
     """
-    items = [*headers.items, _NAME, date_item()]
+    items = [*headers.items, _NAME, date]
     if headers.values:
         values = headers.values
         if b"transfer-encoding" in values:
@@ -291,10 +295,10 @@ def head_of(
     must_close = must_close or http_version != b"1.1"
     if must_close:
         items.append(_CLOSE)
-    event = h11.Response(
-        status_code=status, headers=Headers(items), reason=reason_of(status), http_version=b"1.1", _parsed=True
-    )
-    return event, must_close
+    reason = reason_of(status)
+    event = h11.Response(status_code=status, headers=Headers(items), reason=reason, http_version=b"1.1", _parsed=True)
+    lines = b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in items])
+    return event, b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines), must_close
 
 
 def _words(value: bytes) -> list[bytes]:

@@ -7,7 +7,6 @@ answer, `ServerConnection` takes one request after another.
 from __future__ import annotations
 
 import logging
-import ssl
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +21,7 @@ from lasa.http._outgoing import Outgoing
 from lasa.http._request import Request
 from lasa.http._respond import answer_of, plain_answer
 from lasa.socket import TcpSocket
+from lasa.socket._link import address_text
 
 if TYPE_CHECKING:
     from lasa.http.server import Server
@@ -32,7 +32,6 @@ logger = logging.getLogger("lasa.http.server")
 
 Handler = Callable[[Request], Any]
 
-READ_SIZE: Final = 65_536
 LINGER_S: Final = 1.0  # how long a client may still send what nobody reads, so that it gets our last answer
 LINGER_BYTES: Final = 8 * 1024 * 1024
 CLIENT_GONE: Final = 499  # in the access log, as nginx has it: nobody was there to be answered
@@ -51,6 +50,8 @@ class ServerConnection(Outgoing):
     __slots__ = ("_access_log", "_is_killed", "_started_s", "is_idle", "is_tls", "job", "peer")
 
     def __init__(self, server: Server, sock: TcpSocket) -> None:
+        name = sock.getpeername()
+        self.peer: tuple[str, int | None] = (name[0] or "", name[1] if isinstance(name[1], int) else None)
         super().__init__(server, sock)
         self._access_log = access_logger(server.access_log)
         self._started_s = 0.0
@@ -58,14 +59,15 @@ class ServerConnection(Outgoing):
         self.is_idle = True
         self.is_tls = False
         self.job: Any = None
-        name = sock.getpeername()
-        self.peer: tuple[str, int | None] = (name[0] or "", name[1] if isinstance(name[1], int) else None)
 
     @property
     def local(self) -> tuple[str, int | None]:
         """The address that the client came to: ``(ip, port)``, or ``("unix:/path", None)``."""
-        name = self._sock.getsockname()
-        return name[0] or "", name[1] if isinstance(name[1], int) else None
+        kernel = self._conduit.connection.link.sock
+        try:
+            return address_text(kernel.getsockname(), kernel.family)
+        except OSError:  # it is closed
+            return "", None
 
     @property
     def description(self) -> str:
@@ -76,14 +78,14 @@ class ServerConnection(Outgoing):
 
     def has_input(self) -> bool:
         """Whether something has come that nobody has read yet. Never switches."""
-        return self._sock.peek()
+        return self._conduit.has_input
 
     def cut(self) -> None:
         """End the connection, whatever it does. Never switches."""
         if self._has_head and not self._answered:
             self._cut()
         else:
-            self._sock.abort()
+            self._conduit.close()
 
     def kill(self) -> None:
         """End the connection, and its light thread wherever that waits; once, so that it can clean up.
@@ -100,44 +102,27 @@ class ServerConnection(Outgoing):
         """Answer requests until either side has had enough; the body of the connection's light thread."""
         self.job = _hub.current_job()
         try:
-            if self._server.tls is None or self._shake_hands():
-                limits = self._limits
-                self._sock.limit_waits(send_s=limits.send_timeout_s, read_s=limits.head_timeout_s)
-                while self._serve_one():
-                    pass
-                self._say_goodbye()
+            if self._server.tls is not None:
+                self._conduit.accept_tls(self._server.tls, self._limits.tls_timeout_s)
+                self.is_tls = True
+            while self._serve_one():
+                pass
+            if not self._switched:
+                self._conduit.say_goodbye()
         except SocketError as error:
             logger.debug("%s: %s", self.description, error.reason)  # the client is gone, or was cut off
         finally:
-            self._sock.abort()
+            if self._upgraded is not None:
+                self._upgraded.abort()
+            self._conduit.close()
             self.job = None
             if self.request is not None:
                 self.request.close_files()  # its light thread was killed
             self._server.leave(self)
 
-    def _say_goodbye(self) -> None:
-        # TLS's own: where an answer ends with the connection, it alone says that nobody has cut it. Never switches.
-        tls = self._sock.tls
-        if tls is None:
-            return
-        try:
-            tls.unwrap()
-        except ssl.SSLError:
-            pass  # what the client says to it is not waited for
-        self._sock.limit_waits(read_s=0.0)
-        self._sock.receiveany(1)  # hands on what TLS has to send, before it would wait
-
-    def _shake_hands(self) -> bool:
-        self._sock.limit_waits(connect_s=self._limits.tls_timeout_s)
-        ok, err = self._sock.sslaccept(context=self._server.tls)
-        self.is_tls = True
-        if not ok:
-            logger.debug("TLS handshake with %s failed: %s", self.description, err)
-        return bool(ok)
-
     def _serve_one(self) -> bool:
         try:
-            event = self._exchange.next_event()
+            event = self._exchange.next_event() if self._exchange.has_unread else h11.NEED_DATA
             if event is h11.NEED_DATA:
                 event = self._wait_for_request()
         except BadMessage as error:
@@ -187,55 +172,54 @@ class ServerConnection(Outgoing):
         # The fast way first: a request that comes in one piece costs one read and no clock.
         limits = self._limits
         exchange = self._exchange
-        sock = self._sock
-        if not exchange.has_unread:
-            if self._server.is_stopping and not self.is_idle:
+        conduit = self._conduit
+        try:
+            if not exchange.has_unread:
+                if self._server.is_stopping and not self.is_idle:
+                    return None
+                if self._announced != 0:
+                    conduit.read_s = limits.idle_timeout_s  # the body has had a timeout of its own
+                self.is_idle = True
+                conduit.read_more()
+                event = exchange.next_event()
+                if event is not h11.NEED_DATA:
+                    conduit.read_s = limits.idle_timeout_s
+                    return event
+            self.is_idle = False
+            deadline_s = time.monotonic() + limits.head_timeout_s
+            while (left_s := deadline_s - time.monotonic()) > 0:
+                conduit.read_s = left_s
+                conduit.read_more()
+                event = exchange.next_event()
+                if event is not h11.NEED_DATA:
+                    conduit.read_s = limits.idle_timeout_s
+                    return event
+        except BadMessage:
+            if exchange.has_ended:
                 return None
-            if self._announced != 0:
-                sock.limit_waits(read_s=limits.idle_timeout_s)  # the body has had a timeout of its own
-            self.is_idle = True
-            data, err, _ = sock.receiveany(READ_SIZE)
-            if data is None:
-                return None  # closed, or idle for too long
-            exchange.receive_data(data)
-            event = exchange.next_event()
-            if event is not h11.NEED_DATA:
-                sock.limit_waits(read_s=limits.idle_timeout_s)
-                return event
-        self.is_idle = False
-        deadline_s = time.monotonic() + limits.head_timeout_s
-        while True:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0:
-                raise BadMessage("request head too slow", 408)
-            sock.limit_waits(read_s=left_s)
-            data, err, _ = sock.receiveany(READ_SIZE)
-            if data is None:
-                if err == "timeout":
-                    continue
+            raise
+        except SocketTimeout:
+            if self.is_idle:
                 return None
-            exchange.receive_data(data)
-            event = exchange.next_event()
-            if event is not h11.NEED_DATA:
-                sock.limit_waits(read_s=limits.idle_timeout_s)
-                return event
+        except SocketError:
+            return None
+        raise BadMessage("request head too slow", 408)
 
     def _linger(self) -> None:
         # A connection closed with bytes unread is reset by the system, and the client may lose our last answer.
-        sock = self._sock
-        if self._body_read and not self._exchange.has_unread and not sock.peek():
+        conduit = self._conduit
+        if self._exchange.has_ended or (self._body_read and not conduit.has_input):
             return
-        self._say_goodbye()
-        if self._exchange.has_ended or sock.shutdown("send")[0] is None:
+        conduit.finish()
+        if self._is_reading:  # by a light thread of the handler, which ends with the connection
             return
         deadline_s = time.monotonic() + LINGER_S
         left = LINGER_BYTES
         while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
-            sock.limit_waits(read_s=left_s)
-            data, _, _ = sock.receiveany(READ_SIZE)
-            if not data:
+            size = conduit.discard(left_s)
+            if not size:
                 return
-            left -= len(data)
+            left -= size
 
     # -- what goes wrong
 

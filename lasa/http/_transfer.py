@@ -190,7 +190,11 @@ class Transfer:
 
 
 class SourceFailed(Exception):
-    """What a request's body comes from raised an error of a socket of its own, which is its ``__cause__``."""
+    """What a request's body comes from raised an error of a socket of its own, the cause."""
+
+    def __init__(self, cause: SocketError) -> None:
+        super().__init__(cause.reason)
+        self.cause = cause
 
 
 def _told_apart(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -200,7 +204,7 @@ def _told_apart(pieces: Iterator[bytes]) -> Iterator[bytes]:
     except BodyFailed:
         raise
     except SocketError as error:
-        raise SourceFailed from error
+        raise SourceFailed(error) from error
 
 
 class ResponseBody:

@@ -116,8 +116,7 @@ class Client:
                 return True, response, response.reader()
             response.read()
         except SourceFailed as failed:
-            assert failed.__cause__ is not None
-            raise failed.__cause__ from None
+            raise failed.cause from None
         except SocketError as error:
             return None, Failure(error.reason, response, error.partial), None
         return True, response, None

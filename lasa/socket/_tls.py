@@ -266,6 +266,17 @@ class TlsStream:
         """As Link.shutdown: TCP's own, without a TLS goodbye."""
         self._inner.shutdown(how)
 
+    def say_goodbye(self) -> None:
+        """Tell the peer, if it goes at once, that no data follow and that nobody has cut them off. Never switches."""
+        try:
+            self._object.unwrap()
+        except ssl.SSLError:
+            pass  # what the peer says to it is not waited for
+        try:
+            self._flush_now()
+        except SocketError:
+            self._unsent = b""
+
     def close(self) -> None:
         """As Link.close: without a TLS goodbye."""
         # Session tickets that nobody has read would make the system reset the connection, and the peer would lose
