@@ -3,6 +3,9 @@
 The program is over when its main function, all light threads and all timers are done. SIGINT and SIGTERM end
 it at once: light threads are killed, so their finally clauses run, pending timers fire with
 ``premature=True``, and what they do then has GRACE_S seconds.
+
+A service is over when its main function is: the others are ended then. The first signal asks it to stop, the second
+ends it at once.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from types import FrameType, TracebackType
 from typing import Any, Final
 
@@ -19,7 +22,7 @@ from lasa import _hub
 from lasa.thread import Handler, Thread, make_root, throw
 from lasa.timer import calendar
 
-__all__ = ["GRACE_S", "run_program"]
+__all__ = ["GRACE_S", "run_program", "run_service"]
 
 GRACE_S: Final = 5.0
 BUSY_S: Final = 0.5  # a light thread that never yields is interrupted so long after the signal
@@ -27,8 +30,15 @@ SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class _Program:
-    def __init__(self, function: Callable[[], object]) -> None:
+    def __init__(
+        self, function: Callable[[], object], stop: Callable[[], None] | None, stop_s: float, signals: Collection[int]
+    ) -> None:
         self._function = function
+        self._stop = stop  # what the first signal does for a service
+        self._stop_s = stop_s
+        self._patience = 0 if stop is None else 1  # signals that do not end it at once
+        self._handled = signals
+        self._is_done = False
         self._main_greenlet = _hub.getcurrent()
         self._is_waiting = False
         self._handler = Handler(self._look_again)
@@ -41,13 +51,13 @@ class _Program:
 
     def run(self) -> int:
         """Run to the end and return the exit status; raises SystemExit for sys.exit()."""
-        previous = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+        previous = {number: signal.signal(number, self._on_signal) for number in self._handled}
         try:
             timers = calendar()
             timers.on_quiet = self._look_again
             try:
                 _hub.run_job(make_root(self._main, (), self._handler))
-                self._wait_for(lambda: self._is_quiet() or self._failure is not None or bool(self._signals))
+                self._wait_for(self._is_over)
             except (SystemExit, KeyboardInterrupt) as error:  # out of another light thread, or a handler of the script
                 self._failure = error
             except _hub.LoopExit:
@@ -59,7 +69,7 @@ class _Program:
                 previous[signal.SIGALRM] = self._previous_alarm
             for number, handler in previous.items():
                 signal.signal(number, handler)
-        if self._signals:
+        if self._is_cut_short():
             return 128 + self._signals[0]
         if isinstance(self._failure, SystemExit):
             raise self._failure
@@ -78,7 +88,17 @@ class _Program:
             raise
         except BaseException as error:
             self._failure = error
+        finally:
+            self._is_done = True
             self._look_again()
+
+    def _is_over(self) -> bool:
+        if self._failure is not None or self._is_cut_short():
+            return True
+        return self._is_quiet() if self._stop is None else self._is_done
+
+    def _is_cut_short(self) -> bool:
+        return len(self._signals) > self._patience
 
     def _is_quiet(self) -> bool:
         timers = calendar()
@@ -86,7 +106,7 @@ class _Program:
 
     def _end(self) -> None:
         # Light threads first, so that what their finally clauses do to a timer still counts.
-        self._enough = 2 if self._signals else 1
+        self._enough = min(len(self._signals), self._patience + 1) + 1
         self._forced_at_s = time.monotonic() + GRACE_S + BUSY_S
         self._is_ending = True
         for job in _hub.live_jobs():
@@ -122,10 +142,13 @@ class _Program:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         # Runs between two instructions of whoever runs, or of the hub after its poll.
         self._signals.append(number)
+        if self._stop is not None and len(self._signals) == 1:
+            _hub.call_soon(self._stop)
         _hub.call_soon(self._look_again)
         if self._previous_alarm is None:
             self._previous_alarm = signal.signal(signal.SIGALRM, self._on_alarm)
-        signal.setitimer(signal.ITIMER_REAL, BUSY_S, BUSY_S)
+        stop_s = 0.0 if self._is_cut_short() or self._is_ending else self._stop_s
+        signal.setitimer(signal.ITIMER_REAL, stop_s + BUSY_S, BUSY_S)
 
     def _on_alarm(self, number: int, frame: FrameType | None) -> None:
         # Somebody has not let the main greenlet run since the signal.
@@ -154,4 +177,22 @@ def run_program(function: Callable[[], Any]) -> int:
         SystemExit: the program called sys.exit().
     Switches: always. It must run in the main greenlet of the main OS thread, which owns the signals.
     """
-    return _Program(function).run()
+    return _Program(function, None, 0.0, SIGNALS).run()
+
+
+def run_service(
+    function: Callable[[], Any], stop: Callable[[], None], stop_s: float, signals: Collection[int] = SIGNALS
+) -> int:
+    """Run ``function`` as the main light thread until it returns, then end the others; return the exit status.
+
+    Args:
+        function: what serves.
+        stop: has ``function`` return; called from the hub at the first signal, it must not block.
+        stop_s: how long that may take; whoever never yields is interrupted then.
+        signals: those that end the service; none where somebody else handles signals.
+    Returns:
+        0, also after a signal; 1 after an exception of ``function``; 128 plus the first signal's number if a second
+        one cut it short.
+    Raises, Switches: as run_program().
+    """
+    return _Program(function, stop, stop_s, signals).run()

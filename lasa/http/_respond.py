@@ -39,9 +39,9 @@ _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus
 _NAME = (b"Server", b"server", b"lasa")
 _CHUNKED = (b"Transfer-Encoding", b"transfer-encoding", b"chunked")
 _CLOSE = (b"Connection", b"connection", b"close")
-_TEXT: Final = (("content-type", "text/plain; charset=utf-8"),)
-_BYTES: Final = (("content-type", "application/octet-stream"),)
-_JSON: Final = (("content-type", "application/json"),)
+_TEXT: Final = prepare({"Content-Type": "text/plain; charset=utf-8"})
+_BYTES: Final = prepare({"Content-Type": "application/octet-stream"})
+_JSON: Final = prepare({"Content-Type": "application/json"})
 
 
 class Answer:
@@ -118,44 +118,57 @@ def answer_of(returned: Any) -> Answer:
     """Return what a handler's return value means.
 
     ``(status, headers, body)`` or ``(status, body)``; a body alone is a 200: str is text, bytes are themselves, a
-    dict or list is JSON. A body may also be an iterable of str and bytes, sent as it comes, or an open binary file;
-    either is closed in the end, if it can be. None is an empty body.
+    dict or list is JSON, with the Content-Type to match unless the headers have one; but beside headers a list of str
+    and bytes is sent as it is. A body may also be any other iterable of str and bytes, sent as it comes, or an open binary file; either is closed in the end, if it can be. None
+    is an empty body.
 
     Raises:
         TypeError, ValueError: it means nothing; the server answers 500.
     """
+    headers: HeaderSource = None
+    has_headers = False
     if type(returned) is tuple:
         if len(returned) == 3:
-            return _answer(*returned)
-        if len(returned) != 2:
+            status, headers, body = returned
+            has_headers = True
+        elif len(returned) == 2:
+            status, body = returned
+        else:
             raise TypeError(f"a handler returns (status, headers, body), got {len(returned)} values")
-        status, body = returned
     elif returned is None:
         raise TypeError("the handler returned None and has not called request.respond()")
     else:
         status, body = 200, returned
-    kind: HeaderSource = None
-    if isinstance(body, str):
-        kind = _TEXT
-    elif isinstance(body, dict | list):
-        body, kind = json.dumps(body, ensure_ascii=False, allow_nan=False), _JSON
-    elif isinstance(body, bytes | bytearray | memoryview):
-        kind = _BYTES
-    return _answer(status, kind, body)
-
-
-def _answer(status: Any, headers: Any, body: Any) -> Answer:
     try:
-        return Answer(checked_status(status), prepare(headers), _body(body))
+        prepared = prepare(headers)
+        kind: Prepared | None = None
+        if isinstance(body, str):
+            kind = _TEXT
+        elif isinstance(body, dict) or (isinstance(body, list) and not (has_headers and _is_of_pieces(body))):
+            body, kind = json.dumps(body, ensure_ascii=False, allow_nan=False), _JSON
+        elif headers is None and isinstance(body, bytes | bytearray | memoryview):
+            kind = _BYTES
+        if kind is not None and b"content-type" not in prepared.values:
+            prepared = _joined(prepared, kind)
+        return Answer(checked_status(status), prepared, _body(body))
     except BaseException:
         close_body(body)
         raise
 
 
+def _is_of_pieces(body: list[Any]) -> bool:
+    return all(isinstance(piece, str | bytes | bytearray | memoryview) for piece in body)
+
+
+@lru_cache(maxsize=256)
+def _joined(one: Prepared, other: Prepared) -> Prepared:
+    return Prepared(one.items + other.items)
+
+
 def plain_answer(status: int, text: str = "") -> Answer:
     """Return a short answer of the server's own."""
     body = text or f"{status} {reason_of(status).decode()}\n"
-    return Answer(status, prepare(_TEXT), body.encode())
+    return Answer(status, _TEXT, body.encode())
 
 
 def checked_status(status: Any) -> int:

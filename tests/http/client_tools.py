@@ -18,7 +18,7 @@ import gevent.ssl
 from gevent.event import Event
 
 from lasa.http import client
-from lasa.http.client import Client, Response
+from lasa.http.client import Response
 from lasa.socket._connection import pools
 from tests.helpers import nothing_left_open, settle
 
@@ -71,20 +71,24 @@ class Wire:
         found, self._data = self._data, b""
         return found
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> Wire:
         self.sock.sendall(data)
+        return self
 
     def close(self) -> None:
         """End the connection, TLS without a goodbye."""
         self.sock.close()
 
-    def reset(self) -> None:
+    def reset(self) -> Wire:
         """End the connection so that the client sees ECONNRESET."""
         self.sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
         self.sock.close()
+        return self
 
     def start_tls(self, context: ssl.SSLContext) -> None:
-        self.sock = context.wrap_socket(self.sock, server_side=True, suppress_ragged_eofs=True)
+        # The handshake apart: a socket that wrap_socket() gives up on would be left open.
+        self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+        self.sock.do_handshake()
 
     def _more(self) -> bool:
         try:
@@ -246,14 +250,16 @@ def tls_context(certificate: str, *, client_ca: str | None = None, maximum: ssl.
     return context
 
 
-def new_client(**options: Any) -> Client:
-    """A client that takes nothing from the environment, and whose waits end before the test's."""
+def new_client(**options: Any) -> Any:
+    """A client that takes nothing from the environment, and whose waits end before the test's; its type is left open,
+    or each test would first have to prove which of its outcomes it got.
+    """
     hc, err = client.new(**{"proxy": False, "read": 5, "send": 5, "connect": 5, "tls": 5, "pool": 5, **options})
     assert err is None
     return hc
 
 
-def get(url: str, *, hc: Client | None = None, **keywords: Any) -> Response:
+def get(url: str, *, hc: Any = None, **keywords: Any) -> Response:
     """Send a request that must succeed."""
     ok, response, _ = (hc or new_client()).request(url=url, **keywords)
     assert ok is True, response
@@ -261,7 +267,7 @@ def get(url: str, *, hc: Client | None = None, **keywords: Any) -> Response:
     return response
 
 
-def error_of(url: str, *, hc: Client | None = None, **keywords: Any) -> client.Failure:
+def error_of(url: str, *, hc: Any = None, **keywords: Any) -> client.Failure:
     """Send a request that must fail, and return its error word."""
     ok, err, reader = (hc or new_client()).request(url=url, **keywords)
     assert ok is None, err
@@ -309,7 +315,7 @@ def clean() -> Iterator[None]:
 
 def read_pieces(reader: Any) -> tuple[bytes, str | None]:
     """Drain a seed's reader: what came, and the word where it broke."""
-    got = []
+    got: list[bytes] = []
     while (piece := reader()) is not None:
         if piece.body is None:
             assert reader() is None

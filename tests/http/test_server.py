@@ -41,7 +41,13 @@ def returning(value: Any) -> Any:
         ((204, None), 204, None, b""),
         ((200, {}, ["a", b"b", "", memoryview(b"c")]), 200, None, b"abc"),
         ((200, {"content-length": 3}, iter(["a", "bc"])), 200, None, b"abc"),
-        ((200, [("x", "1"), ("x", "2")], "s"), 200, None, b"s"),
+        ((200, [("x", "1"), ("x", "2")], b"s"), 200, None, b"s"),
+        ((200, {"x": "1"}, "s"), 200, "text/plain; charset=utf-8", b"s"),
+        ((200, {"content-type": "text/x"}, "s"), 200, "text/x", b"s"),
+        ((201, {"location": "/1"}, {"a": 1}), 201, "application/json", b'{"a": 1}'),
+        ((201, {"location": "/1"}, [{"a": 1}]), 201, "application/json", b'[{"a": 1}]'),
+        ((200, {"content-type": "text/x+json"}, [1]), 200, "text/x+json", b"[1]"),
+        ((200, {}, []), 200, None, b""),
     ],
 )
 def test_a_returned_value_becomes_an_answer(returned: Any, status: int, kind: str | None, body: bytes) -> None:
@@ -64,7 +70,7 @@ def test_a_returned_value_becomes_an_answer(returned: Any, status: int, kind: st
         (600, "a"),
         ("200", "a"),
         (True, "a"),
-        (200, {}, {"a": 1}),
+        (200, {}, {"a": {1}}),
         (200, {}, 5),
         (200, {"bad name": "x"}, "a"),
         (200, {"x": "a\r\nSet-Cookie: b"}, "a"),

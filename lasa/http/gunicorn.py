@@ -1,0 +1,307 @@
+"""A worker class for gunicorn, whose arbiter starts, watches, reloads and ends processes: its business, not ours.
+
+``gunicorn -k lasa.http.gunicorn.LasaWorker module:app`` serves a handler of lasa's or a WSGI application, told apart by
+the arguments that it takes (see ``lasa.http.wsgi.is_wsgi``). It needs the extra ``workers``.
+
+Nothing of lasa's hub may be there before the fork: two processes would poll one epoll descriptor. So all begins in
+``init_process``. Signal handlers run between two instructions of whoever runs, so all that ours do is to note
+what is asked for and wake the main light thread, which does it.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any, Final
+
+from gunicorn.glogging import Logger  # type: ignore[import-untyped]
+from gunicorn.http.wsgi import WSGIErrorsWrapper  # type: ignore[import-untyped]
+from gunicorn.sock import ssl_context  # type: ignore[import-untyped]
+from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
+
+from lasa import _hub, semaphore, thread
+from lasa._program import run_service
+from lasa.http import server, wsgi
+from lasa.http._access_log import Served
+from lasa.http._errors import BadMessage
+from lasa.http._request import Request
+from lasa.http._respond import reason_of
+
+__all__ = ["LasaWorker", "UnpatchedLasaWorker"]
+
+logger = logging.getLogger("lasa.http.gunicorn")
+
+BEAT_S: Final = 1.0
+QUIT_S: Final = 1.5  # the arbiter kills two seconds after SIGQUIT; by then finally clauses have had their time
+UNLIMITED: Final = 2**31
+
+
+class LasaWorker(Worker):  # type: ignore[misc]
+    """A worker process that serves all of gunicorn's sockets by lasa's server.
+
+    Of gunicorn's settings these count as its manual says: bind (also unix paths and descriptors), reuse_port, backlog,
+    certfile and all that ssl_context() reads, worker_connections, keepalive, limit_request_line, limit_request_fields,
+    max_requests and its jitter, timeout, graceful_timeout, accesslog and its format, errorlog, forwarded_allow_ips
+    and secure_scheme_headers (for wsgi.url_scheme), preload_app, reload, SCRIPT_NAME in the environment, the hooks of a
+    worker. The PROXY protocol is refused, HTTP/2 is not offered.
+
+    Attributes:
+        patches: whether the standard library's blocking calls are made to wait in the hub, before the application is
+            loaded. Handlers written for lasa do not need it; UnpatchedLasaWorker leaves it.
+        access_log_form: of lasa's own access log, by ``logging``, where gunicorn's is not set up.
+    """
+
+    patches = True
+    access_log_form: str | bool = True
+
+    @classmethod
+    def check_config(cls, cfg: Any, log: Any) -> None:
+        """Refuse what could not be honoured; called by the arbiter, before it forks."""
+        if getattr(cfg, "proxy_protocol", "off") not in (False, None, "off"):
+            raise RuntimeError(f"{cls.__name__} does not speak the PROXY protocol: drop proxy_protocol")
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._is_quitting = False
+        self._reopens_logs = False
+        self._news: semaphore.Semaphore | None = None
+        self._handler: Callable[[Request], Any] = _no_handler
+        self._running = 0
+        self._status = 0
+
+    # -- in the new process
+
+    def init_process(self) -> None:
+        """Begin the process's life; it ends here too."""
+        signal.signal(signal.SIGTERM, self.handle_exit)  # until now the arbiter's handlers were there, and lost signals
+        signal.signal(signal.SIGQUIT, self.handle_quit)
+        _hub.renew_after_fork()  # a preloaded application may have begun to use the hub
+        if self.patches:
+            _hub.patch_all()
+        super().init_process()
+
+    def init_signals(self) -> None:
+        """As gunicorn's, but for the pipe that wakes a select(): the hub's own wait ends by the signal itself."""
+        super().init_signals()
+        signal.set_wakeup_fd(-1)
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        """SIGTERM: end gracefully."""
+        self.alive = False
+        self._wake()
+
+    def handle_quit(self, sig: int, frame: Any) -> None:
+        """SIGQUIT and SIGINT: end at once, whoever does not yield."""
+        self.alive = False
+        self._is_quitting = True
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(0))
+        signal.setitimer(signal.ITIMER_REAL, QUIT_S)
+        self._wake()
+
+    def handle_usr1(self, sig: int, frame: Any) -> None:
+        """SIGUSR1: reopen the log files."""
+        self._reopens_logs = True
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._news is not None:  # before there is a main light thread, there need be no hub
+            _hub.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        if self._news is not None:
+            self._news.post()
+
+    def load_wsgi(self) -> None:
+        """Load the application, and make a handler of it; what fails here ends the arbiter too, as it should."""
+        super().load_wsgi()
+        app = self.wsgi
+        self._handler = self._wsgi_handler(app) if wsgi.is_wsgi(app) else app
+
+    def run(self) -> None:
+        """Serve until the arbiter, max_requests or the reloader ends it."""
+        self._lend_log()
+        handler = self._handler if self.cfg.max_requests <= 0 else self._counted(self._handler)
+        status = run_service(lambda: self._serve(handler), self._look_again, 0.0, signals=())
+        if status or self._status:
+            sys.exit(status or self._status)
+
+    def _serve(self, handler: Callable[[Request], Any]) -> None:
+        self._news, _ = semaphore.new(0)
+        servers = [self._server(one) for one in self.sockets]
+        thread.spawn(self._beat)
+        for one in servers:
+            thread.spawn(self._run, one, handler)
+        while self.alive:
+            self._wait_for_news()
+            if self.ppid != os.getppid():
+                self.log.info("Parent changed, shutting down: %s", self)
+                self.alive = False
+        # What is left of the time is for the finally clauses of those that are cut off, before the arbiter kills us.
+        grace_s = self.cfg.graceful_timeout - min(1.0, self.cfg.graceful_timeout / 10)
+        if not self._is_quitting:
+            for one in servers:
+                self._running += 1
+                thread.spawn(self._stop, one, grace_s)
+            while self._running and not self._is_quitting:
+                self._wait_for_news()
+        if self._is_quitting:
+            for one in servers:
+                one.stop(0)
+            self.cfg.worker_int(self)
+
+    def _wait_for_news(self) -> None:
+        # The reloader's OS thread only sets a flag, so look at it now and then.
+        if self._news is not None:
+            self._news.wait(BEAT_S)
+        if self._reopens_logs:
+            self._reopens_logs = False
+            self.log.reopen_files()
+
+    def _beat(self) -> None:
+        pause_s = min(BEAT_S, self.timeout) if self.timeout else BEAT_S  # self.timeout is half of the setting
+        while True:
+            self.notify()
+            _hub.sleep_s(pause_s)
+
+    def _run(self, one: server.Server, handler: Callable[[Request], Any]) -> None:
+        _, err = one.run(handler)
+        if err is not None:
+            self.log.error("%r cannot go on: %s", one, err)
+            self._status = 1
+            self.alive = False
+            self._look_again()
+
+    def _stop(self, one: server.Server, grace_s: float) -> None:
+        try:
+            for description in one.stop(grace_s)[1]:
+                self.log.warning("cut off after graceful_timeout: %s", description)
+        finally:
+            self._running -= 1
+            self._look_again()
+
+    # -- the settings
+
+    def _server(self, one: Any) -> server.Server:
+        cfg = self.cfg
+        limits: dict[str, Any] = {
+            "max_connections": cfg.worker_connections,
+            "max_request_line": cfg.limit_request_line or UNLIMITED,
+            "max_headers": cfg.limit_request_fields,
+        }
+        if cfg.keepalive:
+            limits["idle_timeout_s"] = cfg.keepalive
+        else:
+            limits["max_requests"] = 1
+        made, err = server.new(
+            sock=one.sock, ssl=self._tls() if cfg.is_ssl else None, access_log=self._access_log(), **limits
+        )
+        if made is None:
+            raise RuntimeError(f"cannot serve {one}: {err}")
+        return made
+
+    def _tls(self) -> Any:
+        context = ssl_context(self.cfg)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    def _wsgi_handler(self, app: Any) -> Callable[[Request], Any]:
+        return wsgi.handler_of(
+            app,
+            script_name=os.environ.get("SCRIPT_NAME", "").rstrip("/"),
+            scheme_of=_scheme_by(self.cfg),
+            errors=WSGIErrorsWrapper(self.cfg),
+            extra={"wsgi.multiprocess": self.cfg.workers > 1},
+        )
+
+    def _counted(self, handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+        def counted(request: Request) -> Any:
+            self.nr += 1
+            if self.nr >= self.max_requests and self.alive:
+                self.log.info("Autorestarting worker after current request.")
+                self.alive = False
+                self._look_again()
+            return handler(request)
+
+        return counted
+
+    # -- the logs
+
+    def _lend_log(self) -> None:
+        # What goes wrong in handlers belongs into gunicorn's error log, unless the application has set up logging.
+        ours = logging.getLogger("lasa")
+        if not ours.hasHandlers():
+            for handler in getattr(getattr(self.log, "error_log", None), "handlers", ()):
+                ours.addHandler(handler)
+
+    def _access_log(self) -> Any:
+        cfg = self.cfg
+        is_set_up = (
+            cfg.accesslog
+            or cfg.logconfig
+            or cfg.logconfig_dict
+            or cfg.logconfig_json
+            or (cfg.syslog and not cfg.disable_redirect_access_to_syslog)
+            or type(self.log).access is not Logger.access  # such as statsd's, which counts
+        )
+        return self._log_access if is_set_up else self.access_log_form
+
+    def _log_access(self, served: Served) -> None:
+        path, _, query = served.target.partition("?")
+        environ = {
+            "REQUEST_METHOD": served.method,
+            "RAW_URI": served.target,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "SERVER_PROTOCOL": f"HTTP/{served.http_version}",
+            "REMOTE_ADDR": served.peer,
+        }
+        headers = [] if served.request is None else list(served.request.headers.items())
+        for name, value in headers:
+            environ["HTTP_" + name.upper().replace("-", "_")] = value
+        sent = [] if served.response is None else served.response.headers
+        answer = SimpleNamespace(
+            status=f"{served.status} {reason_of(served.status).decode()}",
+            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent],
+            sent=served.sent_bytes,
+        )
+        self.log.access(answer, SimpleNamespace(headers=headers), environ, timedelta(seconds=served.duration_s))
+
+
+class UnpatchedLasaWorker(LasaWorker):
+    """As LasaWorker, for applications that are written for lasa: the standard library stays as it is."""
+
+    patches = False
+
+
+def _no_handler(request: Request) -> Any:
+    raise RuntimeError("the application is not loaded yet")
+
+
+def _scheme_by(cfg: Any) -> Callable[[Request], str]:
+    """Return what tells the scheme that the client of a trusted proxy used, as gunicorn does."""
+    trusts_all = "*" in cfg.forwarded_allow_ips
+    networks = [ipaddress.ip_network(one, strict=False) for one in cfg.forwarded_allow_ips if one != "*"]
+    expected = {name.lower(): value for name, value in cfg.secure_scheme_headers.items()}
+
+    def scheme_of(request: Request) -> str:
+        host, port = request.peer
+        if port is not None and not trusts_all:
+            address = ipaddress.ip_address(host.partition("%")[0])
+            if not any(address in network for network in networks):
+                return request.scheme
+        said = {
+            "https" if value == expected[name.lower()] else "http"
+            for name, value in request.headers.items()
+            if name.lower() in expected
+        }
+        if len(said) > 1:
+            raise BadMessage("contradictory scheme headers")
+        return said.pop() if said else request.scheme
+
+    return scheme_of
