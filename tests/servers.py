@@ -113,6 +113,7 @@ http {{
     access_log off;
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+    ssl_protocols TLSv1.2 TLSv1.3;
     types {{ text/plain txt; application/octet-stream bin; }}
     server {{
         listen 127.0.0.1:{port};
