@@ -14,7 +14,7 @@ from typing import Any, Final
 from lasa import _hub, semaphore, thread
 from lasa._program import run_service
 from lasa.http import server, wsgi
-from lasa.http._request import Request
+from lasa.http._server.request import Request
 
 __all__ = ["ServeOptions", "Unusable", "load", "serve"]
 

@@ -32,7 +32,16 @@ RANK = {
 }
 
 # Parts of one rank that do not know each other.
-STRANGERS = {("timer", "semaphore"), ("timer", "coroutine"), ("semaphore", "thread"), ("semaphore", "timer"), ("_program", "socket")}
+STRANGERS = {
+    ("timer", "semaphore"),
+    ("timer", "coroutine"),
+    ("semaphore", "thread"),
+    ("semaphore", "timer"),
+    ("_program", "socket"),
+}
+
+# The rooms of lasa/http, and which parts of lasa.http each may know.
+ROOMS = {"_wire": {"_wire"}, "_client": {"_wire", "_client"}, "_server": {"_wire", "_server", "server"}}
 
 
 def lasa_modules() -> list[Path]:
@@ -65,6 +74,14 @@ def test_module_imports_only_its_own_layer_or_below(path: Path) -> None:
         part = name.split(".")[1]
         assert RANK[part] <= RANK[own], f"{path} reaches up to lasa.{part}"
         assert (own, part) not in STRANGERS, f"{path} should not know lasa.{part}"
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_client_and_server_of_http_do_not_know_each_other(room: str) -> None:
+    for path in lasa_modules():
+        if path.parts[:2] == ("http", room):
+            known = {name.split(".")[2] for name in imported_names(path) if name.startswith("lasa.http.")}
+            assert known <= ROOMS[room], path
 
 
 @pytest.mark.parametrize("path", lasa_modules(), ids=str)

@@ -10,15 +10,15 @@ from weakref import WeakSet
 
 from lasa import _hub
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
-from lasa.http._headers import prepare
-from lasa.http._message import Message, message_of, request_event
-from lasa.http._policy import Policy
-from lasa.http._redirects import plan_redirect
-from lasa.http._response import Piece, Response
-from lasa.http._retries import plan_retry
-from lasa.http._route import Deadline, open_route, route_to
-from lasa.http._target import Target, parse_target
-from lasa.http._transfer import SourceFailed, Transfer
+from lasa.http._client.message import Message, message_of, request_event
+from lasa.http._client.policy import Policy
+from lasa.http._client.redirects import plan_redirect
+from lasa.http._client.response import Piece, Response
+from lasa.http._client.retries import plan_retry
+from lasa.http._client.route import Deadline, open_route, route_to
+from lasa.http._client.target import Target, parse_target
+from lasa.http._client.transfer import SourceFailed, Transfer
+from lasa.http._wire.fields import prepare
 
 __all__ = ["Client", "Failure", "Piece", "Response", "new"]
 
@@ -101,6 +101,8 @@ class Client:
         policy = self._policy if not options else self._policy.with_options(options)
         if url is None:
             raise ValueError("url is missing")
+        if progress is not None and not callable(progress):
+            raise TypeError(f"bad progress: function expected, got {type(progress).__name__}")
         response: Response | None = None
         try:
             if self._is_closed:
@@ -180,7 +182,7 @@ class _Attempt:
         while True:
             response = self._try() if policy.retries is None else self._try_again()
             if policy.cookies is not None:
-                from lasa.http._cookies import take_cookies
+                from lasa.http._client.cookies import take_cookies
 
                 take_cookies(policy.cookies, self._target, response.headers.getall("set-cookie", []))
             if not policy.follow_redirects or not 300 <= response.code < 400 or not self._follow(response):
@@ -257,7 +259,7 @@ class _Attempt:
         route = route_to(target, policy)
         cookie = None
         if policy.cookies is not None:
-            from lasa.http._cookies import cookie_header
+            from lasa.http._client.cookies import cookie_header
 
             cookie = cookie_header(policy.cookies, target)
         request, head = request_event(message, target, route, policy, cookie)

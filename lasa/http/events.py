@@ -21,9 +21,9 @@ from lasa import semaphore, thread
 from lasa._values import number
 from lasa.errors import SocketError, check
 from lasa.http import client as http_client
-from lasa.http._response import Response
-from lasa.http._retries import Retries, plan_retry
-from lasa.http._sse import MAX_EVENT_BYTES, Event, EventParser
+from lasa.http._client.response import Response
+from lasa.http._client.retries import Retries, plan_retry
+from lasa.http._client.sse import MAX_EVENT_BYTES, Event, EventParser
 
 __all__ = ["Event", "EventSource", "encode", "plan_wait", "subscribe"]
 

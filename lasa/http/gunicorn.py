@@ -28,10 +28,10 @@ from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 from lasa import _hub, semaphore, thread
 from lasa._program import run_service
 from lasa.http import server, wsgi
-from lasa.http._access_log import Served
-from lasa.http._errors import BadMessage
-from lasa.http._request import Request
-from lasa.http._respond import reason_of
+from lasa.http._server.access_log import Served
+from lasa.http._server.answer import reason_of
+from lasa.http._server.request import Request
+from lasa.http._wire.errors import BadMessage
 
 __all__ = ["LasaWorker", "UnpatchedLasaWorker"]
 

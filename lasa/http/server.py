@@ -14,10 +14,10 @@ from typing import Any, Final
 from lasa import semaphore, thread
 from lasa._hub import current_job, sleep_s
 from lasa.errors import SocketError, check
-from lasa.http._access_log import AccessLog, access_logger
-from lasa.http._request import Request, RequestBody, ResponseWriter
-from lasa.http._server_limits import ServerLimits
-from lasa.http._serving import Handler, ServerConnection
+from lasa.http._server.access_log import AccessLog, access_logger
+from lasa.http._server.connection import Handler, ServerConnection
+from lasa.http._server.limits import ServerLimits
+from lasa.http._server.request import Request, RequestBody, ResponseWriter
 from lasa.socket import TcpSocket, tcp
 from lasa.socket._address import is_unix, parse_host, parse_port, unix_path
 from lasa.socket._dial import addresses_of

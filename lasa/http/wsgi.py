@@ -18,8 +18,8 @@ from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
 from lasa.errors import SocketError
-from lasa.http._headers import prepare
-from lasa.http._request import Request, ResponseWriter
+from lasa.http._server.request import Request, ResponseWriter
+from lasa.http._wire.fields import prepare
 
 __all__ = ["Application", "handler_of", "is_wsgi"]
 

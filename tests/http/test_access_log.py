@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._access_log import Served, access_logger, combined_line, json_line
+from lasa.http._server.access_log import Served, access_logger, combined_line, json_line
 
 SERVED = Served(
     peer="192.0.2.7",

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from lasa.errors import SocketError
-from lasa.http._body import RequestBody, request_body
-from lasa.http._forms import UploadedFile, parse_multipart, parse_urlencoded
+from lasa.http._client.body import RequestBody, request_body
+from lasa.http._server.forms import UploadedFile, parse_multipart, parse_urlencoded
 
 
 def made(*args: Any, **kwargs: Any) -> RequestBody:

@@ -197,7 +197,6 @@ def test_the_timeout_runs_while_the_caller_dawdles_over_a_stream() -> None:
     with peer(half) as server:
         _, response, reader = new_client().request(url=server.url, stream=True, timeout=SHORT_S)
         assert reader().body == b"hello"
-        gone = server.wires[0]
         with gevent.Timeout(LONG_S):
             while in_use():
                 gevent.sleep(0.002)  # the request's time is over, and its connection is closed, whoever looks
@@ -205,7 +204,6 @@ def test_the_timeout_runs_while_the_caller_dawdles_over_a_stream() -> None:
         assert (piece.body, piece.err) == (None, "timeout")
         with pytest.raises(lasa.Error, match="timeout"):
             list(response.pieces())
-        assert gone.rest() == b""
 
 
 def test_what_has_come_before_the_timeout_can_be_read_after_it_or_is_reported() -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lasa.errors import SocketError
-from lasa.http._coding import ACCEPT_ENCODING, Decoder, decoder_of
+from lasa.http._client.coding import ACCEPT_ENCODING, Decoder, decoder_of
 
 brotli: Any = import_module("brotli")
 try:
@@ -342,7 +342,7 @@ def test_the_accept_encoding_header_names_what_is_installed() -> None:
 def test_what_is_not_installed_is_not_offered_and_not_undone() -> None:
     program = (
         "import sys; sys.modules.update(dict.fromkeys(['brotli', 'compression.zstd', 'backports.zstd']))\n"
-        "from lasa.http._coding import ACCEPT_ENCODING, decoder_of\n"
+        "from lasa.http._client.coding import ACCEPT_ENCODING, decoder_of\n"
         "print(ACCEPT_ENCODING, decoder_of('br', 10), decoder_of('zstd', 10))"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -11,7 +11,7 @@ import lasa
 from lasa import thread
 from lasa.errors import SocketError
 from lasa.http import events
-from lasa.http._sse import EventParser
+from lasa.http._client.sse import EventParser
 from lasa.http.events import Event, EventSource, encode, plan_wait, subscribe
 from tests.helpers import settle
 from tests.http import client_tools

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._errors import BadMessage
-from lasa.http._exchange import Exchange, Limits
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.exchange import Exchange, Limits
 
 HOST = ("Host", "h")
 CONNECTIONS = st.sampled_from([[], [("Connection", "close")], [("Connection", "keep-alive")], [("Connection", "X")]])

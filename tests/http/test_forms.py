@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from lasa.errors import SocketError
-from lasa.http._forms import (
+from lasa.http._server.forms import (
     FormError,
     FormTooLarge,
     MultipartParser,
@@ -279,7 +279,7 @@ def test_no_file_stays_open_after_an_error(end: bytes, monkeypatch: pytest.Monke
         opened.append(io.BytesIO())
         return opened[-1]
 
-    monkeypatch.setattr("lasa.http._forms.SpooledTemporaryFile", spooled)
+    monkeypatch.setattr("lasa.http._server.forms.SpooledTemporaryFile", spooled)
     with pytest.raises(FormError):
         parse_multipart([file("f", b"data"), end], TYPE, max_files=1)
     assert [one.closed for one in opened] == [True]

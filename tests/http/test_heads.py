@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._errors import BadMessage
-from lasa.http._heads import request_of, response_of
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.heads import request_of, response_of
 
 TOKEN = st.text("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1)
 VALUE = st.binary(max_size=30).map(lambda data: bytes(byte for byte in data if byte >= 0x20 and byte != 0x7F).strip())

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._forms import UploadedFile, parse_multipart
-from lasa.http._multipart import PIECE_BYTES, Part, encode_multipart, guess_content_type
+from lasa.http._client.multipart import PIECE_BYTES, Part, encode_multipart, guess_content_type
+from lasa.http._server.forms import UploadedFile, parse_multipart
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from lasa.errors import SocketError
-from lasa.http._redirects import Redirect, plan_redirect
-from lasa.http._target import parse_target
+from lasa.http._client.redirects import Redirect, plan_redirect
+from lasa.http._client.target import parse_target
 
 BASE = parse_target("http://a/b")
 

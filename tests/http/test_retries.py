@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._retries import Retries, plan_retry, retries_of
+from lasa.http._client.retries import Retries, plan_retry, retries_of
 
 NOW_S = 784111777.0  # Sun, 06 Nov 1994 08:49:37 GMT
 PLAIN = Retries(jitter=0.0)

@@ -13,7 +13,7 @@ import lasa
 from lasa import semaphore, thread
 from lasa.errors import SocketClosed, SocketError
 from lasa.http import server as http_server
-from lasa.http._access_log import Served
+from lasa.http._server.access_log import Served
 from lasa.http.server import Request
 from tests.helpers import nothing_left_open, settle
 from tests.http.tools import answers, connect, read_answer, serving, talk

@@ -13,7 +13,7 @@ import lasa
 from lasa import _hub
 from lasa.errors import SocketTimeout
 from lasa.http import server as http_server
-from lasa.http._server_limits import ServerLimits
+from lasa.http._server.limits import ServerLimits
 from lasa.http.server import Request
 from lasa.socket import TcpSocket, tcp
 from tests.conftest import Certificates

@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from lasa.errors import SocketError
-from lasa.http._sse import MAX_EVENT_BYTES, RETRY_MS_MAX, Event, EventParser
+from lasa.http._client.sse import MAX_EVENT_BYTES, RETRY_MS_MAX, Event, EventParser
 
 BOM = b"\xef\xbb\xbf"
 

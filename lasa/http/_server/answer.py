@@ -17,7 +17,7 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
-from lasa.http._headers import HeaderSource, Prepared, prepare
+from lasa.http._wire.fields import HeaderSource, Prepared, prepare
 
 __all__ = [
     "Answer",
@@ -117,10 +117,10 @@ def close_body(body: Any) -> None:
 def answer_of(returned: Any) -> Answer:
     """Return what a handler's return value means.
 
-    ``(status, headers, body)`` or ``(status, body)``; a body alone is a 200: str is text, bytes are themselves, a
-    dict or list is JSON, with the Content-Type to match unless the headers have one; but beside headers a list of str
-    and bytes is sent as it is. A body may also be any other iterable of str and bytes, sent as it comes, or an open binary file; either is closed in the end, if it can be. None
-    is an empty body.
+    ``(status, headers, body)`` or ``(status, body)``; a body alone is a 200: str is text, bytes are themselves, a dict
+    or list is JSON, with the Content-Type to match unless the headers have one; but beside headers a list of str and
+    bytes is sent as it is. A body may also be any other iterable of str and bytes, sent as it comes, or an open binary
+    file; either is closed in the end, if it can be. None is an empty body.
 
     Raises:
         TypeError, ValueError: it means nothing; the server answers 500.

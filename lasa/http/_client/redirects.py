@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lasa.errors import SocketError
-from lasa.http._target import BadUri, Target, join_target, mask_userinfo
+from lasa.http._client.target import BadUri, Target, join_target, mask_userinfo
 
 __all__ = ["Redirect", "plan_redirect"]
 

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lasa._values import number
-from lasa.http._auth import authorization_of
-from lasa.http._exchange import Limits
-from lasa.http._headers import Prepared, prepare
-from lasa.http._proxies import ProxyVariables, choose_proxy, proxy_variables
-from lasa.http._retries import Retries, retries_of
-from lasa.http._target import parse_target
+from lasa.http._client.auth import authorization_of
+from lasa.http._client.proxies import ProxyVariables, choose_proxy, proxy_variables
+from lasa.http._client.retries import Retries, retries_of
+from lasa.http._client.target import parse_target
+from lasa.http._wire.exchange import Limits
+from lasa.http._wire.fields import Prepared, prepare
 from lasa.socket._tls import client_context
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ def _special(name: str, value: Any) -> dict[str, Any]:
             choose_proxy(target, value, {})  # what is wrong with it is told now and not at a request
         return {"proxy": value}
     if name == "cookies":
-        from lasa.http._cookies import jar_of  # http.cookiejar takes longer to import than all of lasa
+        from lasa.http._client.cookies import jar_of  # http.cookiejar takes longer to import than all of lasa
 
         return {"cookies": jar_of(value)}
     if name == "auth":

@@ -15,11 +15,11 @@ import h11
 
 from lasa import _hub, thread
 from lasa.errors import SocketError, SocketTimeout
-from lasa.http._access_log import Served, access_logger
-from lasa.http._errors import BadMessage
-from lasa.http._outgoing import Outgoing
-from lasa.http._request import Request
-from lasa.http._respond import answer_of, plain_answer
+from lasa.http._server.access_log import Served, access_logger
+from lasa.http._server.answer import answer_of, plain_answer
+from lasa.http._server.outgoing import Outgoing
+from lasa.http._server.request import Request
+from lasa.http._wire.errors import BadMessage
 from lasa.socket import TcpSocket
 from lasa.socket._link import address_text
 

@@ -9,13 +9,13 @@ import h11
 from h11._headers import Headers
 
 from lasa.errors import SocketClosed, SocketError
-from lasa.http._conduit import Conduit
-from lasa.http._errors import BadMessage
-from lasa.http._exchange import Exchange
+from lasa.http._wire.conduit import Conduit
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.exchange import Exchange
 from lasa.socket import TcpSocket
 
 if TYPE_CHECKING:
-    from lasa.http._request import Request
+    from lasa.http._server.request import Request
     from lasa.http.server import Server
 
 __all__ = ["Incoming"]
@@ -28,7 +28,7 @@ _CONTINUE: Final = h11.InformationalResponse(status_code=100, headers=_NO_HEADER
 
 
 class Incoming:
-    """A connection as its requests see it; what answers is in _outgoing.py, what begins and ends it in _serving.py.
+    """A connection as its requests see it; what answers is in outgoing.py, what begins and ends it in connection.py.
 
     Attributes:
         request: the one that is answered; None between two.

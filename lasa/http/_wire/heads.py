@@ -13,7 +13,7 @@ from typing import Any, Final
 from h11 import InformationalResponse, Request, Response
 from h11._headers import Headers
 
-from lasa.http._errors import BadMessage
+from lasa.http._wire.errors import BadMessage
 
 __all__ = ["RawHeaders", "request_of", "response_of"]
 

@@ -11,15 +11,15 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
-from lasa.http._auth import authorization_of
-from lasa.http._body import RequestBody, request_body
-from lasa.http._coding import ACCEPT_ENCODING
-from lasa.http._headers import HeaderSource, Prepared, field, prepare
-from lasa.http._heads import RawHeaders
-from lasa.http._policy import Policy
-from lasa.http._redirects import Redirect
-from lasa.http._route import Route
-from lasa.http._target import Target
+from lasa.http._client.auth import authorization_of
+from lasa.http._client.body import RequestBody, request_body
+from lasa.http._client.coding import ACCEPT_ENCODING
+from lasa.http._client.policy import Policy
+from lasa.http._client.redirects import Redirect
+from lasa.http._client.route import Route
+from lasa.http._client.target import Target
+from lasa.http._wire.fields import HeaderSource, Prepared, field, prepare
+from lasa.http._wire.heads import RawHeaders
 
 __all__ = ["Message", "message_of", "request_event"]
 

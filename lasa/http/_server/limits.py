@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
 from lasa._values import number
-from lasa.http._exchange import Limits
+from lasa.http._wire.exchange import Limits
 
 __all__ = ["ServerLimits"]
 

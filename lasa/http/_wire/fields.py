@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from lasa.http._heads import RawHeaders
+from lasa.http._wire.heads import RawHeaders
 
 __all__ = ["HeaderSource", "Prepared", "field", "header_view", "prepare"]
 
@@ -43,6 +43,8 @@ def field(name: str | bytes, value: Any) -> tuple[bytes, bytes, bytes]:
         ValueError: ``bad header name: N``, ``bad header value of N``: an empty name, or CR, LF, NUL and other control
             characters, which would become a header or a body of their own. TypeError: neither str, bytes nor a number.
     """
+    if not isinstance(name, str | bytes):
+        raise TypeError(f"bad header name: string expected, got {type(name).__name__}")
     raw = _encoded(name, "header name")
     if not _NAME.fullmatch(raw):
         raise ValueError(f"bad header name: {name!r}")

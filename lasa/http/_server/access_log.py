@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     import h11
 
-    from lasa.http._request import Request
+    from lasa.http._server.request import Request
 
 __all__ = ["AccessLog", "Served", "access_logger", "combined_line", "json_line"]
 

@@ -17,9 +17,9 @@ from h11._readers import READERS, ContentLengthReader, expect_nothing
 from h11._state import _SWITCH_CONNECT, _SWITCH_UPGRADE, CLIENT, DONE, IDLE, SEND_BODY, SEND_RESPONSE, SERVER
 from h11._writers import WRITERS, ContentLengthWriter
 
-from lasa.http._errors import BadMessage
-from lasa.http._heads import request_of, response_of
-from lasa.http._wire import WireBuffer
+from lasa.http._wire.buffer import WireBuffer
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.heads import request_of, response_of
 
 __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_REQUEST_LINE", "Exchange", "Limits"]
 
@@ -257,7 +257,7 @@ class Exchange(h11.Connection):
         return read(head, max_headers=self._limits.max_headers)
 
     def _clean_up_response_headers_for_sending(self, response: h11.Response) -> h11.Response:
-        return response  # _respond.py has put framing and connection into the head
+        return response  # _server/answer.py has put framing and connection into the head
 
 
 def _plain_length(event: Any, request_method: bytes | None) -> int | None:

@@ -13,10 +13,10 @@ import h11
 from multidict import CIMultiDictProxy
 
 from lasa.errors import SocketError
-from lasa.http._headers import header_view
+from lasa.http._wire.fields import header_view
 
 if TYPE_CHECKING:
-    from lasa.http._transfer import ResponseBody
+    from lasa.http._client.transfer import ResponseBody
     from lasa.socket import TcpSocket
 
 __all__ = ["Piece", "Response"]
@@ -128,7 +128,7 @@ class Response:
         Switches: when it has not come yet.
         """
         if self.body is None:
-            if self._stream is not None and self._stream.has_begun:
+            if self._stream is not None and self._stream.has_begun and not self._stream.is_whole:
                 raise RuntimeError("the body is being streamed")
             self.body = b"" if self._stream is None else self._stream.read_all()
         return self.body

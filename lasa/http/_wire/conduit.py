@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import _socket
 import ssl
+from collections.abc import Callable
 from typing import Any, Final
 
 import h11
 
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
-from lasa.http._errors import BadMessage
-from lasa.http._exchange import Exchange
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.exchange import Exchange
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection
 from lasa.socket._tls import TlsStream
 
 __all__ = ["Conduit"]
 
+INFORMATIONAL_MAX: Final = 32  # responses of 1xx before a final one
 SMALLEST_READ: Final = 16_384
 LARGEST_READ: Final = 262_144
 
@@ -73,6 +75,26 @@ class Conduit:
             raise
         return event
 
+    def next_answer(self, wait_s: Callable[[], float] | None = None) -> Any:
+        """Return the head of a final response, or of a 101, past all others of 1xx.
+
+        Args:
+            wait_s: gives the limit of each wait, where that changes.
+        Raises:
+            As next_event(); BadMessage: "too many informational responses".
+        Switches: when nothing has come yet.
+        """
+        for _ in range(INFORMATIONAL_MAX):
+            if wait_s is not None:
+                self.read_s = wait_s()
+            event = self.next_event()
+            kind = type(event)
+            if kind is h11.Response or (kind is h11.InformationalResponse and event.status_code == 101):
+                return event
+            if kind is not h11.InformationalResponse:
+                raise SocketClosed
+        raise BadMessage("too many informational responses")
+
     def read_more(self) -> None:
         """Read what has come, or that the peer has closed.
 
@@ -81,6 +103,8 @@ class Conduit:
         Switches: when nothing has come yet.
         """
         size = self._size
+        if not self.connection.link.is_open:
+            raise self._word(SocketClosed())
         try:
             chunk = self._stream.recv(size, self.read_s, self._more_expected)
         except SocketError as error:

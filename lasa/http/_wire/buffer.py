@@ -6,7 +6,7 @@ bytes on as they came, and counts however they were cut.
 
 from __future__ import annotations
 
-from lasa.http._errors import BadMessage
+from lasa.http._wire.errors import BadMessage
 
 __all__ = ["WireBuffer"]
 

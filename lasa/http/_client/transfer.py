@@ -10,22 +10,21 @@ import h11
 
 from lasa import _hub
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
-from lasa.http._body import BodyFailed
-from lasa.http._coding import Decoder, decoder_of
-from lasa.http._conduit import Conduit
-from lasa.http._errors import BadMessage
-from lasa.http._heads import RawHeaders
-from lasa.http._message import Message
-from lasa.http._policy import MAX_BODY, Policy
-from lasa.http._response import Response
-from lasa.http._route import Deadline
+from lasa.http._client.body import BodyFailed
+from lasa.http._client.coding import Decoder, decoder_of
+from lasa.http._client.message import Message
+from lasa.http._client.policy import MAX_BODY, Policy
+from lasa.http._client.response import Response
+from lasa.http._client.route import Deadline
+from lasa.http._wire.conduit import Conduit
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.heads import RawHeaders
 from lasa.socket import TcpSocket
 
 __all__ = ["ResponseBody", "SourceFailed", "Transfer"]
 
 JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 CONTINUE_S: Final = 1.0  # how long "Expect: 100-continue" waits for a server that knows nothing of it
-INFORMATIONAL_MAX: Final = 32
 
 _END: Final = h11.EndOfMessage()
 
@@ -131,7 +130,9 @@ class Transfer:
                 data = exchange.send_with_data_passthrough(h11.Data(data=piece))
                 conduit.send(b"".join((head, *data)))
                 head = b""
-                if conduit.has_input:  # the server answers before it has all: it may not want the rest
+                if (
+                    self._early is None and conduit.has_input
+                ):  # the server answers before it has all: it may not want the rest
                     early = self._read_head()
                     if early.status_code >= 300:
                         return early
@@ -177,16 +178,7 @@ class Transfer:
         conduit = self._conduit
         if not conduit.has_received:
             conduit.read_more()
-        for _ in range(INFORMATIONAL_MAX):
-            event = conduit.next_event()
-            kind = type(event)
-            if kind is h11.Response:
-                return event
-            if kind is not h11.InformationalResponse:
-                raise SocketClosed
-            if event.status_code == 101:
-                return event
-        raise BadMessage("too many informational responses")
+        return conduit.next_answer()
 
 
 class SourceFailed(Exception):
@@ -214,6 +206,7 @@ class ResponseBody:
         trailers: fields behind a chunked body.
         socket: the connection, where the protocol has been switched.
         has_begun: whether somebody has begun to take pieces.
+        is_whole: whether they are all taken together.
         is_chunked: whether the server does not say how much will come.
     """
 
@@ -232,6 +225,7 @@ class ResponseBody:
         "_total",
         "has_begun",
         "is_chunked",
+        "is_whole",
         "socket",
         "trailers",
     )
@@ -257,7 +251,7 @@ class ResponseBody:
         self._has_ended = self._is_reading = False
         self._received = 0
         self._total: int | None = None
-        self.is_chunked = self.has_begun = False
+        self.is_chunked = self.has_begun = self.is_whole = False
         self.socket: TcpSocket | None = None
         self.trailers: RawHeaders = []
         limit = policy.max_body
@@ -344,12 +338,14 @@ class ResponseBody:
         Raises:
             SocketError: as next_piece(), with what did come as its partial.
         """
+        self.is_whole = True
         pieces = []
         try:
             while piece := self.next_piece():
                 pieces.append(piece)
         except SocketError as error:
-            error.partial = b"".join(pieces)
+            if error.partial is None:  # the same error is raised again at each further call
+                error.partial = b"".join(pieces)
             raise
         except BaseException:
             self.give_up()

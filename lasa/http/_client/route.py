@@ -9,13 +9,13 @@ from typing import Final
 import h11
 from h11._headers import Headers
 
-from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
-from lasa.http._conduit import Conduit
-from lasa.http._exchange import Exchange
-from lasa.http._headers import field
-from lasa.http._policy import Policy, Tls
-from lasa.http._proxies import Proxy, choose_proxy
-from lasa.http._target import Target
+from lasa.errors import SocketError, SocketTimeout, check
+from lasa.http._client.policy import Policy, Tls
+from lasa.http._client.proxies import Proxy, choose_proxy
+from lasa.http._client.target import Target
+from lasa.http._wire.conduit import Conduit
+from lasa.http._wire.exchange import Exchange
+from lasa.http._wire.fields import field
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection, pools
 
@@ -109,7 +109,8 @@ def _find_route(target: Target, policy: Policy) -> Route:
     server_name = target.host
     if tls is not None and tls.server_name is not None:
         server_name = tls.server_name
-    parts = (host, port, proxy, tunnel, tls, server_name if tls else None, policy.pool_size, policy.backlog)
+    trust = tls if proxy is None or proxy.scheme == "http" else policy.identity  # of the proxy, too
+    parts = (host, port, proxy, tunnel, tls, trust, server_name if tls else None, policy.pool_size, policy.backlog)
     # The proxy's password and the context's identity belong to the name, too; repr() of a Proxy leaves it out.
     secret = None if proxy is None else proxy.authorization
     return Route(host, port, proxy, tunnel, tls, server_name, f"lasa.http {parts!r} {secret!r}")
@@ -192,10 +193,7 @@ def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Polic
     conduit = Conduit(sock.give_away(), exchange, deadline.left(policy.send), deadline.left(policy.read))
     try:
         conduit.send(exchange.send(request) + exchange.send(h11.EndOfMessage()))
-        while type(event := conduit.next_event()) is h11.InformationalResponse:
-            conduit.read_s = deadline.left(policy.read)
-        if type(event) is not h11.Response:
-            raise SocketClosed
+        event = conduit.next_answer(lambda: deadline.left(policy.read))
         if not 200 <= event.status_code < 300:
             raise SocketError(f"proxy refused: {event.status_code}")
     except BaseException:

@@ -10,11 +10,20 @@ import h11
 from h11._headers import Headers
 
 from lasa.errors import SocketError
-from lasa.http._errors import BadMessage
-from lasa.http._headers import HeaderSource, Prepared, prepare
-from lasa.http._incoming import Incoming
-from lasa.http._request import Request, ResponseWriter
-from lasa.http._respond import Answer, checked_status, close_body, date_item, head_of, piece_bytes, pieces_of, reason_of
+from lasa.http._server.answer import (
+    Answer,
+    checked_status,
+    close_body,
+    date_item,
+    head_of,
+    piece_bytes,
+    pieces_of,
+    reason_of,
+)
+from lasa.http._server.incoming import Incoming
+from lasa.http._server.request import Request, ResponseWriter
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.fields import HeaderSource, Prepared, prepare
 from lasa.socket import TcpSocket
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
-from lasa.http._target import Target
+from lasa.http._client.target import Target
 
 __all__ = ["cookie_header", "jar_of", "take_cookies"]
 

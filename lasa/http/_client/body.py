@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from lasa.errors import SocketError
-from lasa.http._multipart import PIECE_BYTES, Part, encode_multipart, guess_content_type
+from lasa.http._client.multipart import PIECE_BYTES, Part, encode_multipart, guess_content_type
 
 __all__ = ["BodyFailed", "RequestBody", "request_body"]
 

@@ -11,14 +11,14 @@ from urllib.parse import unquote
 import h11
 from multidict import CIMultiDictProxy, MultiDict
 
-from lasa.http._errors import BadMessage
-from lasa.http._forms import FormTooLarge, UploadedFile, parse_multipart, parse_urlencoded
-from lasa.http._headers import HeaderSource, header_view
-from lasa.http._heads import RawHeaders
+from lasa.http._server.forms import FormTooLarge, UploadedFile, parse_multipart, parse_urlencoded
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.fields import HeaderSource, header_view
+from lasa.http._wire.heads import RawHeaders
 
 if TYPE_CHECKING:
-    from lasa.http._outgoing import Outgoing
-    from lasa.http._serving import ServerConnection
+    from lasa.http._server.connection import ServerConnection
+    from lasa.http._server.outgoing import Outgoing
     from lasa.socket import TcpSocket
 
 __all__ = ["Request", "RequestBody", "ResponseWriter"]

@@ -1,0 +1,3 @@
+"""From a URL and options to an answer; knows nothing of the server."""
+
+__all__ = ()

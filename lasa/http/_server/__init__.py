@@ -1,0 +1,3 @@
+"""From a connection to answers; knows nothing of the client."""
+
+__all__ = ()
