@@ -15,9 +15,10 @@ from lasa import semaphore, thread
 from lasa._hub import current_job, sleep_s
 from lasa.errors import SocketError, check
 from lasa.http._server.access_log import AccessLog, access_logger
-from lasa.http._server.connection import Handler, ServerConnection
+from lasa.http._server.connection import ServerConnection
 from lasa.http._server.limits import ServerLimits
 from lasa.http._server.request import Request, RequestBody, ResponseWriter
+from lasa.http._server.service import Handler, Service, no_handler
 from lasa.socket import TcpSocket, tcp
 from lasa.socket._address import is_unix, parse_host, parse_port, unix_path
 from lasa.socket._dial import addresses_of
@@ -37,7 +38,7 @@ ACCEPT_PAUSE_S: Final = 0.05  # after an accept that failed, so that a system in
 _LISTENER_IS_BROKEN: Final = frozenset({"bad file descriptor", "invalid argument", "socket operation on non-socket"})
 
 
-class Server:
+class Server(Service):
     """A bound address and the connections to it; ``lasa.http.server.new()`` makes it."""
 
     def __init__(
@@ -48,17 +49,13 @@ class Server:
         access_log: str | bool | AccessLog | None,
         owns_path: bool = True,
     ) -> None:
+        super().__init__(limits, tls, access_log)
         self._listener = listener
         self._owns_path = owns_path  # of a unix address: it goes when the server stops
         self._connections: set[ServerConnection] = set()
         self._places, _ = semaphore.new(limits.max_connections)
         self._left, _ = semaphore.new(0)
         self._address: tuple[str, int | None] = listener.getsockname()[:2]
-        self.limits = limits
-        self.tls = tls
-        self.access_log = access_log
-        self.handler: Handler = _no_handler
-        self.is_stopping = False
 
     def __repr__(self) -> str:
         return f"<lasa http server at {self.url}>"
@@ -98,7 +95,7 @@ class Server:
         """
         if not callable(handler):
             raise TypeError(f"bad handler: function expected, got {type(handler).__name__}")
-        if self.handler is not _no_handler:
+        if self.handler is not no_handler:
             raise RuntimeError("the server runs already")
         self.handler = handler
         try:
@@ -277,7 +274,3 @@ def _context(options: Mapping[str, Any] | ssl.SSLContext | None) -> ssl.SSLConte
         return server_context((options["ssl_cert"], options.get("ssl_key")), options.get("ssl_ca"))
     except OSError as error:
         raise ValueError(f"bad certificate or authorities: {error}") from error
-
-
-def _no_handler(request: Request) -> Any:
-    raise RuntimeError(f"no handler yet for {request!r}")

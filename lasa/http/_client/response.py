@@ -7,17 +7,15 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self
 
 import h11
 from multidict import CIMultiDictProxy
 
 from lasa.errors import SocketError
+from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.fields import header_view
-
-if TYPE_CHECKING:
-    from lasa.http._client.transfer import ResponseBody
-    from lasa.socket import TcpSocket
+from lasa.socket import TcpSocket
 
 __all__ = ["Piece", "Response"]
 

@@ -12,12 +12,10 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import h11
-
-    from lasa.http._server.request import Request
 
 __all__ = ["AccessLog", "Served", "access_logger", "combined_line", "json_line"]
 
@@ -60,7 +58,7 @@ class Served:
     referer: str | None
     user_agent: str | None
     duration_s: float
-    request: Request | None = None
+    request: Any = None
     response: h11.Response | None = None
 
 

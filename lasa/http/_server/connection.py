@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import h11
 
@@ -19,18 +18,14 @@ from lasa.http._server.access_log import Served, access_logger
 from lasa.http._server.answer import answer_of, plain_answer
 from lasa.http._server.outgoing import Outgoing
 from lasa.http._server.request import Request
+from lasa.http._server.service import Service
 from lasa.http._wire.errors import BadMessage
 from lasa.socket import TcpSocket
 from lasa.socket._link import address_text
 
-if TYPE_CHECKING:
-    from lasa.http.server import Server
-
-__all__ = ["Handler", "ServerConnection"]
+__all__ = ["ServerConnection"]
 
 logger = logging.getLogger("lasa.http.server")
-
-Handler = Callable[[Request], Any]
 
 LINGER_S: Final = 1.0  # how long a client may still send what nobody reads, so that it gets our last answer
 LINGER_BYTES: Final = 8 * 1024 * 1024
@@ -49,11 +44,11 @@ class ServerConnection(Outgoing):
 
     __slots__ = ("_access_log", "_is_killed", "_started_s", "is_idle", "is_tls", "job", "peer")
 
-    def __init__(self, server: Server, sock: TcpSocket) -> None:
+    def __init__(self, service: Service, sock: TcpSocket) -> None:
         name = sock.getpeername()
         self.peer: tuple[str, int | None] = (name[0] or "", name[1] if isinstance(name[1], int) else None)
-        super().__init__(server, sock)
-        self._access_log = access_logger(server.access_log)
+        super().__init__(service, sock)
+        self._access_log = access_logger(service.access_log)
         self._started_s = 0.0
         self._is_killed = False
         self.is_idle = True
@@ -102,8 +97,8 @@ class ServerConnection(Outgoing):
         """Answer requests until either side has had enough; the body of the connection's light thread."""
         self.job = _hub.current_job()
         try:
-            if self._server.tls is not None:
-                self._conduit.accept_tls(self._server.tls, self._limits.tls_timeout_s)
+            if self._service.tls is not None:
+                self._conduit.accept_tls(self._service.tls, self._limits.tls_timeout_s)
                 self.is_tls = True
             while self._serve_one():
                 pass
@@ -118,7 +113,7 @@ class ServerConnection(Outgoing):
             self.job = None
             if self.request is not None:
                 self.request.close_files()  # its light thread was killed
-            self._server.leave(self)
+            self._service.leave(self)
 
     def _serve_one(self) -> bool:
         try:
@@ -136,7 +131,7 @@ class ServerConnection(Outgoing):
         request = self.request = Request(self, event)
         try:
             self._check(event)
-            returned = self._server.handler(request)
+            returned = self._service.handler(request)
             if not self._has_head:
                 if not self._switched:
                     self._answer(answer_of(returned))
@@ -175,7 +170,7 @@ class ServerConnection(Outgoing):
         conduit = self._conduit
         try:
             if not exchange.has_unread:
-                if self._server.is_stopping and not self.is_idle:
+                if self._service.is_stopping and not self.is_idle:
                     return None
                 if self._announced != 0:
                     conduit.read_s = limits.idle_timeout_s  # the body has had a timeout of its own

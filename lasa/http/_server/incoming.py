@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import h11
 from h11._headers import Headers
 
 from lasa.errors import SocketClosed, SocketError
+from lasa.http._server.request import Request
+from lasa.http._server.service import Service
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
 from lasa.socket import TcpSocket
-
-if TYPE_CHECKING:
-    from lasa.http._server.request import Request
-    from lasa.http.server import Server
 
 __all__ = ["Incoming"]
 
@@ -43,15 +41,14 @@ class Incoming:
         "_limits",
         "_read_error",
         "_received",
-        "_server",
+        "_service",
         "request",
     )
 
-    def __init__(self, server: Server, sock: TcpSocket) -> None:
-        self._server = server
-        self._limits = server.limits
-        self._exchange = Exchange(h11.SERVER, server.limits.heads)
-        limits = server.limits
+    def __init__(self, service: Service, sock: TcpSocket) -> None:
+        self._service = service
+        limits = self._limits = service.limits
+        self._exchange = Exchange(h11.SERVER, limits.heads)
         self._conduit = Conduit(sock.give_away(), self._exchange, limits.send_timeout_s, limits.head_timeout_s)
         self._is_reading = False
         self.request: Request | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _socket
 import struct
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import h11
 from h11._headers import Headers
@@ -22,12 +22,10 @@ from lasa.http._server.answer import (
 )
 from lasa.http._server.incoming import Incoming
 from lasa.http._server.request import Request, ResponseWriter
+from lasa.http._server.service import Service
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
 from lasa.socket import TcpSocket
-
-if TYPE_CHECKING:
-    from lasa.http.server import Server
 
 __all__ = ["Outgoing"]
 
@@ -57,8 +55,8 @@ class Outgoing(Incoming):
         "_upgraded",
     )
 
-    def __init__(self, server: Server, sock: TcpSocket) -> None:
-        super().__init__(server, sock)
+    def __init__(self, service: Service, sock: TcpSocket) -> None:
+        super().__init__(service, sock)
         self._count = 1  # the request that is answered, or awaited
         self._switched = self._is_sending = False
         self._upgraded: TcpSocket | None = None
@@ -117,7 +115,7 @@ class Outgoing(Incoming):
             not self._exchange.keeps_alive
             or (not self._body_read and self._leaves_too_much())
             or self._count >= self._limits.max_requests
-            or self._server.is_stopping
+            or self._service.is_stopping
         )
 
     def _begin_response(self, status: int, headers: Prepared, length: int | None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Protocol, Self
 from urllib.parse import unquote
 
 import h11
@@ -15,15 +15,35 @@ from lasa.http._server.forms import FormTooLarge, UploadedFile, parse_multipart,
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.fields import HeaderSource, header_view
 from lasa.http._wire.heads import RawHeaders
-
-if TYPE_CHECKING:
-    from lasa.http._server.connection import ServerConnection
-    from lasa.http._server.outgoing import Outgoing
-    from lasa.socket import TcpSocket
+from lasa.socket import TcpSocket
 
 __all__ = ["Request", "RequestBody", "ResponseWriter"]
 
 MAX_READ = 16 * 1024 * 1024
+
+
+class Sending(Protocol):
+    """What an answer in the making asks of the connection that it goes by."""
+
+    def send_piece(self, request: Request, data: Any) -> None: ...
+    def end_response(self, request: Request, trailers: HeaderSource) -> None: ...
+    def break_off(self, request: Request) -> None: ...
+
+
+class Turn(Protocol):
+    """What a request asks of the connection that it came by."""
+
+    peer: tuple[str, int | None]
+    is_tls: bool
+
+    @property
+    def local(self) -> tuple[str, int | None]: ...
+    def expect_at_most(self, request: Request, max_bytes: int) -> None: ...
+    def next_piece(self, request: Request) -> bytes: ...
+    def inform(self, request: Request, status: int, headers: HeaderSource) -> None: ...
+    def respond(self, request: Request, status: int, headers: HeaderSource) -> ResponseWriter: ...
+    def respond_whole(self, request: Request, status: int, headers: HeaderSource, body: bytes) -> None: ...
+    def upgrade(self, request: Request, status: int, headers: HeaderSource) -> TcpSocket: ...
 
 
 class RequestBody:
@@ -78,7 +98,7 @@ class Request:
         "target",
     )
 
-    def __init__(self, connection: ServerConnection, event: h11.Request) -> None:
+    def __init__(self, connection: Turn, event: h11.Request) -> None:
         self._connection = connection
         self._event = event
         self._headers: CIMultiDictProxy[str] | None = None
@@ -284,7 +304,7 @@ class ResponseWriter:
 
     __slots__ = ("_connection", "_request")
 
-    def __init__(self, connection: Outgoing, request: Request) -> None:
+    def __init__(self, connection: Sending, request: Request) -> None:
         self._connection = connection
         self._request = request
 

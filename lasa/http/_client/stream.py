@@ -1,0 +1,221 @@
+"""The body of an answer as it comes: decoded, bounded, and with its connection, until that can be used again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import h11
+
+from lasa import _hub
+from lasa.errors import SocketClosed, SocketError
+from lasa.http._client.coding import Decoder, decoder_of
+from lasa.http._client.policy import MAX_BODY, Policy
+from lasa.http._wire.conduit import Conduit
+from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.heads import RawHeaders
+from lasa.socket import TcpSocket
+
+__all__ = ["Progress", "ResponseBody"]
+
+Progress = Callable[[int, int | None], Any]
+
+
+class ResponseBody:
+    """The body of an answer, and its connection until it has been read.
+
+    Attributes:
+        trailers: fields behind a chunked body.
+        socket: the connection, where the protocol has been switched.
+        has_begun: whether somebody has begun to take pieces.
+        is_whole: whether they are all taken together.
+        is_chunked: whether the server does not say how much will come.
+    """
+
+    __slots__ = (
+        "_alarm",
+        "_conduit",
+        "_decoder",
+        "_failure",
+        "_has_ended",
+        "_inflating",
+        "_is_reading",
+        "_left",
+        "_policy",
+        "_progress",
+        "_received",
+        "_total",
+        "has_begun",
+        "is_chunked",
+        "is_whole",
+        "socket",
+        "trailers",
+    )
+
+    def __init__(
+        self,
+        conduit: Conduit,
+        policy: Policy,
+        event: Any,
+        alarm: _hub.Alarm | None,
+        progress: Progress | None,
+        method: str,
+        *,
+        is_stream: bool,
+    ) -> None:
+        self._conduit = conduit
+        self._policy = policy
+        self._alarm = alarm
+        self._progress = progress
+        self._decoder: Decoder | None = None
+        self._inflating: Iterator[bytes] | None = None
+        self._failure: SocketError | None = None
+        self._has_ended = self._is_reading = False
+        self._received = 0
+        self._total: int | None = None
+        self.is_chunked = self.has_begun = self.is_whole = False
+        self.socket: TcpSocket | None = None
+        self.trailers: RawHeaders = []
+        limit = policy.max_body
+        if limit is None and not is_stream:
+            limit = MAX_BODY
+        self._left = limit
+        if event.status_code == 101:
+            self._hand_over()
+            return
+        encoding: str | None = None
+        for _, name, value in event.headers._full_items:
+            if name == b"content-length":
+                self._total = int(value.partition(b",")[0])
+            elif name == b"transfer-encoding":
+                self.is_chunked = True
+            elif name == b"content-encoding":
+                text = value.decode("latin-1")
+                encoding = text if encoding is None else f"{encoding}, {text}"
+        has_body = method != "HEAD" and event.status_code not in (204, 304)
+        if not has_body:
+            self.is_chunked = False
+        elif limit is not None and self._total is not None and self._total > limit:
+            self._fail(BadMessage("response body too large"))
+        elif encoding is not None and policy.decode:
+            self._decoder = decoder_of(encoding, limit if limit is not None else 1 << 62)
+
+    def next_piece(self) -> bytes:
+        """Return the next piece of the body, b"" at its end.
+
+        Raises:
+            SocketTimeout, SocketClosed, SocketError, BadMessage: the same again at each further call.
+        Switches: when nothing has come yet.
+        """
+        if self._failure is not None:
+            raise self._failure
+        if self._has_ended:
+            return b""
+        if self._is_reading:
+            raise SocketError("socket busy reading")
+        self._is_reading = self.has_begun = True
+        try:
+            return self._next_piece()
+        except SocketError as error:
+            self._fail(error)
+            raise
+        except _hub.GreenletExit:
+            self.give_up()
+            raise
+        finally:
+            self._is_reading = False
+
+    def _next_piece(self) -> bytes:
+        while True:
+            if self._inflating is not None:
+                piece = next(self._inflating, None)
+                if piece is not None:
+                    return piece
+                self._inflating = None
+            event = self._conduit.next_event()
+            if type(event) is h11.Data:
+                data: bytes = event.data
+                self._received += len(data)
+                if self._left is not None and self._received > self._left:
+                    raise BadMessage("response body too large")
+                if self._progress is not None:
+                    self._progress(self._received, self._total)
+                if self._decoder is None:
+                    return data
+                self._inflating = self._decoder.feed(data)
+                continue
+            if type(event) is not h11.EndOfMessage:
+                raise SocketClosed
+            if self._conduit.exchange.has_ended and self._conduit.was_cut and self._total is None:
+                raise SocketClosed  # TLS without a goodbye: somebody else may have cut the body off
+            if self._decoder is not None and self._received:
+                self._decoder.finish()
+            self.trailers = event.headers._full_items
+            self._finish()
+            return b""
+
+    def read_all(self) -> bytes:
+        """Return all that is left.
+
+        Raises:
+            SocketError: as next_piece(), with what did come as its partial.
+        """
+        self.is_whole = True
+        pieces = []
+        try:
+            while piece := self.next_piece():
+                pieces.append(piece)
+        except SocketError as error:
+            if error.partial is None:  # the same error is raised again at each further call
+                error.partial = b"".join(pieces)
+            raise
+        except BaseException:
+            self.give_up()
+            raise
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def give_up(self) -> None:
+        """Close the connection, unless the body has been read to its end. Never switches."""
+        if not self._has_ended and self._failure is None:
+            self._fail(SocketClosed())
+
+    def _fail(self, error: SocketError) -> None:
+        self._failure = error
+        if self._alarm is not None:
+            self._alarm.clear()
+        self._conduit.close()
+
+    def _finish(self) -> None:
+        self._has_ended = True
+        if self._alarm is not None:
+            self._alarm.clear()
+        conduit = self._conduit
+        exchange = conduit.exchange
+        keepalive = self._policy.keepalive
+        if (
+            keepalive
+            and exchange.our_state is h11.DONE
+            and exchange.their_state is h11.DONE
+            and not exchange.has_unread  # it would be read as the next answer
+        ):
+            conduit.park(keepalive)
+            return
+        conduit.close()
+
+    def _hand_over(self) -> None:
+        self._has_ended = True
+        if self._alarm is not None:
+            self._alarm.clear()
+        self.socket = self._conduit.to_socket()
+
+    def __del__(self) -> None:
+        try:
+            if self._has_ended or self._failure is not None:
+                return
+            link = self._conduit.connection.link
+        except AttributeError:  # __init__ did not get that far
+            return
+        if link.belongs_here():
+            self.give_up()
+        else:
+            link.call_at_home(self.give_up)

@@ -1,0 +1,45 @@
+"""What all connections of one server share."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from lasa.http._server.access_log import AccessLog
+from lasa.http._server.limits import ServerLimits
+from lasa.http._server.request import Request
+
+__all__ = ["Handler", "Service"]
+
+Handler = Callable[[Request], Any]
+
+
+class Service:
+    """A server as its connections see it.
+
+    Attributes:
+        handler: answers one request.
+        limits: what clients may ask of it.
+        tls: None for http.
+        access_log: the form of the log, or what writes it.
+        is_stopping: whether no request is to follow the one that is answered.
+    """
+
+    def __init__(
+        self, limits: ServerLimits, tls: ssl.SSLContext | None, access_log: str | bool | AccessLog | None
+    ) -> None:
+        self.limits = limits
+        self.tls = tls
+        self.access_log = access_log
+        self.handler: Handler = no_handler
+        self.is_stopping = False
+
+    def leave(self, connection: Any) -> None:
+        """A connection has ended."""
+        raise NotImplementedError
+
+
+def no_handler(request: Request) -> Any:
+    """Stand for a handler until there is one."""
+    raise RuntimeError(f"no handler yet for {request!r}")
