@@ -47,7 +47,7 @@ class ReceiveBuffer:
         position: how much of the front has been taken or cut ahead.
         row: how many lines were taken in a row, up to LINES_IN_A_ROW.
 
-    These are public for the two reads of _halves.py that must not cost a call.
+    These are public for the two reads of _reading.py that must not cost a call.
     """
 
     __slots__ = ("_behind", "_pieces", "front", "lines", "position", "row")

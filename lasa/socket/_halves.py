@@ -1,4 +1,4 @@
-"""The two halves of a connection, read and write: what may run at once, and what a failure closes.
+"""The two halves of a connection, read and write: their state, what may run at once, how long a wait may last.
 
 One light thread may read while another writes. A second reader or writer gets a busy word and disturbs
 nobody; an error closes its own half only; a read timeout closes nothing.
@@ -6,30 +6,16 @@ nobody; an error closes its own half only; a read timeout closes nothing.
 
 from __future__ import annotations
 
-import _socket
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
-from lasa import _hub
-from lasa._values import as_bytes, flatten, integer, timeout_ms, type_name
-from lasa.errors import SocketClosed, SocketError, check
-from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
-from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
+from lasa._values import timeout_ms
+from lasa.errors import SocketError
+from lasa.socket._buffer import ReceiveBuffer
+from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import Stream
-from lasa.socket._options import refuse_unknown
-from lasa.socket._patterns import (
-    LINE_TOO_LONG,
-    SECTION_TOO_LONG,
-    STREAM_TOO_LONG,
-    Anything,
-    Boundary,
-    Line,
-    Pattern,
-    Section,
-    parse_pattern,
-)
+from lasa.socket._patterns import Line
 
-__all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "Halves", "Received"]
+__all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "NO_BUFFER", "Halves"]
 
 DEFAULT_TIMEOUT_MS: Final = 30_000
 BUSY_CONNECTING: Final = "socket busy connecting"
@@ -37,23 +23,14 @@ BUSY_READING: Final = "socket busy reading"
 BUSY_WRITING: Final = "socket busy writing"
 
 SMALLEST_RECV: Final = 8192
-EXACT_RECV: Final = 16384  # reads of at least this size ask the kernel for just what is missing
-LARGEST_RECV: Final = 262144
-
-# Errors after which the connection can be read on.
-_HARMLESS: Final = frozenset({"timeout", LINE_TOO_LONG, SECTION_TOO_LONG, STREAM_TOO_LONG})
-
-_DIRECTIONS: Final = {"receive": _socket.SHUT_RD, "send": _socket.SHUT_WR, "both": _socket.SHUT_RDWR}
 
 _DEFAULT_LINE: Final = Line(DEFAULT_LIMITS.max_line)
 _DEFAULT_TIMEOUT_S: Final = DEFAULT_TIMEOUT_MS / 1000
-_NO_BUFFER: Final = ReceiveBuffer()  # for all who have not read yet; nothing is ever fed into it
-
-Received = tuple[bytes | None, str | None, bytes | None]
+NO_BUFFER: Final = ReceiveBuffer()  # for all who have not read yet; nothing is ever fed into it
 
 
 class Halves:
-    """Reading and writing; what makes and ends the connection is in _tcp.py."""
+    """The state; reads are in _reading.py, sends in _writing.py, what makes and ends the connection in _tcp.py."""
 
     __slots__ = (
         "__weakref__",
@@ -78,7 +55,7 @@ class Halves:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._stream: Stream | None = None
-        self._buffer = _NO_BUFFER
+        self._buffer = NO_BUFFER
         # The buffer again, while a read may begin: connected, read half open, nobody reading.
         self._readable: ReceiveBuffer | None = None
         self._read_open = self._write_open = False
@@ -90,315 +67,6 @@ class Halves:
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
         self._generation = 0  # counts connections; a reader's end marker belongs to one of them
-
-    # -- reading
-
-    def receive(
-        self,
-        pattern: int | float | str | bytes = "*l",
-        *,
-        max_line: int | None = None,
-        max_all: int | None = None,
-    ) -> Received:
-        """Read until ``pattern`` is satisfied.
-
-        Args:
-            pattern: a size in bytes, also as a number-like string; "*l" for one line, LF and every CR
-                removed; "*a" for all until the peer closes.
-            max_line, max_all: limits for this read, in place of the socket's (1 MiB, 256 MiB).
-        Returns:
-            ``(data, None, None)``; or ``(None, err, partial)``, partial being the bytes that did come, or None where
-            the read could not begin. err is "timeout" (nothing new within settimeout() milliseconds; the socket
-            stays usable), "closed" (by the peer, or not connected), "line too long", "stream too long" (a limit;
-            the socket stays usable), "socket busy reading", "socket busy connecting", or the system's own word.
-        Raises:
-            ValueError: "bad pattern argument", "bad number argument" (a negative size), a limit under 1.
-            TypeError: "bad argument", neither a number nor a string.
-        Switches: only when the buffer cannot answer. Source: seed, "tcpsock:receive".
-        """
-        if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
-            # The most frequent read of all makes no further call when its line has come.
-            if buffer.lines:
-                return buffer.lines.pop().replace(b"\r", b""), None, None
-            front = buffer.front
-            if not front:
-                return self._read_on(self._line, buffer)
-            position = buffer.position
-            end = front.find(b"\n", position)
-            if 0 <= end - position <= self._line.limit:
-                buffer.position = end + 1
-                row = buffer.row + 1
-                buffer.row = row if row < LINES_IN_A_ROW else buffer.cut_lines(self._line.limit)
-                return front[position:end].replace(b"\r", b""), None, None
-            return self._read(self._line)
-        if self._readable is None:
-            return None, self._why_not_reading(), None
-        wanted = parse_pattern(pattern, self._limits, max_line, max_all)
-        if wanted is None:
-            return b"", None, None
-        return self._read(wanted)
-
-    def receiveany(self, max: int) -> Received:
-        """Read whatever has come: at least one byte and at most ``max``.
-
-        Returns, Switches: as receive(); a partial is always b"", since what has come is the data.
-        Raises:
-            ValueError: "bad max argument", not a number of at least 1.
-        Source: OpenResty, "tcpsock:receiveany".
-        """
-        if self._readable is None:
-            return None, self._why_not_reading(), None
-        limit = integer(max)
-        if limit is None or limit < 1:
-            raise ValueError(f"bad max argument: {max!r}")
-        return self._read(Anything(limit))
-
-    def receiveuntil(
-        self,
-        pattern: str | bytes,
-        options: Mapping[str, Any] | None = None,
-        *,
-        inclusive: bool | None = None,
-        max_pattern: int | None = None,
-    ) -> Callable[..., Received]:
-        """Return a reader: a function that reads up to the next occurrence of ``pattern``.
-
-        ``reader()`` returns the bytes before the pattern, which is dropped. ``reader(size)`` returns them in chunks of
-        about ``size`` bytes, then ``(None, None, None)`` once; test ``data is None``, since a chunk may be empty.
-        Readers and other reads may be mixed freely; no byte is lost or read twice.
-
-        Args:
-            pattern: literal bytes.
-            options: ``{"inclusive": True}`` keeps the pattern in the data; the keywords say the same.
-            max_pattern: bytes that may come before the pattern, in place of the socket's limit (16 MiB).
-        Raises:
-            ValueError: "pattern is empty", a limit under 1. TypeError: "bad pattern", "bad options",
-            ``bad "inclusive" option value type: T``; by the reader "bad size argument".
-        Switches: never; the reader as receive(). It returns as receive() too, but its limit's word is "section too
-        long", and after a timeout bytes that may be the beginning of the pattern stay unread.
-        Source: seed, "tcpsock:receiveuntil".
-        """
-        text = as_bytes(pattern, "bad pattern")
-        if not text:
-            raise ValueError("pattern is empty")
-        if options is not None:
-            if not isinstance(options, Mapping):
-                raise TypeError(f"bad options: table expected, got {type_name(options)}")
-            refuse_unknown(options, "inclusive", "max_pattern")
-            inclusive = options.get("inclusive", inclusive)
-            max_pattern = options.get("max_pattern", max_pattern)
-        if inclusive is not None and not isinstance(inclusive, bool):
-            raise TypeError(f'bad "inclusive" option value type: {type_name(inclusive)}')
-        limit = checked_limit("max_pattern", max_pattern, self._limits.max_pattern)
-        boundary = Boundary(text)
-        ended_in = -1  # the connection in which the last chunk met the pattern
-
-        def reader(size: int | None = None) -> Received:
-            nonlocal ended_in
-            if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-                raise TypeError(f"bad size argument: integer expected, got {type_name(size)}")
-            buffer = self._readable
-            if buffer is None:
-                return None, self._why_not_reading(), None
-            if ended_in == self._generation:
-                ended_in = -1
-                return None, None, None
-            chunk = max(size, 0) if size else 0
-            if not chunk and buffer.front and not buffer.lines:
-                front, position = buffer.front, buffer.position
-                end = find_text(front, text, position)
-                if 0 <= end - position <= limit:
-                    buffer.position = end + len(text)
-                    return front[position : buffer.position if inclusive else end], None, None
-                if end < 0 and not buffer.has_pieces and len(front) - position <= limit:
-                    # Not _read(), which would search the same bytes again.
-                    return self._read_on(Section(boundary, inclusive=bool(inclusive), size=0, limit=limit), buffer)
-            section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
-            received = self._read(section)
-            if chunk and section.met_boundary:
-                ended_in = self._generation
-            return received
-
-        return reader
-
-    def peek(self) -> bool:
-        """Whether a read would find at least one byte right now; the end of the stream is none.
-
-        Switches: never. Source: seed, "tcpsock:peek".
-        """
-        if self._buffer.size:
-            return True
-        if self._stream is None or not self._read_open or self._is_connecting:
-            return False
-        try:
-            return self._stream.has_input()
-        except SocketError:
-            return False  # the next read tells
-
-    def __iter__(self) -> Iterator[bytes]:
-        """Yield lines until the peer closes, the unfinished last one too; other failures raise lasa.Error."""
-        while True:
-            line, err, partial = self.receive("*l")
-            if line is not None:
-                yield line
-            elif err == "closed" and self._generation:
-                if partial:
-                    yield partial
-                return
-            else:
-                check((None, err, partial))
-
-    def _read(self, pattern: Pattern) -> Received:
-        # For patterns that the buffer may satisfy; a read may begin.
-        buffer = self._readable
-        assert buffer is not None
-        if buffer.size:
-            try:
-                data = pattern.take(buffer, 0)
-            except SocketError as error:
-                return None, error.reason, error.partial
-            if data is not None:
-                return data, None, None
-        return self._read_on(pattern, buffer)
-
-    def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer) -> Received:
-        # The door of all reads that need more than the buffer has.
-        stream = self._stream
-        assert stream is not None
-        if buffer.front:
-            buffer.drop_used_front()
-        elif buffer is _NO_BUFFER:
-            buffer = self._buffer = ReceiveBuffer()
-        self._readable = None
-        self._is_reading = True
-        try:
-            while True:
-                size = self._recv_size
-                if pattern.counts and (wanted := pattern.wanted(buffer)) >= EXACT_RECV:
-                    size = min(wanted, LARGEST_RECV)
-                chunk = stream.recv(size, self._read_s, self._more_expected)
-                if not chunk:
-                    data = pattern.at_end(buffer)
-                    if data is not None:
-                        return data, None, None
-                    raise SocketClosed
-                if len(chunk) == size:
-                    # A full answer means that the peer streams: look for more before waiting, and look further.
-                    self._more_expected = True
-                    if size == self._recv_size < LARGEST_RECV:
-                        self._recv_size *= 2
-                else:
-                    self._more_expected = False
-                data = pattern.take_new(buffer, chunk)
-                if data is not None:
-                    return data, None, None
-        except SocketError as error:
-            if error.reason not in _HARMLESS:
-                self._read_open = False
-            partial = error.partial
-            return None, error.reason, pattern.rest(buffer, error.reason) if partial is None else partial
-        except _hub.GreenletExit:
-            self._abort()
-            raise
-        finally:
-            self._is_reading = False
-            if self._read_open:
-                self._readable = buffer
-            elif not self._write_open:
-                self._release()
-
-    def _why_not_reading(self) -> str:
-        if self._is_connecting:
-            return BUSY_CONNECTING
-        return BUSY_READING if self._is_reading else "closed"
-
-    # -- writing
-
-    def send(self, data: Any) -> tuple[int | None, str | None]:
-        """Send all of ``data``, and return when the kernel has it.
-
-        Args:
-            data: bytes-like; str, as UTF-8; a number, True, False or None, as Lua writes them; a list or tuple of
-                strings, numbers and further lists, which are sent one after another.
-        Returns:
-            ``(bytes_sent, None)``; or ``(None, err)``: "timeout", "closed", "socket busy writing", "socket busy
-            connecting", or the system's own word ("broken pipe"). After an error of the wire nobody knows how much
-            left: the write half is closed then, and reading goes on.
-        Raises:
-            TypeError: ``data`` is or holds something else; nothing is sent then.
-        Switches: only when the kernel's buffer is full. Source: seed, "tcpsock:send".
-        """
-        if not self._write_open or self._is_writing:
-            return None, self._why_not_writing()
-        payload = data if type(data) is bytes else flatten(data)
-        if not payload:
-            return 0, None
-        stream = self._stream
-        assert stream is not None
-        self._is_writing = True
-        try:
-            stream.send(payload, self._send_s)
-        except SocketError as error:
-            self._end_writing()
-            return None, error.reason
-        except _hub.GreenletExit:
-            self._abort()
-            raise
-        except BaseException:
-            self._end_writing()  # part of the data may have left, and the caller cannot know how much
-            raise
-        finally:
-            self._is_writing = False
-        return len(payload), None
-
-    def _end_writing(self) -> None:
-        self._write_open = False
-        if not self._read_open:
-            self._release()
-
-    def shutdown(self, direction: str = "send") -> tuple[int | None, str | None]:
-        """End one direction, "send" or "receive", or "both"; the peer of "send" reads the end of the stream.
-
-        Returns:
-            ``(1, None)``; or ``(None, err)``: "closed", a busy word, or the system's own.
-        Raises:
-            ValueError: another direction.
-        Switches: never. Source: OpenResty, "tcpsock:shutdown".
-        """
-        how = _DIRECTIONS.get(direction)
-        if how is None:
-            raise ValueError(f"bad shutdown argument: {direction}")
-        if self._is_connecting:
-            return None, BUSY_CONNECTING
-        if self._is_reading and how != _socket.SHUT_WR:
-            return None, BUSY_READING
-        if self._is_writing and how != _socket.SHUT_RD:
-            return None, BUSY_WRITING
-        is_open = {
-            _socket.SHUT_RD: self._read_open,
-            _socket.SHUT_WR: self._write_open,
-            _socket.SHUT_RDWR: self._read_open or self._write_open,
-        }
-        if self._stream is None or not is_open[how]:
-            return None, "closed"
-        try:
-            self._stream.shutdown(how)
-        except SocketError as error:
-            return None, error.reason
-        if how != _socket.SHUT_WR:
-            self._read_open = False
-            self._readable = None
-            self._buffer.clear()
-        if how != _socket.SHUT_RD:
-            self._write_open = False
-        if not self._read_open and not self._write_open:
-            self._release()
-        return 1, None
-
-    def _why_not_writing(self) -> str:
-        if self._is_connecting:
-            return BUSY_CONNECTING
-        return BUSY_WRITING if self._is_writing else "closed"
 
     # -- timeouts
 
@@ -420,6 +88,16 @@ class Halves:
         """
         in_s = [timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000 for timeout in (connect, send, read)]
         self._connect_s, self._send_s, self._read_s = in_s
+
+    def _why_not_reading(self) -> str:
+        if self._is_connecting:
+            return BUSY_CONNECTING
+        return BUSY_READING if self._is_reading else "closed"
+
+    def _why_not_writing(self) -> str:
+        if self._is_connecting:
+            return BUSY_CONNECTING
+        return BUSY_WRITING if self._is_writing else "closed"
 
     # -- for the drivers of protocols, and of the connection
 
@@ -453,7 +131,7 @@ class Halves:
         """
         if data:
             rest = self._buffer.take_all()
-            if self._buffer is _NO_BUFFER:
+            if self._buffer is NO_BUFFER:
                 self._buffer = ReceiveBuffer()
             self._buffer.feed(data + rest)
             if self._readable is not None:
@@ -482,7 +160,7 @@ class Halves:
         self._stream = self._readable = None
         self._read_open = self._write_open = False
         if self._is_reading:
-            self._buffer = _NO_BUFFER  # the other one is the reader's, who hands over what it has gathered
+            self._buffer = NO_BUFFER  # the other one is the reader's, who hands over what it has gathered
         else:
             self._buffer.clear()
 

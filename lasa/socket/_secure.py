@@ -9,16 +9,16 @@ from typing import Any, Final
 from lasa._values import type_name
 from lasa.errors import SocketError
 from lasa.socket._connection import Connection
-from lasa.socket._halves import Halves
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._tls import HANDSHAKE_FAILED, TlsStream, client_context, server_context
+from lasa.socket._writing import Writing
 
 __all__ = ["NEVER_CONNECTED", "Secure"]
 
 NEVER_CONNECTED: Final = "socket is never created nor connected"
 
 
-class Secure(Halves):
+class Secure(Writing):
     """The halves of a connection that may be put under TLS."""
 
     __slots__ = ("_certificate", "_connection", "_was_connected")
