@@ -179,5 +179,5 @@ def test_a_literal_whose_zone_names_no_interface_is_no_device() -> None:
 
 def test_an_error_word_may_bring_its_own_partial() -> None:
     with pytest.raises(SocketClosed) as caught:
-        check((None, Failure("closed", None, b"half"), None))
+        check((None, Failure("closed", partial=b"half"), None))
     assert caught.value.partial == b"half"

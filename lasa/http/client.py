@@ -19,10 +19,12 @@ from lasa.http._client.route import Deadline, open_route, route_to
 from lasa.http._client.target import Target, parse_target
 from lasa.http._client.transfer import SourceFailed, Transfer
 from lasa.http._wire.fields import prepare
+from lasa.http._wire.pieces import Pieces
 
 __all__ = ["Client", "Failure", "Piece", "Response", "new"]
 
 DRAINED_BODY: Final = 65_536  # of an answer that nobody wants; reading more costs more than a new connection
+DRAIN_S: Final = 1.0  # likewise
 IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))  # RFC 9110 section 9.2.2
 REDIRECTS_TOO_MANY: Final = "too many redirects"
 
@@ -33,19 +35,34 @@ class Failure(str):
     """The error word of a request that failed, a str like any other, which also knows what did come.
 
     Attributes:
+        url: what was asked for.
+        stage: what the request was waiting for: "pool" (a place among the connections), "connect" (with the name
+            look-up), "proxy", "tls", "send", "read" (the answer's head) or "body"; None before all of them.
         response: the answer, where its head had come.
         partial: bytes of its body, where the body ended early; also ``lasa.check()`` hands them on.
     """
 
+    url: Any
+    stage: str | None
     response: Response | None
     partial: bytes | None
 
-    def __new__(cls, word: str, response: Response | None = None, partial: bytes | None = None) -> Failure:
+    def __new__(
+        cls,
+        word: str,
+        *,
+        url: Any = None,
+        stage: str | None = None,
+        response: Response | None = None,
+        partial: bytes | None = None,
+    ) -> Failure:
         """Return the word with what belongs to it."""
         made = super().__new__(cls, word)
-        made.response = response
-        made.partial = partial
+        made.url, made.stage, made.response, made.partial = url, stage, response, partial
         return made
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"no {name!r}: the request failed ({self}); look at ok first, or use lasa.check()")
 
 
 class Client:
@@ -86,7 +103,8 @@ class Client:
             ``(True, response, reader)``, reader None unless the body comes in chunks or ``stream`` is set; or
             ``(None, err, None)``: "timeout", "closed" and other words of sockets, "bad uri: URL", "ssl handshake
             failed: E", "proxy refused: CODE", "too many redirects", "head too large", "response body too large",
-            "inflated body too large", "truncated gzip body" and such; err has what did come as ``.partial``.
+            "inflated body too large", "truncated gzip body" and such. err is a Failure: it has what did come as
+            ``.partial``, and what was waited for as ``.stage``.
         Raises:
             ValueError, TypeError: a bad argument; nothing has been sent then. What the body's iterator raises: the
             connection is closed then.
@@ -104,6 +122,7 @@ class Client:
         if progress is not None and not callable(progress):
             raise TypeError(f"bad progress: function expected, got {type(progress).__name__}")
         response: Response | None = None
+        attempt: _Attempt | None = None
         try:
             if self._is_closed:
                 raise SocketClosed
@@ -120,7 +139,9 @@ class Client:
         except SourceFailed as failed:
             raise failed.cause from None
         except SocketError as error:
-            return None, Failure(error.reason, response, error.partial), None
+            stage = None if attempt is None else attempt.deadline.stage
+            failure = Failure(error.reason, url=url, stage=stage, response=response, partial=error.partial)
+            return None, failure, None
         return True, response, None
 
     def get(self, url: str, **keywords: Any) -> Outcome:
@@ -165,7 +186,7 @@ class Client:
 class _Attempt:
     """One call of request(): its hops and its tries."""
 
-    __slots__ = ("_deadline", "_history", "_is_stream", "_message", "_policy", "_progress", "_target")
+    __slots__ = ("_history", "_is_stream", "_message", "_policy", "_progress", "_target", "deadline")
 
     def __init__(self, policy: Policy, message: Message, target: Target, progress: Any, *, is_stream: bool) -> None:
         self._policy = policy
@@ -173,7 +194,7 @@ class _Attempt:
         self._target = target
         self._progress = progress
         self._is_stream = is_stream
-        self._deadline = Deadline(policy.timeout)
+        self.deadline = Deadline(policy.timeout)
         self._history: list[Response] = []
 
     def run(self) -> Response:
@@ -240,7 +261,7 @@ class _Attempt:
             )
             if delay_s is not None:
                 try:
-                    left_s = self._deadline.left(delay_s)
+                    left_s = self.deadline.left(delay_s)
                 except SocketTimeout:
                     left_s = 0.0
                 if left_s < delay_s:
@@ -263,33 +284,35 @@ class _Attempt:
 
             cookie = cookie_header(policy.cookies, target)
         request, head = request_event(message, target, route, policy, cookie)
-        conduit, is_reused = open_route(route, policy, self._deadline)
-        transfer = Transfer(conduit, policy, self._deadline)
+        conduit, is_reused = open_route(route, policy, self.deadline)
+        transfer = Transfer(conduit, policy, self.deadline)
         try:
             return transfer.run(request, head, message, target.url, self._progress, is_stream=self._is_stream)
         except (SocketClosed, SocketReset, SocketBroken):
             # The server closed the idle connection while our request was on its way.
             if not is_reused or transfer.has_answered or message.method not in IDEMPOTENT or not message.may_resend:
                 raise
-        conduit, _ = open_route(route, policy, self._deadline, must_be_new=True)
-        transfer = Transfer(conduit, policy, self._deadline)
+        conduit, _ = open_route(route, policy, self.deadline, must_be_new=True)
+        transfer = Transfer(conduit, policy, self.deadline)
         return transfer.run(request, head, message, target.url, self._progress, is_stream=self._is_stream)
 
 
 def _read_away(response: Response) -> None:
     # Read what hardly anybody wants, for the sake of the connection, as long as that is cheap.
-    pieces: list[bytes] = []
-    left = DRAINED_BODY
+    stream = response._stream
+    assert stream is not None
+    pieces = Pieces()
+    over_s = time.monotonic() + DRAIN_S
     try:
-        for piece in response.pieces():
-            pieces.append(piece)
-            left -= len(piece)
-            if left < 0:
+        stream.limit_reads(DRAIN_S)
+        while piece := stream.next_piece():
+            pieces.add(piece)
+            if pieces.size > DRAINED_BODY or time.monotonic() > over_s:
                 response.close()
                 return
     except SocketError:
         return
-    response.body = b"".join(pieces)
+    response.body = pieces.joined()
 
 
 def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Client, None]:
@@ -305,7 +328,7 @@ def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Clie
             idle one is kept (60).
         follow_redirects, allow_downgrade: how many redirects to follow (0), whether from https to http.
         cookies: a jar or a mapping; auth: ``(user, password)`` or a token.
-        retries: True, a number of tries, or lasa.http.Retries.
+        retries: how many more tries there may be, True for two, or lasa.http.Retries.
         proxy: a URL, a mapping by scheme, or False; by default the environment's.
         addresses: ``{"name": "127.0.0.1"}``, where to connect to for a name, also ``unix:/path``.
         decode: False leaves compressed bodies as they are; expect: True sends "Expect: 100-continue" with streams.

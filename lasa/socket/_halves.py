@@ -50,6 +50,7 @@ class Halves:
         "_recv_size",
         "_send_s",
         "_stream",
+        "_until_s",
         "_write_open",
     )
 
@@ -62,6 +63,7 @@ class Halves:
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
         self._queue_s: float | None = None
+        self._until_s: float | None = None
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
@@ -108,15 +110,18 @@ class Halves:
         connect_s: float | None = None,
         send_s: float | None = None,
         read_s: float | None = None,
+        until_s: float | None = None,
     ) -> None:
         """Set some of the timeouts, in seconds with fractions; a wait that runs keeps its own.
 
         Args:
             queue_s: for a place in a pool with a backlog; otherwise the connect timeout bounds that too.
+            until_s: when a connect has to be over, on the monotonic clock, however long it had to wait for its place.
         Switches: never.
         """
         if queue_s is not None:
             self._queue_s = queue_s
+            self._until_s = until_s
         if connect_s is not None:
             self._connect_s = connect_s
         if send_s is not None:

@@ -137,7 +137,7 @@ class Pool(Generic[ConnectionT]):
             self._pools.forget(self)
 
     def park(self, connection: ConnectionT, timeout_s: float) -> None:
-        """Keep ``connection`` for ``timeout_s``, or hand it to the first who waits. Never switches."""
+        """Keep ``connection``, which is open, for ``timeout_s``, or hand it to the first who waits. Never switches."""
         if self._queue:
             connection.rest()
             self._grant(connection, timeout_s)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import _socket
+import sys
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 from lasa._values import integer, number, type_name
@@ -48,12 +49,14 @@ class TcpSocket(Serving):
     def __exit__(self, *_: object) -> None:
         self.abort()
 
-    def __del__(self) -> None:
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         try:
             holder = self._connection or self._listener
         except AttributeError:  # __init__ did not get that far
             return
         if holder is None:
+            return
+        if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
             return
         try:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
@@ -141,6 +144,8 @@ class TcpSocket(Serving):
             if idle is not None:
                 idle.reused += 1
                 return idle
+        if self._until_s is not None:
+            deadline_s = min(deadline_s, self._until_s)
         try:
             if isinstance(port, int):
                 bare = parse_host(host)

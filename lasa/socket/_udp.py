@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import _socket
+import sys
 import warnings
+from collections.abc import Callable
 from typing import Any, Final, Self
 
 from lasa import _hub
@@ -53,9 +55,11 @@ class UdpSocket:
         self._drop()
         self._local = None
 
-    def __del__(self) -> None:
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         link = getattr(self, "_link", None)
         if link is None:
+            return
+        if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
             return
         try:
             warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)

@@ -90,7 +90,7 @@ def test_the_method_follows_the_body_unless_it_is_given() -> None:
         get(server.url, hc=hc)
         for body in ("", b"", "x", [b"x"], iter([b"x"])):
             get(server.url, hc=hc, body=body)
-        for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get"):
+        for method in ("PUT", "DELETE", "OPTIONS", "PATCH", "PROPFIND", "get", "propfind"):
             get(server.url, hc=hc, method=method)
     assert [head.split(b" ")[0] for head, _ in server.requests] == [
         b"GET",
@@ -100,7 +100,8 @@ def test_the_method_follows_the_body_unless_it_is_given() -> None:
         b"OPTIONS",
         b"PATCH",
         b"PROPFIND",
-        b"get",
+        b"GET",  # methods are case-sensitive, and nobody means b"get"
+        b"propfind",
     ]
 
 

@@ -87,7 +87,7 @@ def test_an_answer_cut_at_any_byte_is_never_a_short_success(answer: bytes, body:
                 if err is None:
                     result = partial
                 else:
-                    ok, result = None, Failure(err, None, partial)
+                    ok, result = None, Failure(err, partial=partial)
             elif ok:
                 result = result.body
             if cut == len(answer):

@@ -119,7 +119,7 @@ def test_from_https_to_http_is_refused_unless_allowed() -> None:
         ("http://", "bad redirect: http://"),
         ("http://unix:/run/docker.sock:/", "bad redirect: http://unix:/run/docker.sock:/"),
         ("http://u:p@b:x/", "bad redirect: http://***@b:x/"),
-        ("/\x01", "bad redirect: /\x01"),
+        ("/\x01", r"bad redirect: /\x01"),
     ],
 )
 def test_a_location_that_means_nothing_is_an_error(location: str, reason: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
@@ -18,7 +17,7 @@ from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import Redirect
 from lasa.http._client.route import Route
 from lasa.http._client.target import Target
-from lasa.http._wire.fields import HeaderSource, Prepared, field, prepare
+from lasa.http._wire.fields import HeaderSource, Prepared, field, pairs_of, prepare
 from lasa.http._wire.heads import RawHeaders
 
 __all__ = ["Message", "message_of", "request_event"]
@@ -28,6 +27,7 @@ KNOWN_PATH: Final = 256  # heads of longer paths are not kept
 
 _METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))  # they say "0" where they have no body
+_STANDARD: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
 _NOTHING: Final = prepare(None)
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
@@ -107,6 +107,8 @@ def message_of(
         raise TypeError(f"bad method: string expected, got {type(method).__name__}")
     elif not _METHOD.fullmatch(method):
         raise ValueError(f"bad method: {method!r}")
+    elif method.upper() in _STANDARD:  # methods are case-sensitive, and nobody means "put"
+        method = method.upper()
     if method == "CONNECT":
         raise ValueError("CONNECT is for proxies: use the option proxy")
     if method == "TRACE" and has_body:
@@ -117,14 +119,17 @@ def message_of(
 def _own_headers(base: Prepared, headers: HeaderSource) -> tuple[Prepared, frozenset[bytes]]:
     if headers is None:
         return base, _NO_NAMES
-    pairs = list(headers.items() if isinstance(headers, Mapping) else headers)
+    pairs = pairs_of(headers)
     removed = _NO_NAMES
     if any(value is None for _, value in pairs):  # an automatic header that is not wanted
         removed = frozenset(field(name, "")[1] for name, value in pairs if value is None)
         pairs = [pair for pair in pairs if pair[1] is not None]
         base = Prepared([item for item in base.items if item[1] not in removed])
     own = prepare(pairs)
-    return (own if not base.items else _merged(base, own)), removed
+    if not base.items:
+        return own, removed
+    merge = _merged if base.is_small and own.is_small else _merged.__wrapped__
+    return merge(base, own), removed
 
 
 @lru_cache(maxsize=512)
@@ -149,7 +154,8 @@ def request_event(
         proxy_authorization: str | None = route.proxy.authorization
     else:
         proxy_authorization = None
-    headers = _plain_headers(
+    prepare_all = _plain_headers if message.headers.is_small else _plain_headers.__wrapped__
+    headers = prepare_all(
         message.headers, message.removed, target.authority, authorization, proxy_authorization, policy.decode
     )
     content, stream = message.content, message.stream
@@ -171,7 +177,7 @@ def request_event(
             items.append((b"Expect", b"expect", b"100-continue"))
         return _head(message.method, _request_target(target, route), Headers(items))
     path = _request_target(target, route)
-    if len(path) > KNOWN_PATH:
+    if len(path) > KNOWN_PATH or not message.headers.is_small:
         return _head(message.method, path, headers)
     return _known_head(message.method, path, headers)
 

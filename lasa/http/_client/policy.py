@@ -6,13 +6,14 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lasa._values import number
 from lasa.http._client.auth import authorization_of
 from lasa.http._client.proxies import ProxyVariables, choose_proxy, proxy_variables
 from lasa.http._client.retries import Retries, retries_of
-from lasa.http._client.target import parse_target
+from lasa.http._client.target import parse_target, split_host_port
 from lasa.http._wire.exchange import Limits
 from lasa.http._wire.fields import Prepared, prepare
 from lasa.socket._tls import client_context
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Policy", "Tls"]
 
 WAIT_S: Final = 30.0
+DERIVED_MAX: Final = 64
 REDIRECTS: Final = 10  # of follow_redirects=True
 MAX_BODY: Final = 256 * 1024 * 1024
 
@@ -91,6 +93,7 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     environment: ProxyVariables = field(default_factory=lambda: proxy_variables(os.environ))
     routes: dict[Any, Any] = field(default_factory=dict)  # where targets lead, kept for all requests of this policy
+    derived: dict[Any, Any] = field(default_factory=dict)  # what options of single requests have made of it
 
     def with_options(self, options: Mapping[str, Any]) -> Self:
         """Return this policy, changed by options of request() or new().
@@ -98,6 +101,18 @@ class Policy:
         Raises:
             ValueError, TypeError: ``unknown option "NAME"``, ``bad "NAME" option value: V``, a bad certificate.
         """
+        key = tuple([(name, value, type(value)) for name, value in options.items()])
+        try:
+            known = self.derived.get(key)
+        except TypeError:  # a value that has no hash
+            return self._changed(options)
+        if known is None:
+            if len(self.derived) >= DERIVED_MAX:
+                self.derived.clear()
+            known = self.derived[key] = self._changed(options)
+        return known
+
+    def _changed(self, options: Mapping[str, Any]) -> Self:
         changed: dict[str, Any] = {}
         tls: dict[str, Any] = {}
         limits: dict[str, int] = {}
@@ -123,7 +138,8 @@ class Policy:
         if limits:
             old = {name: getattr(self.limits, name) for name in _OF_HEADS}
             changed["limits"] = Limits(**{**old, **limits})
-        return replace(self, routes={}, **changed)
+        routes = {} if _OF_ROUTES.intersection(changed) else self.routes
+        return replace(self, routes=routes, derived={}, **changed)
 
 
 _SECONDS: Final = frozenset(("timeout", "connect", "tls", "send", "read", "pool", "keepalive"))
@@ -131,6 +147,7 @@ _COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_bod
 _MAY_BE_ZERO: Final = frozenset(("backlog", "follow_redirects", "keepalive", "max_body"))
 _MAY_BE_NONE: Final = frozenset(("timeout", "max_body"))
 _ANY_TARGETS: Final = (parse_target("http://localhost"), parse_target("https://localhost"))
+_OF_ROUTES: Final = frozenset(("identity", "proxy", "addresses", "pool_size", "backlog"))
 _FLAGS: Final = frozenset(("allow_downgrade", "decode", "expect"))
 _OF_HEADS: Final = frozenset(("max_head", "max_headers"))
 _OF_TLS: Final = frozenset(
@@ -141,7 +158,7 @@ _OF_TLS: Final = frozenset(
 # What other clients call it.
 _ELSEWHERE: Final = {
     "params": "query",
-    "data": "body",
+    "data": "form",
     "verify": "ssl_verify",
     "cert": "ssl_cert",
     "allow_redirects": "follow_redirects",
@@ -150,17 +167,26 @@ _ELSEWHERE: Final = {
 }
 
 
+_ALL: Final = [
+    *_SECONDS, *_COUNTS, *_FLAGS, *_OF_HEADS, *_OF_TLS,
+    *("proxy", "cookies", "auth", "retries", "addresses", "url", "method", "headers", "query", "body", "json"),
+    *("form", "files", "stream", "progress"),
+]  # fmt: skip
+
+
 def _number(name: str, value: Any, *, zero: bool | None = None) -> float:
     checked = number(value)
     least = 0 if (name in _MAY_BE_ZERO if zero is None else zero) else 1e-9
     if checked is None or not least <= checked < 2**53:
-        raise ValueError(f'bad "{name}" option value: {value!r}')
+        hint = ", for single waits there are connect= and read=" if isinstance(value, tuple) else ""
+        raise ValueError(f'bad "{name}" option value: {value!r}{hint}')
     return checked
 
 
 def _flag(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ValueError(f'bad "{name}" option value: {value!r}')
+        hint = "; the trusted authorities are ssl_ca" if name == "ssl_verify" else ""
+        raise ValueError(f'bad "{name}" option value: {value!r}, True or False expected{hint}')
     return value
 
 
@@ -181,8 +207,12 @@ def _special(name: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise TypeError('bad "addresses" option: a mapping of names to addresses expected')
         return {"addresses": {str(host).lower(): str(address) for host, address in value.items()}}
-    hint = f', did you mean "{_ELSEWHERE[name]}"?' if name in _ELSEWHERE else ""
-    raise ValueError(f'unknown option "{name}"{hint}')
+    raise ValueError(f'unknown option "{name}"{_hint(name)}')
+
+
+def _hint(name: str) -> str:
+    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, _ALL, 1)
+    return f', did you mean "{near[0]}"?' if near else ""
 
 
 def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
@@ -192,8 +222,8 @@ def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
             changed[name] = options[option]
     if "verify" in changed:
         _flag("ssl_verify", changed["verify"])
-    if changed.get("server_name") is not None and not isinstance(changed["server_name"], str):
-        raise TypeError('bad "ssl_server_name" option: string expected')
+    if changed.get("server_name") is not None:
+        changed["server_name"] = _server_name(changed["server_name"])
     if isinstance(changed.get("ca"), os.PathLike):
         changed["ca"] = os.fspath(changed["ca"])
     elif not isinstance(changed.get("ca"), str | bytes | None):
@@ -216,6 +246,16 @@ def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
     identity = replace(old, **changed)
     identity.context()  # files that cannot be read are the caller's mistake: before anything is sent
     return identity
+
+
+def _server_name(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f'bad "ssl_server_name" option: string expected, got {type(value).__name__}')
+    try:
+        host, _ = split_host_port(f"[{value}]" if ":" in value else value, 443)
+    except ValueError:
+        raise ValueError(f'bad "ssl_server_name" option value: {value!r}') from None
+    return host
 
 
 def _path(value: Any) -> str | None:

@@ -12,6 +12,7 @@ from typing import Final
 
 from lasa.errors import SocketError
 from lasa.http._client.target import BadUri, Target, join_target, mask_userinfo
+from lasa.http._wire.errors import shown
 
 __all__ = ["Redirect", "plan_redirect"]
 
@@ -75,7 +76,7 @@ def plan_redirect(
     try:
         new = join_target(target, location)
     except BadUri:
-        raise SocketError(f"bad redirect: {mask_userinfo(location)}") from None
+        raise SocketError(f"bad redirect: {shown(mask_userinfo(location))}") from None
     if target.scheme == "https" and new.scheme == "http" and not allow_downgrade:
         raise SocketError("redirect from https to http refused")
     is_same_origin = new.origin == target.origin

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -12,14 +13,18 @@ from typing import Any, BinaryIO, Final, Self
 import h11
 from multidict import CIMultiDictProxy
 
-from lasa.errors import SocketError
+from lasa.errors import Error, SocketError
 from lasa.http._client.stream import ResponseBody
+from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import header_view
 from lasa.socket import TcpSocket
 
-__all__ = ["Piece", "Response"]
+__all__ = ["Piece", "Response", "StatusError"]
 
 MAX_LINE: Final = 1_048_576
+MANY: Final = 4096  # pieces of a line, which are joined then: each takes more memory than the byte it may hold
+
+_ENCODING: Final = re.compile(r"[A-Za-z0-9._:-]{1,40}")  # Python remembers each name that it was asked for
 
 # Python's own inventions that a peer may not choose: they take the square of the length, or warn.
 _NOT_ON_THE_WEB: Final = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape"))
@@ -46,6 +51,39 @@ class Piece:
         return _subscript(self, name, ("body", "err"))
 
 
+class StatusError(Error):
+    """An answer of 400 or more, for raise_for_status(): "404 Not Found".
+
+    Attributes:
+        response: that answer.
+    """
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(f"{response.code} {shown(response.status)}".rstrip())
+        self.response = response
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Error, (self.reason, self.partial)
+
+
+class _Pieces:
+    """Not a generator, which an exception from outside would end."""
+
+    __slots__ = ("_stream",)
+
+    def __init__(self, stream: ResponseBody) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        piece = self._stream.next_piece()
+        if not piece:
+            raise StopIteration
+        return piece
+
+
 class Response:
     """An answer; its parts are also there by subscript, as ``resp["code"]``.
 
@@ -70,7 +108,7 @@ class Response:
         self.history: tuple[Response, ...] = ()
 
     def __repr__(self) -> str:
-        return f"<lasa http response {self.code} {self.status}>"
+        return f"<lasa http response {self.code} {shown(self.status)}>"
 
     def __getitem__(self, name: str) -> Any:
         return _subscript(self, name, _PARTS)
@@ -87,6 +125,20 @@ class Response:
     def ok(self) -> bool:
         """Whether the status is below 400."""
         return self.code < 400
+
+    def raise_for_status(self) -> Self:
+        """Return the response if its status is below 400.
+
+        Raises:
+            StatusError: otherwise.
+        """
+        if not self.ok:
+            raise StatusError(self)
+        return self
+
+    def __iter__(self) -> Iterator[bytes]:
+        """As pieces()."""
+        return self.pieces()
 
     @property
     def status(self) -> str:
@@ -148,8 +200,11 @@ class Response:
         for parameter in parameters.split(";"):
             name, _, value = parameter.partition("=")
             if name.strip().lower() == "charset":
+                name = value.strip().strip("\"'")
+                if not _ENCODING.fullmatch(name):
+                    return None
                 try:
-                    found = codecs.lookup(value.strip().strip("\"'")).name
+                    found = codecs.lookup(name).name
                     b"\xff\xff".decode(found, "replace")  # base64 and such are codecs, but give no text
                 except (LookupError, ValueError):
                     return None
@@ -162,22 +217,23 @@ class Response:
         Raises:
             ValueError: it is none. Otherwise as read(), which it calls.
         """
-        return json.loads(self.read())
+        try:
+            return json.loads(self.read())
+        except RecursionError:
+            raise ValueError("JSON nested too deeply") from None
 
     def pieces(self) -> Iterator[bytes]:
-        """Yield the body as it arrives, decoded, no piece empty; once.
+        """Return an iterator over the body as it arrives, decoded, no piece empty; once.
+
+        A gevent.Timeout that interrupts it does not end it: the next step goes on.
 
         Raises:
             SocketTimeout, SocketClosed, SocketError: the stream broke.
         Switches: when nothing has come yet.
         """
-        if self.body is not None:
-            if self.body:
-                yield self.body
-            return
-        stream = self._stream
-        while stream is not None and (piece := stream.next_piece()):
-            yield piece
+        if self.body is not None or self._stream is None:
+            return iter([self.body] if self.body else [])
+        return _Pieces(self._stream)
 
     def lines(self, max_line: int = MAX_LINE) -> Iterator[bytes]:
         r"""Yield the body's lines as they arrive, without their ends (LF or CRLF); the last one may lack its end.
@@ -186,17 +242,26 @@ class Response:
             SocketError: as pieces(); "line too long".
         Switches: as pieces().
         """
-        rest = b""
+        begun: list[bytes] = []  # of a line whose end has not come
+        size = 0
         for piece in self.pieces():
-            *lines, rest = (rest + piece if rest else piece).split(b"\n")
+            *lines, rest = piece.split(b"\n")
             for line in lines:
+                if begun:
+                    line = b"".join([*begun, line])
+                    begun, size = [], 0
                 if len(line) > max_line:
                     raise SocketError("line too long", line)
                 yield line.removesuffix(b"\r")
-            if len(rest) > max_line:
-                raise SocketError("line too long", rest)
-        if rest:
-            yield rest
+            if rest:
+                begun.append(rest)
+                size += len(rest)
+                if size > max_line:
+                    raise SocketError("line too long", b"".join(begun))
+                if len(begun) >= MANY:
+                    begun = [b"".join(begun)]
+        if begun:
+            yield b"".join(begun)
 
     def save(self, where: str | os.PathLike[str] | BinaryIO) -> int:
         """Write the body into a file as it arrives, and return its size in bytes.
@@ -230,7 +295,7 @@ class Response:
             try:
                 piece = self._stream.next_piece()
             except SocketError as error:
-                has_ended = True
+                has_ended = self._stream.has_failed  # not if another light thread is reading just now
                 return Piece(None, error.reason)
             if not piece:
                 has_ended = True

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 import h11
 from h11._headers import Headers
 
+from lasa import _hub
 from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._client.policy import Policy, Tls
 from lasa.http._client.proxies import Proxy, choose_proxy
@@ -26,12 +28,18 @@ FOREVER_S: Final = 1e9
 
 
 class Deadline:
-    """When a request has to be over, on the monotonic clock."""
+    """When a request has to be over, on the monotonic clock, and how far it has come.
 
-    __slots__ = ("at_s",)
+    Attributes:
+        at_s: None if it may take any time.
+        stage: "pool", "connect", "proxy", "tls", "send", "read" or "body": what it is waiting for.
+    """
+
+    __slots__ = ("at_s", "stage")
 
     def __init__(self, timeout_s: float | None) -> None:
         self.at_s = None if timeout_s is None else time.monotonic() + timeout_s
+        self.stage = "connect"
 
     def left(self, wait_s: float) -> float:
         """Return how long a wait may last: ``wait_s``, or less if that is all there is.
@@ -45,6 +53,14 @@ class Deadline:
         if left_s <= 0:
             raise SocketTimeout
         return min(wait_s, left_s)
+
+    def alarm(self, on_time: Callable[[], None]) -> _hub.Alarm | None:
+        """Have ``on_time`` called from the hub when the time is over; None where it never is."""
+        if self.at_s is None:
+            return None
+        alarm = _hub.Alarm(on_time)
+        alarm.set_after(max(0.0, self.at_s - time.monotonic()))
+        return alarm
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +106,12 @@ def route_to(target: Target, policy: Policy) -> Route:
 
 
 def _find_route(target: Target, policy: Policy) -> Route:
-    proxy = choose_proxy(target, policy.proxy, policy.environment)
+    try:
+        proxy = choose_proxy(target, policy.proxy, policy.environment)
+    except ValueError as error:
+        if policy.proxy is not None:
+            raise
+        raise SocketError(str(error)) from None  # the environment is not the caller's to mend
     tls = policy.identity if target.scheme == "https" else None
     tunnel = None
     host: str = target.host
@@ -134,7 +155,8 @@ def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new:
     sock = TcpSocket()
     try:
         while True:
-            sock.limit_waits(queue_s=deadline.left(policy.pool), connect_s=deadline.left(policy.connect))
+            deadline.stage = "connect" if pool is None or pool.counted < pool.size else "pool"
+            sock.limit_waits(queue_s=deadline.left(policy.pool), connect_s=policy.connect, until_s=deadline.at_s)
             ok, err = sock.connect(
                 route.host, route.port, pool=route.pool_name, pool_size=policy.pool_size, backlog=policy.backlog
             )
@@ -164,12 +186,14 @@ def _again(connection: Connection, policy: Policy) -> Conduit:
 def _prepare(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadline) -> None:
     # What stands between a connection and its first request.
     proxy = route.proxy
+    deadline.stage = "proxy"
     if proxy is not None and proxy.scheme == "https":
         _shake_hands(sock, policy.identity, proxy.host, deadline.left(policy.tls))
     if route.tunnel is not None:
         assert proxy is not None
         _ask_for_tunnel(sock, route.tunnel, proxy, policy, deadline)
     if route.tls is not None:
+        deadline.stage = "tls"
         nested = proxy is not None and proxy.scheme == "https"
         _shake_hands(sock, route.tls, route.server_name, deadline.left(policy.tls), nested=nested)
 
@@ -190,13 +214,17 @@ def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Polic
     if proxy.authorization is not None:
         items.append(field("Proxy-Authorization", proxy.authorization))
     request = h11.Request(method=b"CONNECT", target=authority.encode(), headers=Headers(items))
-    conduit = Conduit(sock.give_away(), exchange, deadline.left(policy.send), deadline.left(policy.read))
+    conduit = Conduit(sock.give_away(), exchange, policy.send, policy.read)
+    alarm = deadline.alarm(conduit.expire)
     try:
         conduit.send(exchange.send(request) + exchange.send(h11.EndOfMessage()))
-        event = conduit.next_answer(lambda: deadline.left(policy.read))
+        event = conduit.next_answer()
         if not 200 <= event.status_code < 300:
             raise SocketError(f"proxy refused: {event.status_code}")
     except BaseException:
         conduit.close()
         raise
+    finally:
+        if alarm is not None:
+            alarm.clear()
     sock.adopt(conduit.connection, exchange.unread)

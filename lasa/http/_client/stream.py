@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from lasa.http._client.policy import MAX_BODY, Policy
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.heads import RawHeaders
+from lasa.http._wire.pieces import TINY, Pieces
 from lasa.socket import TcpSocket
 
 __all__ = ["Progress", "ResponseBody"]
@@ -139,7 +141,9 @@ class ResponseBody:
                 if self._left is not None and self._received > self._left:
                     raise BadMessage("response body too large")
                 if self._progress is not None:
-                    self._progress(self._received, self._total)
+                    self._tell(self._progress)
+                if self.is_chunked and len(data) < TINY:  # a flood of them must not keep others from their turn
+                    self._conduit.breathe()
                 if self._decoder is None:
                     return data
                 self._inflating = self._decoder.feed(data)
@@ -154,6 +158,17 @@ class ResponseBody:
             self._finish()
             return b""
 
+    def _tell(self, progress: Progress) -> None:
+        try:
+            progress(self._received, self._total)
+        except BaseException:  # the piece is in nobody's hands: what follows would hide that it is missing
+            self.give_up()
+            raise
+
+    def limit_reads(self, wait_s: float) -> None:
+        """Wait no longer than that for each read of this body."""
+        self._conduit.read_s = min(wait_s, self._conduit.read_s)
+
     def read_all(self) -> bytes:
         """Return all that is left.
 
@@ -161,18 +176,31 @@ class ResponseBody:
             SocketError: as next_piece(), with what did come as its partial.
         """
         self.is_whole = True
-        pieces = []
+        pieces: Pieces | None = None
+        first = b""
         try:
-            while piece := self.next_piece():
-                pieces.append(piece)
+            first = self.next_piece()
+            piece = first and self.next_piece()
+            if not piece:
+                return first  # most bodies come in one piece
+            pieces = Pieces()
+            pieces.add(first)
+            while piece:
+                pieces.add(piece)
+                piece = self.next_piece()
         except SocketError as error:
             if error.partial is None:  # the same error is raised again at each further call
-                error.partial = b"".join(pieces)
+                error.partial = first if pieces is None else pieces.joined()
             raise
         except BaseException:
             self.give_up()
             raise
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        return pieces.joined()
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether nothing more will come, since the stream broke."""
+        return self._failure is not None
 
     def give_up(self) -> None:
         """Close the connection, unless the body has been read to its end. Never switches."""
@@ -194,6 +222,7 @@ class ResponseBody:
         keepalive = self._policy.keepalive
         if (
             keepalive
+            and conduit.connection.link.is_open  # else its time was over before its last bytes were taken
             and exchange.our_state is h11.DONE
             and exchange.their_state is h11.DONE
             and not exchange.has_unread  # it would be read as the next answer
@@ -208,12 +237,15 @@ class ResponseBody:
             self._alarm.clear()
         self.socket = self._conduit.to_socket()
 
-    def __del__(self) -> None:
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         try:
             if self._has_ended or self._failure is not None:
                 return
             link = self._conduit.connection.link
         except AttributeError:  # __init__ did not get that far
+            return
+        if _is_finalizing():  # modules may be gone, ours too: the kernel has it back in a moment
+            link.sock.close()
             return
         if link.belongs_here():
             self.give_up()

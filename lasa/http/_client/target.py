@@ -2,8 +2,8 @@
 
 The user's path and query go out byte for byte as they were given: dot segments, ``%2F``, ``%7e`` and ``+`` stay, since
 signatures, proxies and tests of servers depend on them (curl calls that ``--path-as-is``). Only what no request line
-can hold is percent-encoded: characters outside ASCII, as UTF-8, and ``" < > ^ ` { | }``. No ready parser does just
-that: yarl decodes what need not be encoded, and urllib lets through what no host can be.
+can hold is percent-encoded: characters outside ASCII, as UTF-8, spaces, and ``" < > ^ ` { | }``. No ready parser does
+just that: yarl decodes what need not be encoded, and urllib lets through what no host can be.
 
 Hosts are read strictly, so that nobody who checks a URL first can be told another host than the one connected to:
 letters, digits, "-", "_" and "." only, no short or octal forms of IPv4, no backslash before the query.
@@ -30,6 +30,7 @@ Query = str | Mapping[str, Scalar | Sequence[Scalar]] | Iterable[tuple[str, Scal
 _CACHED_LENGTH_MAX: Final = 2048
 _NAME_LENGTH_MAX: Final = 253
 
+_MASK_KEEPS: Final = re.compile(r"[A-Za-z]{3,6}:/{1,2}")
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # Not IGNORECASE, to which the long s, U+017F, is an "s".
 _ABSOLUTE: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]*)([^#]*)")
@@ -92,7 +93,7 @@ def parse_target(url: str | bytes, query: Query | None = None) -> Target:
             its items, and nothing for None.
     Raises:
         BadUri: "bad uri: URL": no http:// or https://, no host or one that is none, a port that is not 1 to 65535,
-            a space anywhere, a backslash before the query.
+            a space before the path or at the end, a backslash before the query.
         ValueError: control characters, in either; or a lone surrogate. TypeError: not a string (ASCII bytes count
             as one); a query of other types.
     """
@@ -147,7 +148,12 @@ def join_target(base: Target, location: str) -> Target:
 
 def mask_userinfo(url: str) -> str:
     """Return the URL as it may stand in an error's text, without user and password."""
-    return re.sub(r"//[^/?#]*@", "//***@", url, count=1)
+    # A bad URL is often bad because of its password, so everything before the last "@" counts as one.
+    before, at, rest = url.rpartition("@")
+    if not at:
+        return url
+    scheme = _MASK_KEEPS.match(before)
+    return f"{scheme[0] if scheme else ''}***@{rest}"
 
 
 def _bad_uri(url: str) -> BadUri:
@@ -164,9 +170,11 @@ def _parse(url: str | bytes) -> Target:
     if _CONTROL.search(url):
         raise ValueError("bad url: control character")
     found = _ABSOLUTE.match(url)
-    if found is None or " " in url:
+    if found is None or url[-1] == " ":
         raise _bad_uri(url)
     scheme, netloc, rest = found[1].lower(), found[2], found[3]
+    if " " in netloc:
+        raise _bad_uri(url)
     if "\\" in netloc or ("\\" in rest and "\\" in rest.partition("?")[0]):
         raise _bad_uri(url)
     user_text, at, host_port = netloc.rpartition("@")
@@ -174,7 +182,12 @@ def _parse(url: str | bytes) -> Target:
     if host_port.lower() == "unix:" and rest[:1] == "/":
         unix_path, colon, rest = rest.partition(":")
         # nginx takes what follows the socket's name without a colon for a part of that name; rather nobody does.
-        if "?" in unix_path or rest[:1] not in ("", "/", "?") or (not colon and found.end() < len(url)):
+        if (
+            "?" in unix_path
+            or " " in unix_path
+            or rest[:1] not in ("", "/", "?")
+            or (not colon and found.end() < len(url))
+        ):
             raise _bad_uri(url)
         path = _origin_form(rest)
         whole = f"{scheme}://unix:{unix_path}:{path}"

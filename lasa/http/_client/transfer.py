@@ -8,7 +8,6 @@ from typing import Any, Final
 
 import h11
 
-from lasa import _hub
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._client.body import BodyFailed
 from lasa.http._client.message import Message
@@ -20,6 +19,7 @@ from lasa.http._wire.conduit import Conduit
 
 __all__ = ["SourceFailed", "Transfer"]
 
+SLICE: Final = 262_144  # of a large body, between which we look whether the server answers already
 JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 CONTINUE_S: Final = 1.0  # how long "Expect: 100-continue" waits for a server that knows nothing of it
 
@@ -33,16 +33,14 @@ class Transfer:
         has_answered: whether a byte of an answer has come.
     """
 
-    __slots__ = ("_alarm", "_conduit", "_early", "_policy")
+    __slots__ = ("_alarm", "_conduit", "_deadline", "_early", "_policy")
 
     def __init__(self, conduit: Conduit, policy: Policy, deadline: Deadline) -> None:
         self._conduit = conduit
         self._policy = policy
         self._early: Any = None  # an answer's head that came while the request was still being sent
-        self._alarm: _hub.Alarm | None = None
-        if deadline.at_s is not None:
-            self._alarm = _hub.Alarm(conduit.expire)
-            self._alarm.set_after(max(0.0, deadline.at_s - time.monotonic()))
+        self._deadline = deadline
+        self._alarm = deadline.alarm(conduit.expire)
 
     @property
     def has_answered(self) -> bool:
@@ -68,9 +66,11 @@ class Transfer:
         """
         conduit = self._conduit
         try:
+            self._deadline.stage = "send"
             event = self._send(request, head, message)
             if event is None:
                 event = self._read_head()
+            self._deadline.stage = "body"
             response = Response(event, url, message.method)
             response._stream = ResponseBody(
                 conduit, self._policy, event, self._alarm, progress, message.method, is_stream=is_stream
@@ -95,20 +95,10 @@ class Transfer:
             return self._send_stream(data, stream.pieces(), expects=self._policy.expect)
         if content:
             if len(content) > JOINED_BODY:
-                exchange.send_with_data_passthrough(h11.Data(data=content))
-                exchange.send(_END)
-                return self._send_large(data, content)
+                return self._send_stream(data, iter((content,)), expects=False)
             data += exchange.send(h11.Data(data=content))
         exchange.send(_END)
         conduit.send(data)
-        return None
-
-    def _send_large(self, head: bytes, content: bytes) -> Any:
-        try:
-            self._conduit.send(head)
-            self._conduit.send(content)
-        except SocketError as error:
-            return self._early_answer(error)
         return None
 
     def _send_stream(self, head: bytes, pieces: Iterator[bytes], *, expects: bool) -> Any:
@@ -121,16 +111,14 @@ class Transfer:
                 if early is not None:
                     return early
                 head = b""
-            for piece in _told_apart(pieces):
+            for piece in _sliced(_told_apart(pieces)):
                 data = exchange.send_with_data_passthrough(h11.Data(data=piece))
                 conduit.send(b"".join((head, *data)))
                 head = b""
-                if (
-                    self._early is None and conduit.has_input
-                ):  # the server answers before it has all: it may not want the rest
-                    early = self._read_head()
-                    if early.status_code >= 300:
-                        return early
+                if self._early is None:
+                    early = conduit.poll_answer()
+                    if early is not None and early.status_code >= 300:
+                        return early  # the server answers before it has all: it does not want the rest
                     # Some answer as they read, such as an echo; the caller reads after all is sent.
                     self._early = early
             conduit.send(head + exchange.send(_END))
@@ -144,23 +132,27 @@ class Transfer:
         return early
 
     def _wait_for_continue(self) -> Any:
+        # Returns a final answer, if there is one already; None is "go on".
         conduit = self._conduit
-        conduit.read_s = min(CONTINUE_S, self._policy.read)
+        deadline_s = time.monotonic() + min(CONTINUE_S, self._policy.read)
         try:
-            event = conduit.next_event()
+            while (left_s := deadline_s - time.monotonic()) > 0:
+                conduit.read_s = left_s
+                event = conduit.next_event()
+                if type(event) is not h11.InformationalResponse:
+                    return event
+                if event.status_code == 100:
+                    return None
         except SocketTimeout:
             if conduit.has_expired:
                 raise
-            return None  # the server knows nothing of it, and waits for the body
         finally:
             conduit.read_s = self._policy.read
-        if type(event) is h11.InformationalResponse and event.status_code == 100:
-            return None
-        return event if type(event) is h11.Response else self._read_head()
+        return None  # the server knows nothing of it, and waits for the body
 
     def _early_answer(self, error: SocketError) -> Any:
         # A server that answers and closes while we send breaks the sending; what it said is what counts.
-        if isinstance(error, SocketTimeout) or self._conduit.has_expired or not self._conduit.has_input:
+        if self._conduit.has_expired or not self._conduit.has_input:
             raise error
         try:
             return self._read_head()
@@ -171,9 +163,19 @@ class Transfer:
 
     def _read_head(self) -> Any:
         conduit = self._conduit
+        self._deadline.stage = "read"
         if not conduit.has_received:
             conduit.read_more()
         return conduit.next_answer()
+
+
+def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if len(piece) <= SLICE:
+            yield piece
+        else:
+            for start in range(0, len(piece), SLICE):
+                yield piece[start : start + SLICE]
 
 
 class SourceFailed(Exception):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _socket
 import ssl
-from collections.abc import Callable
 from typing import Any, Final
 
 import h11
@@ -38,6 +37,7 @@ class Conduit:
     """
 
     __slots__ = (
+        "_informational",
         "_more_expected",
         "_size",
         "_stream",
@@ -56,6 +56,7 @@ class Conduit:
         self.send_s = send_s
         self.read_s = read_s
         self.has_received = self.has_expired = self._more_expected = False
+        self._informational = 0
         self._size = SMALLEST_READ
 
     def next_event(self) -> Any:
@@ -75,25 +76,51 @@ class Conduit:
             raise
         return event
 
-    def next_answer(self, wait_s: Callable[[], float] | None = None) -> Any:
+    def next_answer(self) -> Any:
         """Return the head of a final response, or of a 101, past all others of 1xx.
 
-        Args:
-            wait_s: gives the limit of each wait, where that changes.
         Raises:
             As next_event(); BadMessage: "too many informational responses".
         Switches: when nothing has come yet.
         """
-        for _ in range(INFORMATIONAL_MAX):
-            if wait_s is not None:
-                self.read_s = wait_s()
+        while True:
             event = self.next_event()
-            kind = type(event)
-            if kind is h11.Response or (kind is h11.InformationalResponse and event.status_code == 101):
+            if self._is_final(event):
                 return event
-            if kind is not h11.InformationalResponse:
-                raise SocketClosed
-        raise BadMessage("too many informational responses")
+
+    def poll_answer(self) -> Any:
+        """Return the head of an answer if one has come, past 1xx, else None; for a request that is still being sent.
+
+        Raises:
+            As next_answer().
+        Switches: never.
+        """
+        exchange = self.exchange
+        chunk = self._stream.recv_now(self._size)
+        if chunk is None:
+            return None
+        self.has_received = self.has_received or bool(chunk)
+        exchange.receive_data(chunk)
+        try:
+            while (event := exchange.next_event()) is not h11.NEED_DATA:
+                if self._is_final(event):
+                    return event
+        except BadMessage as error:
+            if exchange.has_ended:
+                raise SocketClosed from error
+            raise
+        return None
+
+    def _is_final(self, event: Any) -> bool:
+        kind = type(event)
+        if kind is h11.Response or (kind is h11.InformationalResponse and event.status_code == 101):
+            return True
+        if kind is not h11.InformationalResponse:
+            raise SocketClosed
+        self._informational += 1
+        if self._informational > INFORMATIONAL_MAX:
+            raise BadMessage("too many informational responses")
+        return False
 
     def read_more(self) -> None:
         """Read what has come, or that the peer has closed.
@@ -127,6 +154,18 @@ class Conduit:
         Switches: when nothing has come yet.
         """
         return len(self._stream.recv(LARGEST_READ, wait_s, False))
+
+    def breathe(self) -> None:
+        """Give others their turn now and then, where events need no wait.
+
+        Raises:
+            SocketTimeout, SocketClosed: the connection was closed meanwhile.
+        Switches: seldom.
+        """
+        try:
+            self.connection.link.breathe()
+        except SocketClosed as error:
+            raise self._word(error) from None
 
     def send(self, data: bytes) -> None:
         """Send bytes that the exchange has made. Whatever ends it before they are out ends the connection's sending.
@@ -204,6 +243,7 @@ class Conduit:
         self.exchange.start_next_cycle()
         self.has_received = False
         self._more_expected = False
+        self._informational = 0
         self._size = SMALLEST_READ
         connection.companion = self
         if connection.pool is None:

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from lasa.errors import SocketError
 
-__all__ = ["BadMessage"]
+__all__ = ["BadMessage", "shown"]
+
+SHOWN: Final = 200
+
+
+def shown(text: str) -> str:
+    """Return a peer's text as it may stand in an error word or a log: printable, and not too long."""
+    text = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join([one if " " <= one <= "~" or one == "…" else f"\\x{ord(one):02x}" for one in text])
 
 
 class BadMessage(SocketError):

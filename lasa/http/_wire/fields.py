@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from lasa.http._wire.heads import RawHeaders
 
-__all__ = ["HeaderSource", "Prepared", "field", "header_view", "prepare"]
+__all__ = ["HeaderSource", "Prepared", "field", "header_view", "pairs_of", "prepare"]
 
 HeaderSource = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
+
+SMALL: Final = 1024  # bytes of names and values
 
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _FORBIDDEN: Final = re.compile(rb"[\x00-\x08\n-\x1f\x7f]")
@@ -24,14 +27,16 @@ class Prepared:
 
     Attributes:
         items: what h11 wants of each.
-        values: the last value of each name, both in lower case names as bytes.
+        values: the last value of each name, by names in lower case.
+        is_small: whether it may be kept in a cache: values come from peers, too.
     """
 
-    __slots__ = ("items", "values")
+    __slots__ = ("is_small", "items", "values")
 
     def __init__(self, items: RawHeaders) -> None:
         self.items = items
         self.values = {name: value for _, name, value in items}
+        self.is_small = sum([len(name) + len(value) for name, _, value in items]) <= SMALL
 
 
 def field(name: str | bytes, value: Any) -> tuple[bytes, bytes, bytes]:
@@ -49,8 +54,9 @@ def field(name: str | bytes, value: Any) -> tuple[bytes, bytes, bytes]:
     if not _NAME.fullmatch(raw):
         raise ValueError(f"bad header name: {name!r}")
     text = _encoded(value, f"header value of {name!r}")
-    if _FORBIDDEN.search(text):
-        raise ValueError(f"bad header value of {name!r}: {value!r}")
+    found = _FORBIDDEN.search(text)
+    if found:  # the value itself may be a secret
+        raise ValueError(f"bad header value of {name!r}: control character at {found.start()}")
     return raw, raw.lower(), text.strip(b" \t")
 
 
@@ -77,28 +83,46 @@ def prepare(headers: HeaderSource) -> Prepared:
     """
     if headers is None:
         return _NOTHING
-    pairs = headers.items() if isinstance(headers, Mapping) else headers
+    pairs = pairs_of(headers)
     try:
-        return _prepare(tuple(pairs))
-    except TypeError as error:
-        if "unhashable" not in str(error):
-            raise
-    flat: list[tuple[Any, Any]] = []
-    for name, value in headers.items() if isinstance(headers, Mapping) else headers:
-        flat.extend((name, one) for one in value) if isinstance(value, list | tuple) else flat.append((name, value))
-    return Prepared([field(name, value) for name, value in flat])
+        return _prepare(*chain.from_iterable(pairs))
+    except TypeError:  # what cannot be kept, such as a list; or a mistake, which is found again
+        return Prepared(_items(pairs))
 
 
-@lru_cache(maxsize=512)
-def _prepare(pairs: tuple[Any, ...]) -> Prepared:
+# Typed, since 1, 1.0 and True are equal, and not the same on the wire.
+@lru_cache(maxsize=512, typed=True)
+def _prepare(*flat: Any) -> Prepared:
+    values = flat[1::2]
+    if any(type(value) is tuple for value in values):
+        raise TypeError("the types within a tuple are not told apart")
+    made = Prepared(_items(zip(flat[::2], values, strict=True)))
+    if not made.is_small:
+        raise TypeError("too large to be kept")
+    return made
+
+
+def _items(pairs: Iterable[tuple[Any, Any]]) -> RawHeaders:
     items: RawHeaders = []
-    for pair in pairs:
-        if not isinstance(pair, tuple) or len(pair) != 2:
-            raise ValueError(f"bad header: a pair of name and value expected, got {pair!r}")
-        name, value = pair
-        for one in value if isinstance(value, tuple) else (value,):
+    for name, value in pairs:
+        for one in value if isinstance(value, list | tuple) else (value,):
             items.append(field(name, one))
-    return Prepared(items)
+    return items
+
+
+def pairs_of(headers: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Collection[tuple[Any, Any]]:
+    """Return names and values as pairs.
+
+    Raises:
+        ValueError: "bad header: a pair of name and value expected". TypeError: no iterable.
+    """
+    if isinstance(headers, Mapping):
+        return headers.items()
+    pairs = list(headers)
+    for pair in pairs:
+        if not isinstance(pair, tuple | list) or len(pair) != 2:
+            raise ValueError(f"bad header: a pair of name and value expected, got {type(pair).__name__}")
+    return pairs
 
 
 _NOTHING: Final = Prepared([])
