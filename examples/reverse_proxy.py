@@ -28,6 +28,8 @@ def end_to_end(headers: CIMultiDictProxy[str]) -> dict[str, Any]:
 
 def forward(request: Request, client: Client, upstream: str) -> Any:
     """Ask the upstream what we are asked, and hand its answer on."""
+    if not request.raw_path.startswith("/"):  # CONNECT, and "*": there is nothing to hand on
+        return 501, "not for a reverse proxy\n"
     headers = end_to_end(request.headers)
     headers["x-forwarded-for"] = ", ".join([*headers.get("x-forwarded-for", []), request.peer[0]])
     headers["x-forwarded-host"] = request.host
@@ -44,7 +46,7 @@ def forward(request: Request, client: Client, upstream: str) -> Any:
     )
     if not ok:
         print(f"{request.method} {request.target}: {answer}", file=sys.stderr)
-        return (504 if answer == "timeout" else 502), f"upstream: {answer}\n"
+        return (504 if answer == "timeout" else 502), "the server behind gives no answer\n"
     with answer, request.respond(answer.code, end_to_end(answer.headers)) as response:
         for piece in answer.pieces():
             response.send(piece)

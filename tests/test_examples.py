@@ -558,7 +558,7 @@ def test_reverse_proxy_answers_502_where_nobody_listens_and_504_where_nobody_ans
     with running("reverse_proxy.py", "127.0.0.1:0", target) as proxy:
         answer = ask(f"{proxy.url()}/x")
         ended = proxy.terminate()
-    assert (answer.code, answer.text()) == (502, "upstream: connection refused\n")
+    assert (answer.code, answer.text()) == (502, "the server behind gives no answer\n")
     assert ended.errors == "GET /x: connection refused\n"
     forward = load("reverse_proxy").forward
     impatient = client_tools.new_client(read=0.05)
