@@ -99,8 +99,10 @@ def run_file(path: str, arguments: Sequence[str]) -> int:
     sys.modules["__main__"] = module
     sys.argv = [path, *arguments]
     sys.path[:0] = [os.path.dirname(os.path.realpath(path))]
-    if not logging.getLogger().handlers:  # what light threads die of goes to stderr, with its traceback
-        logging.basicConfig(format="%(asctime)s %(name)s %(levelname)s: %(message)s")
+    if logging.lastResort is not None:
+        # Where the script sets up no logging, what light threads die of goes to stderr all the same, and says when. A
+        # handler of the root logger's would make the script's own basicConfig() do nothing.
+        logging.lastResort.setFormatter(logging.Formatter("%(asctime)s %(name)s %(levelname)s: %(message)s"))
 
     def script() -> None:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)

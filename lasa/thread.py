@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Literal
 
 from lasa import _hub
@@ -153,8 +154,8 @@ _NO_PARENT: Final = _Nobody()
 _GONE: Final = _Nobody()  # holding the real one would make a chain of all ancestors
 
 
-def spawn(function: Callable[..., Any], *arguments: Any) -> Thread:
-    """Run ``function(*arguments)`` in a light thread of its own, at once.
+def spawn(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> Thread:
+    """Run ``function(*arguments, **keywords)`` in a light thread of its own, at once.
 
     The function runs until it returns, raises or first waits; then the caller goes on, after those who were
     ready before it. The light thread starts with a copy of the caller's contextvars. An exception that
@@ -168,6 +169,8 @@ def spawn(function: Callable[..., Any], *arguments: Any) -> Thread:
     """
     if not callable(function):
         raise TypeError(f"function expected, got {type(function).__name__}")
+    if keywords:  # most have none, and need no place for them
+        function = partial(function, **keywords)
     thread = Thread(function, arguments, _hub.current_job())
     _hub.run_job(thread)
     return thread
@@ -202,7 +205,7 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
         if hasattr(thread, "lasa_coroutine") or getattr(thread, "_parent", None) is _NO_PARENT:
             raise TypeError("attempt to wait on a coroutine that is not a user thread")
         if not isinstance(thread, Thread):
-            raise TypeError(f"lua thread expected, got {type(thread).__name__}")
+            raise TypeError(f"lua thread expected, as spawn() returns it, got {type(thread).__name__}")
         if thread._parent is not me:
             raise RuntimeError("only the parent coroutine can wait on the thread")
     for thread in threads:
@@ -242,7 +245,7 @@ def kill(thread: Thread) -> tuple[int | None, str | None]:
     if not isinstance(thread, Thread):
         if hasattr(thread, "lasa_coroutine") or isinstance(thread, _hub.greenlet):
             return None, "not user thread"
-        raise TypeError(f"lua thread expected, got {type(thread).__name__}")
+        raise TypeError(f"lua thread expected, as spawn() returns it, got {type(thread).__name__}")
     if thread._parent is _NO_PARENT:
         return None, "not user thread"
     if thread._parent is not _hub.current_job():
@@ -278,5 +281,5 @@ def status(thread: Any) -> Status:
     """
     word = getattr(thread, "status", None)
     if not isinstance(word, str):
-        raise TypeError(f"lua thread expected, got {type(thread).__name__}")
+        raise TypeError(f"lua thread expected, as spawn() returns it, got {type(thread).__name__}")
     return word  # type: ignore[return-value]

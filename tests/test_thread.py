@@ -38,6 +38,35 @@ def test_spawn_runs_the_function_at_once_with_its_arguments() -> None:
     assert wait(child) == (True, None)
 
 
+def test_spawn_hands_keywords_on() -> None:
+    def called(*arguments: Any, **keywords: Any) -> Any:
+        return arguments, keywords
+
+    assert wait(spawn(called, 1, url="u", query={"a": 1})) == (True, (1,), {"url": "u", "query": {"a": 1}})
+    assert wait(spawn(called, function=1, arguments=2, keywords=3)) == (
+        True,
+        (),
+        {"function": 1, "arguments": 2, "keywords": 3},
+    )
+    assert wait(spawn(called)) == (True, (), {})
+
+
+def test_keywords_of_each_light_thread_are_its_own() -> None:
+    def late(*, number: int) -> int:
+        yield_()
+        return number
+
+    children = [spawn(late, number=number) for number in range(3)]
+    assert [wait(child) for child in children] == [(True, 0), (True, 1), (True, 2)]
+
+
+def test_a_keyword_that_the_function_does_not_take_is_its_own_error() -> None:
+    ok, error = wait(spawn(forever, colour="red"))
+    assert ok is False
+    assert isinstance(error, TypeError)
+    assert "colour" in str(error)
+
+
 def test_the_caller_goes_on_as_soon_as_the_child_waits() -> None:
     seen: list[str] = []
 

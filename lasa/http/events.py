@@ -10,29 +10,35 @@ next one says which event was the last, so that the server can go on behind it.
 
 from __future__ import annotations
 
+import logging
 import random
 import re
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from lasa import semaphore, thread
+from lasa import _hub, semaphore, thread
 from lasa._values import number
-from lasa.errors import SocketError, check
+from lasa.errors import SocketClosed, SocketError, check
 from lasa.http import client as http_client
 from lasa.http._client.response import Response
 from lasa.http._client.retries import Retries, plan_retry
 from lasa.http._client.sse import MAX_EVENT_BYTES, Event, EventParser
+from lasa.http._client.target import mask_userinfo
 
 __all__ = ["Event", "EventSource", "encode", "plan_wait", "subscribe"]
+
+logger = logging.getLogger("lasa.http.events")
 
 RETRY_S: Final = 3.0
 MAX_RETRY_S: Final = 60.0
 HEARTBEAT_S: Final = 120.0
 REDIRECTS: Final = 10
 JITTER: Final = 0.5
-LEAST_BACKOFF_S: Final = 0.1
+LEAST_WAIT_S: Final = 0.1  # a server may ask for none, and end each stream at once
+STEADY_S: Final = 60.0
 FOREVER_S: Final = 1e8
 NO_LIMIT: Final = 2**53 - 1
 
@@ -52,7 +58,8 @@ class EventSource:
     Iterating raises ``lasa.Error`` where coming back would be in vain: "subscription refused: CODE", "not an event
     stream: TYPE", "event too large", "bad event id", a certificate that is not trusted, and whatever else ``retries=``
     of the client would not try again; or where ``attempts`` in a row have failed. Iterating once more connects once
-    more, and asks for what follows the last event.
+    more, and asks for what follows the last event. A gevent.Timeout that interrupts it neither ends nor skips anything:
+    the next step goes on.
 
     Attributes:
         last_event_id: of the last event that was returned: what to keep for another subscription, in another process.
@@ -86,8 +93,11 @@ class EventSource:
         self._events: deque[Event] = deque()
         self._response: Response | None = None
         self._pieces: Iterator[bytes] | None = None
+        self._opener: thread.Thread | None = None
+        self._error: Exception | None = None  # the opener's
         self._failures = 0
-        self._delay_s = 0.0
+        self._opened_at_s = self._due_at_s = 0.0
+        self._is_fruitful = False  # this connection
         self._wake, _ = semaphore.new(0)
         self._is_busy = False
         self._has_ended = False
@@ -142,13 +152,15 @@ class EventSource:
         self._disconnect()
         if self._owns_client:
             self._client.close()
+        if self._opener is not None:
+            _hub.call_soon(self._stop_opening)  # nobody may be waiting for it just now
         self._wake.post()
 
     def _connect(self) -> None:
-        if self._delay_s:
+        delay_s = self._due_at_s - time.monotonic()
+        if delay_s > 0 and self._opener is None:
             self._wake, _ = semaphore.new(0)
-            self._wake.wait(self._delay_s)
-            self._delay_s = 0.0
+            self._wake.wait(delay_s)
             if self._has_ended:
                 return
         try:
@@ -161,32 +173,48 @@ class EventSource:
             _check(response)
         except SocketError as error:
             self._disconnect()
-            self._failures += 1
-            is_last = self._failures == self._attempts or not _may_heal(error.reason) or self._client.is_closed
-            self._plan()  # also for a caller that goes on: not even that one comes back at once
-            if is_last:
-                self._failures = 0
-                raise
+            self._note_failure(error, may_heal=_may_heal(error.reason))
             return
-        self._failures = 0
+        self._is_fruitful = False
+        self._opened_at_s = time.monotonic()
         self._parser = EventParser(self._parser.last_event_id, self._max_event_bytes)
         self._pieces = response.pieces()
 
+    def _note_failure(self, error: SocketError, *, may_heal: bool) -> None:
+        self._failures += 1
+        is_last = self._failures == self._attempts or not may_heal or self._client.is_closed
+        self._plan(None if is_last else error)  # also for a caller that goes on: not even that one comes back at once
+        if is_last:
+            self._failures = 0
+            raise error
+
     def _open(self) -> Response | None:
-        # In a light thread of its own, which is the only one that close() can stop wherever it waits.
-        self._wake, _ = semaphore.new(0)
-        opener = thread.spawn(self._request, self._wake)
+        # In a light thread of its own, which is the only one that close() can stop wherever it waits. A gevent.Timeout
+        # in here leaves it to whoever iterates next, or who polls would never get beyond a slow handshake.
+        if self._opener is None:
+            self._wake, _ = semaphore.new(0)
+            self._error = None
+            self._opener = thread.spawn(self._request, self._wake)
         try:
             self._wake.wait(FOREVER_S)
-        finally:
-            if not opener.is_over:
-                thread.kill(opener)
-        _, error = thread.wait(opener)
-        if isinstance(error, Exception):
-            raise error
+        except _hub.GreenletExit:
+            self._stop_opening()
+            raise
+        if self._has_ended:
+            self._stop_opening()
+            return None
+        self._opener = None
+        if self._error is not None:
+            raise self._error
         return self._response
 
-    def _request(self, wake: semaphore.Semaphore) -> Exception | None:
+    def _stop_opening(self) -> None:
+        opener, self._opener = self._opener, None
+        if opener is not None and not opener.is_over:
+            thread.throw(opener)
+        self._disconnect()
+
+    def _request(self, wake: semaphore.Semaphore) -> None:
         headers = dict(self._headers)
         last_event_id = self._parser.last_event_id
         try:
@@ -199,25 +227,31 @@ class EventSource:
                 check((None, response))
             self._response = response
         except Exception as error:
-            return error
+            self._error = error
         finally:
             wake.post()
-        return None
 
     def _read(self, pieces: Iterator[bytes]) -> None:
+        error: SocketError = SocketClosed()
         try:
             piece = next(pieces, b"")
-        except SocketError:
-            piece = b""  # broken or silent: as good as ended
+        except SocketError as broken:
+            piece, error = b"", broken  # or silent: as good as ended
         try:
             self._events.extend(self._parser.feed(piece))
         except SocketError:
             self._disconnect()
-            self._plan()
+            self._plan(None)
             raise
+        if self._events or (piece and time.monotonic() - self._opened_at_s > STEADY_S):
+            self._is_fruitful = True
+            self._failures = 0
         if not piece:
             self._disconnect()
-            self._plan()
+            if self._is_fruitful:
+                self._plan(error)
+            else:
+                self._note_failure(error, may_heal=True)
 
     def _disconnect(self) -> None:
         self._pieces = None
@@ -225,11 +259,15 @@ class EventSource:
         if response is not None:
             response.close()
 
-    def _plan(self) -> None:
+    def _plan(self, lost_by: SocketError | None) -> None:
         asked_ms = self._parser.retry_ms
         base_s = self._retry_s if asked_ms is None else asked_ms / 1000
         self._retry_s = base_s  # the server's word holds for all connections to come
-        self._delay_s = plan_wait(self._failures, base_s, self._max_retry_s, random.random())
+        delay_s = plan_wait(self._failures, base_s, self._max_retry_s, random.random())
+        self._due_at_s = time.monotonic() + delay_s
+        if lost_by is not None:
+            url = mask_userinfo(str(self._url).partition("?")[0])  # queries have secrets too
+            logger.info("lost %s: %s; connecting again in %.1f s", url, lost_by.reason, delay_s)
 
 
 def subscribe(
@@ -251,10 +289,12 @@ def subscribe(
         last_event_id: the first request asks for what follows that event.
         retry_s: the wait before it connects again, until the server names another time; after failures in a row it
             doubles, up to ``max_retry_s``. Each wait is up to half as long again by chance, so that a server's
-            clients do not come back all at once.
+            clients do not come back all at once; none is shorter than 0.1 s, whatever the server asks for. Each loss
+            and its wait are logged, "lasa.http.events", INFO.
         heartbeat_s: a stream without a byte for so long counts as lost; servers keep one alive by comments.
         max_event_bytes: the lines of one event together.
-        attempts: how many connections in a row may fail before iterating raises; None: as many as it takes.
+        attempts: how many connections in a row may fail before iterating raises; None: as many as it takes. One that
+            opened but gave no event is a failure too, unless comments kept it open for a minute.
         request_options: whatever request() takes for one request, such as headers, auth, json or connect. ``timeout``
             is None unless given here: else it would end each connection. ``read`` is ``heartbeat_s``.
     Raises:
@@ -332,14 +372,13 @@ def plan_wait(failures: int, base_s: float, max_s: float, chance: float) -> floa
     """Return how long to wait before connecting again.
 
     Args:
-        failures: attempts in a row that failed; 0 where a stream was open and has ended.
+        failures: attempts in a row that failed; 0 where a stream that gave events has ended.
         base_s: the time that the server asked for, or ours.
-        max_s: where doubling ends; a longer time that the server asked for holds.
+        max_s: where doubling ends; a longer time that the server asked for holds, a shorter one than LEAST_WAIT_S not.
         chance: 0 to 1.
     """
-    delay_s = base_s
-    if failures:
-        delay_s = max(base_s, LEAST_BACKOFF_S) * 2.0 ** min(failures - 1, _DOUBLINGS_MAX)
+    base_s = max(base_s, LEAST_WAIT_S)
+    delay_s = base_s * 2.0 ** min(max(failures - 1, 0), _DOUBLINGS_MAX)
     return min(delay_s, max(base_s, max_s)) * (1 + JITTER * chance)
 
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import gevent
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -50,6 +52,18 @@ def outcome(source: EventSource) -> list[object]:
     except lasa.Error as error:
         got.append(error.reason)
     return got
+
+
+def noted_waits(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, float]]:
+    """Let no wait last; what they are planned by is noted here."""
+    waits: list[tuple[int, float]] = []
+
+    def plan(failures: int, base_s: float, max_s: float, chance: float) -> float:
+        waits.append((failures, base_s))
+        return 0.0
+
+    monkeypatch.setattr(events, "plan_wait", plan)
+    return waits
 
 
 # -- the stream
@@ -195,9 +209,125 @@ def test_attempts_bound_the_failures_in_a_row() -> None:
         with pytest.raises(lasa.SocketClosed):
             next(source)
         assert made.connections == 3
-    with clean(), peer(*[answer_and_close(b""), answer_and_close(HEAD)] * 4, answer_and_close(GONE)) as made:
-        assert data_of(source_of(made.url, attempts=2)) == []
+    fruitful = answer_and_close(HEAD + b"data: a\n\n")
+    with clean(), peer(*[answer_and_close(b""), fruitful] * 4, answer_and_close(GONE)) as made:
+        assert data_of(source_of(made.url, attempts=2)) == ["a"] * 4
         assert made.connections == 9
+
+
+@pytest.mark.parametrize("body", [b"", b": welcome\n\n", b"retry: 0\n\n", b"data: cut off"])
+def test_a_connection_that_gave_no_event_is_a_failure(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    waits = noted_waits(monkeypatch)
+    with clean(), peer(answer_and_close(HEAD + body)) as made:
+        assert outcome(source_of(made.url, attempts=3)) == ["closed"]
+        assert made.connections == 3
+    assert [failures for failures, _ in waits] == [1, 2, 3]
+
+
+def test_a_connection_that_comments_kept_open_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "STEADY_S", 0.0)
+    scripts = [answer_and_close(HEAD + b": alive\n\n")] * 3 + [answer_and_close(GONE)]
+    with clean(), peer(*scripts) as made:
+        assert outcome(source_of(made.url, attempts=1)) == []
+        assert made.connections == 4
+
+
+def test_a_stream_that_breaks_before_its_first_event_is_asked_for_again() -> None:
+    bad = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\nno size\r\n"
+    with clean(), peer(answer_and_close(bad), answer_and_close(HEAD + encode("a")), answer_and_close(GONE)) as made:
+        assert outcome(source_of(made.url)) == ["a"]
+
+
+def test_each_loss_is_logged_without_the_secrets_of_the_url(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lasa.http.events")
+    with clean(), peer(answer_and_close(HEAD + encode("a")), answer_and_close(b""), answer_and_close(GONE)) as made:
+        url = made.url.replace("http://", "http://ann:secret@") + "/ticks?token=secret"
+        assert data_of(source_of(url)) == ["a"]
+    records = [record for record in caplog.records if record.name == "lasa.http.events"]
+    assert {record.levelname for record in records} == {"INFO"}
+    lines = [record.getMessage() for record in records]
+    assert len(lines) == 2
+    for line in lines:
+        assert re.fullmatch(r"lost http://\*\*\*@127.0.0.1:\d+/ticks: closed; connecting again in 0.[12] s", line)
+
+
+def test_the_last_failure_is_raised_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "lasa.http.events")
+    with clean(), peer(answer_and_close(b"")) as made:
+        assert outcome(source_of(made.url, attempts=1)) == ["closed"]
+    assert caplog.records == []
+
+
+# -- a Timeout of the caller's
+
+
+def polled(source: EventSource, period_s: float = 0.01) -> list[str]:
+    """What somebody gets who looks for events now and then."""
+    got: list[str] = []
+    for _ in range(1000):
+        try:
+            with gevent.Timeout(period_s):
+                got.append(next(source).data)
+        except gevent.Timeout:
+            continue
+        except StopIteration:
+            return got
+    raise AssertionError(f"no end after {got}")
+
+
+def test_a_timeout_while_it_waits_for_an_event_neither_ends_nor_skips_anything() -> None:
+    def slow(wire: Wire) -> None:
+        wire.request()
+        for part in (HEAD, b"data: a\n", b"\ndata: b", b"\n\ndata: c\n\n"):
+            wire.send(part)
+            gevent.sleep(0.03)
+
+    with clean(), peer(slow, answer_and_close(GONE)) as made:
+        assert polled(source_of(made.url)) == ["a", "b", "c"]
+        assert made.connections == 2
+
+
+def test_a_timeout_while_it_connects_does_not_begin_anew() -> None:
+    def slow(wire: Wire) -> None:
+        wire.request()
+        gevent.sleep(0.05)
+        wire.send(HEAD + encode("a"))
+
+    with clean(), peer(slow, answer_and_close(GONE)) as made:
+        assert polled(source_of(made.url)) == ["a"]
+        assert made.connections == 2
+
+
+def test_a_timeout_before_it_connects_again_does_not_begin_the_wait_anew() -> None:
+    with clean(), peer(answer_and_close(HEAD + encode("a")), answer_and_close(GONE)) as made:
+        assert polled(source_of(made.url, retry_s=0.1)) == ["a"]
+
+
+def test_close_ends_a_request_that_a_timeout_has_left() -> None:
+    ended: list[bytes] = []
+    with clean(), peer(lambda wire: ended.append(wire.rest())) as made:
+        source = source_of(made.url)
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.02):
+            next(source)
+        assert ended == []
+        source.close()
+        settle()
+        assert ended[0].startswith(b"GET / ")
+        assert data_of(source) == []
+
+
+def test_another_light_thread_may_go_on_where_a_timeout_left_off() -> None:
+    def slow(wire: Wire) -> None:
+        wire.request()
+        gevent.sleep(0.05)
+        wire.send(HEAD + encode("a"))
+
+    with clean(), peer(slow, answer_and_close(GONE)) as made:
+        source = source_of(made.url)
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
+            next(source)
+        assert thread.wait(thread.spawn(data_of, source)) == (True, ["a"])
+        assert made.connections == 2
 
 
 def test_a_url_that_is_none_is_a_word_and_a_bad_option_raises() -> None:
@@ -296,29 +426,27 @@ def test_the_wait_doubles_with_failures_up_to_its_end() -> None:
 
 def test_the_wait_is_never_shorter_than_the_server_asked_for() -> None:
     assert plan_wait(0, 600, 60, 0) == plan_wait(5, 600, 60, 0) == 600
-    assert plan_wait(0, 0, 60, 1) == 0
-    assert plan_wait(1, 0, 60, 0) == 0.1
+
+
+def test_no_wait_is_shorter_than_a_tenth_of_a_second() -> None:
+    assert plan_wait(0, 0, 60, 0) == plan_wait(1, 0, 60, 0) == plan_wait(5, 0, 0, 0) == 0.1
+    assert plan_wait(2, 0, 60, 0) == 0.2
 
 
 @given(st.integers(0, 10**6), st.floats(0, 1e6), st.floats(0, 1e6), st.floats(0, 1))
 def test_the_wait_is_between_its_base_and_half_as_much_again_as_its_end(
     failures: int, base_s: float, max_s: float, chance: float
 ) -> None:
-    assert base_s <= plan_wait(failures, base_s, max_s, chance) <= max(base_s, max_s) * 1.5
+    assert base_s <= plan_wait(failures, base_s, max_s, chance) <= max(base_s, max_s, 0.1) * 1.5
 
 
 def test_the_time_that_a_server_asks_for_holds_until_it_asks_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    waits: list[tuple[int, float]] = []
-
-    def plan(failures: int, base_s: float, max_s: float, chance: float) -> float:
-        waits.append((failures, base_s))
-        return 0.0
-
-    monkeypatch.setattr(events, "plan_wait", plan)
-    scripts = [answer_and_close(b""), answer_and_close(HEAD + b"retry: 20\n\n")]
-    scripts += [answer_and_close(HEAD), answer_and_close(b""), answer_and_close(GONE)]
+    waits = noted_waits(monkeypatch)
+    event = encode("a")
+    scripts = [answer_and_close(b""), answer_and_close(HEAD + b"retry: 20\n" + event)]
+    scripts += [answer_and_close(HEAD + event), answer_and_close(b""), answer_and_close(GONE)]
     with clean(), peer(*scripts) as made:
-        assert data_of(source_of(made.url, retry_s=5)) == []
+        assert data_of(source_of(made.url, retry_s=5)) == ["a", "a"]
     assert waits == [(1, 5), (0, 0.02), (0, 0.02), (1, 0.02)]
 
 
