@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import importlib.machinery
+import importlib.util
 import logging
 import math
 import os
+import socket as stdlib_socket
+import stat
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,7 +18,9 @@ from typing import Any, Final
 from lasa import _hub, semaphore, thread
 from lasa._program import run_service
 from lasa.http import server, wsgi
+from lasa.http._server.binding import Address, parse_address, tls_context
 from lasa.http._server.request import Request
+from lasa.http._server.service import check_handler
 
 __all__ = ["ServeOptions", "Unusable", "load", "serve"]
 
@@ -59,6 +65,11 @@ class ServeOptions:
     def access_log_form(self) -> str | bool:
         """As server.new() takes it."""
         return False if self.access_log == "off" else self.access_log
+
+    @property
+    def tls(self) -> dict[str, str | None] | None:
+        """As server.new() takes it."""
+        return {"ssl_cert": self.ssl_cert, "ssl_key": self.ssl_key} if self.ssl_cert else None
 
 
 def serve(options: ServeOptions) -> int:
@@ -107,11 +118,10 @@ class _Service:
             sys.exit(_complain(str(error), USAGE_ERROR))
         _set_up_logging(options)
         handler = wsgi.handler_of(app) if options.wsgi else app
-        tls = {"ssl_cert": options.ssl_cert, "ssl_key": options.ssl_key} if options.ssl_cert else None
         try:
-            serving, err = server.new(options.listen, ssl=tls, access_log=options.access_log_form)
+            serving, err = server.new(options.listen, ssl=options.tls, access_log=options.access_log_form)
         except ValueError as error:
-            sys.exit(_complain(str(error), USAGE_ERROR))
+            sys.exit(_complain(_for_command_line(error), USAGE_ERROR))
         if serving is None:
             sys.exit(_complain(f"cannot listen on {options.listen}: {err}", FAILED))
         thread.spawn(self._run, serving, handler)
@@ -135,6 +145,15 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
         from gunicorn.errors import AppImportError  # type: ignore[import-untyped]
     except ImportError:
         return _complain("--workers needs gunicorn: pip install 'lasa-cosocket[workers]'", FAILED)
+    # What is wrong is told here once, and not by each worker, or again and again by its arbiter.
+    try:
+        _find_module((options.wsgi or options.handler or "").partition(":")[0])
+        tls_context(options.tls)
+        busy = _try_address(parse_address(options.listen))
+    except (Unusable, ValueError) as error:
+        return _complain(_for_command_line(error), USAGE_ERROR)
+    if busy is not None:
+        return _complain(f"cannot listen on {options.listen}: {busy}", FAILED)
     from lasa.http.gunicorn import LasaWorker
 
     class Worker(LasaWorker):
@@ -173,6 +192,52 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
     return 0
 
 
+def _find_module(name: str) -> None:
+    # Without importing it, which is the workers' to do: after the fork and, for WSGI, after the patches.
+    if not name:
+        return  # load() has the words for it
+    found = ""
+    inside: Any = None
+    for part in name.split("."):
+        found = f"{found}.{part}" if found else part
+        if not part:
+            raise _no_module(found)
+        if found == part:
+            spec = importlib.util.find_spec(part)
+        elif inside is None:
+            raise _no_module(found)
+        else:
+            spec = importlib.machinery.PathFinder.find_spec(found, inside)
+        if spec is None:
+            raise _no_module(found)
+        inside = spec.submodule_search_locations
+
+
+def _no_module(name: str) -> Unusable:
+    return Unusable(f"no module {name!r} in {os.getcwd()} or elsewhere on sys.path")
+
+
+def _try_address(address: Address) -> str | None:
+    # Return why gunicorn could not listen there. By the standard library: there must be no hub before the fork.
+    if "GUNICORN_FD" in os.environ or "LISTEN_FDS" in os.environ:
+        return None  # gunicorn gets its sockets from its predecessor, or from systemd
+    host, port = address
+    try:
+        if port is None:
+            path = host.partition(":")[2]
+            if not os.path.exists(path) or not stat.S_ISSOCK(os.stat(path).st_mode):
+                return None
+            with stdlib_socket.socket(stdlib_socket.AF_UNIX) as probe:
+                return "address already in use" if probe.connect_ex(path) == 0 else None
+        family, _, _, _, where = stdlib_socket.getaddrinfo(host, port, type=stdlib_socket.SOCK_STREAM)[0]
+        with stdlib_socket.socket(family, stdlib_socket.SOCK_STREAM) as probe:
+            probe.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEADDR, 1)
+            probe.bind(where)
+    except OSError as error:
+        return (error.strerror or str(error)).lower()
+    return None
+
+
 def load(options: ServeOptions) -> Any:
     """Import the module and return what it is to be served by.
 
@@ -187,7 +252,7 @@ def load(options: ServeOptions) -> Any:
     except ModuleNotFoundError as error:
         if error.name is None or not (module_name == error.name or module_name.startswith(error.name + ".")):
             raise
-        raise Unusable(f"no module {error.name!r} in {os.getcwd()} or elsewhere on sys.path") from None
+        raise _no_module(error.name) from None
     except ValueError:
         if module_name:
             raise
@@ -204,6 +269,8 @@ def load(options: ServeOptions) -> Any:
         found = found()
     try:
         is_wsgi = wsgi.is_wsgi(found)
+        if not is_wsgi:
+            check_handler(found)
     except TypeError as error:
         raise Unusable(f"{text}: {error}") from None
     if is_wsgi and not options.wsgi:
@@ -230,6 +297,10 @@ def _set_up_logging(options: ServeOptions) -> None:
 
 def _announce(*urls: str) -> None:
     print(f"lasa serving {' '.join(urls)} (Ctrl-C to stop)", file=sys.stderr, flush=True)
+
+
+def _for_command_line(error: Exception) -> str:
+    return str(error).replace(": ssl_key is missing", ": --ssl-key is missing")
 
 
 def _complain(text: str, status: int) -> int:

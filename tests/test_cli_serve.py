@@ -37,9 +37,13 @@ HANDLERS = """
                 pass
         if request.path == "/fail":
             raise ZeroDivisionError("secret")
+        if request.path == "/exit":
+            raise SystemExit(3)
         return f"hello {request.path}"
 
     def two(environ, start_response): ...
+
+    async def later(request): ...
 """
 
 FLASK = """
@@ -215,17 +219,37 @@ def test_it_serves_a_unix_path_and_takes_it_away_again(tmp_path: Path) -> None:
         (["web:lasa"], 2, "lasa: web:lasa: bad application: function expected, got module"),
         (["web", "--listen", "nowhere"], 2, "lasa: bad address"),
         (["web", "--listen", "127.0.0.1:{busy}"], 1, "lasa: cannot listen on 127.0.0.1:{busy}: address already in use"),
-        (["web", "--ssl-cert", "no.pem", *HERE], 2, "lasa: bad certificate or authorities"),
+        (["web", "--ssl-cert", "no.pem", *HERE], 2, "lasa: bad certificate, key or authorities"),
+        (["web", "--ssl-cert", "chain.pem", *HERE], 2, "chain.pem has no private key in it: --ssl-key is missing"),
+        (["web", "--listen", "http://127.0.0.1:0"], 2, "lasa: bad address"),
+        (["web:later", *HERE], 2, "lasa: web:later: bad handler: it is async"),
+        (["nothing_here", "--workers", "2", *HERE], 2, "lasa: no module 'nothing_here' in "),
+        (["web.sub", "--workers", "2", *HERE], 2, "lasa: no module 'web.sub' in "),
+        (["email.nothing:x", "--workers", "2", *HERE], 2, "lasa: no module 'email.nothing' in "),
+        (["web", "--workers", "2", "--listen", "nowhere"], 2, "lasa: bad address"),
+        (["web", "--workers", "2", "--listen", "127.0.0.1:{busy}"], 1, "address already in use"),
+        (["web", "--workers", "2", "--listen", "unix:{folder}/busy.sock"], 1, "address already in use"),
+        (["web", "--workers", "2", "--ssl-cert", "no.pem", *HERE], 2, "lasa: bad certificate, key or authorities"),
+        (["web", "--workers", "2", "--ssl-cert", "chain.pem", *HERE], 2, "--ssl-key is missing"),
         (["web", "--ssl-key", "no.pem"], 2, "lasa: --ssl-key needs --ssl-cert"),
         (["web", "--grace", "-1"], 2, "lasa: --grace takes seconds"),
         (["web", "--workers", "0"], 2, "lasa: --grace takes seconds and --workers a number"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(tmp_path: Path, arguments: list[str], status: int, text: str) -> None:
+def test_what_is_wrong_is_said_in_one_line(
+    tmp_path: Path, certificates: Certificates, arguments: list[str], status: int, text: str
+) -> None:
     write_module(tmp_path, HANDLERS)
-    with stdlib_socket.create_server(("127.0.0.1", 0)) as taken:
+    chain = Path(certificates.issue("localhost")).read_text()
+    (tmp_path / "chain.pem").write_text(chain[chain.index("-----BEGIN CERTIFICATE") :])
+    with (
+        stdlib_socket.create_server(("127.0.0.1", 0)) as taken,
+        stdlib_socket.socket(stdlib_socket.AF_UNIX) as taken_path,
+    ):
+        taken_path.bind(str(tmp_path / "busy.sock"))
+        taken_path.listen()
         busy = taken.getsockname()[1]
-        given = [argument.format(busy=busy) for argument in arguments]
+        given = [argument.format(busy=busy, folder=tmp_path) for argument in arguments]
         with program(tmp_path, "serve", *given) as running:
             assert running.end() == status
     assert text.format(busy=busy) in running.output
@@ -268,11 +292,33 @@ def test_several_processes_are_gunicorns(tmp_path: Path) -> None:
         assert running.end() == 0
 
 
-def test_a_bad_module_ends_several_processes_too(tmp_path: Path) -> None:
-    with program(tmp_path, "serve", "nothing_here", *HERE, "--workers", "1") as running:
+def test_a_module_without_its_handler_ends_several_processes_too(tmp_path: Path) -> None:
+    write_module(tmp_path, HANDLERS)
+    with program(tmp_path, "serve", "web:missing", *HERE, "--workers", "1") as running:
         assert running.end() not in (0, None)
-    assert "lasa: no module 'nothing_here' in " in running.output
+    assert "lasa: module 'web' has no 'missing'" in running.output
     assert "Traceback" not in running.output
+
+
+def test_several_processes_serve_a_module_within_a_package(tmp_path: Path) -> None:
+    (tmp_path / "shop").mkdir()
+    write_module(tmp_path / "shop", HANDLERS)
+    with program(tmp_path, "serve", "shop.web", *HERE, "--workers", "1") as running:
+        port = int(running.line_with(r"Listening at: http://127\.0\.0\.1:(\d+)")[1])
+        assert ask(port, "/") == (200, "hello /")
+        running.signal(signal.SIGTERM)
+        assert running.end() == 0
+
+
+def test_sys_exit_in_a_handler_does_not_end_the_service(tmp_path: Path) -> None:
+    write_module(tmp_path, HANDLERS)
+    with program(tmp_path, "serve", "web", *HERE) as running:
+        port = int(running.line_with(SERVING)[1])
+        assert ask(port, "/exit") == (500, "500 Internal Server Error\n")
+        assert ask(port, "/") == (200, "hello /")
+        running.signal(signal.SIGTERM)
+        assert running.end() == 0
+    assert "SystemExit: 3" in running.output
 
 
 def test_several_processes_without_gunicorn_say_what_to_install(tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ from lasa._program import run_service
 from lasa.http import server, wsgi
 from lasa.http._server.access_log import Served
 from lasa.http._server.answer import reason_of
+from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import Request
-from lasa.http._wire.errors import BadMessage
+from lasa.http._server.service import check_handler
 
 __all__ = ["LasaWorker", "UnpatchedLasaWorker"]
 
@@ -104,6 +105,12 @@ class LasaWorker(Worker):  # type: ignore[misc]
         signal.setitimer(signal.ITIMER_REAL, QUIT_S)
         self._wake()
 
+    def handle_abort(self, sig: int, frame: Any) -> None:
+        """SIGABRT: the arbiter has waited too long for a sign of life; end, whatever runs."""
+        self.alive = False
+        self.cfg.worker_abort(self)
+        raise KeyboardInterrupt  # not gunicorn's SystemExit, which in a handler is a 500 and no more
+
     def handle_usr1(self, sig: int, frame: Any) -> None:
         """SIGUSR1: reopen the log files."""
         self._reopens_logs = True
@@ -121,7 +128,11 @@ class LasaWorker(Worker):  # type: ignore[misc]
         """Load the application, and make a handler of it; what fails here ends the arbiter too, as it should."""
         super().load_wsgi()
         app = self.wsgi
-        self._handler = self._wsgi_handler(app) if wsgi.is_wsgi(app) else app
+        if wsgi.is_wsgi(app):
+            self._handler = self._wsgi_handler(app)
+        else:
+            check_handler(app)
+            self._handler = app
 
     def run(self) -> None:
         """Serve until the arbiter, max_requests or the reloader ends it."""
@@ -301,7 +312,7 @@ def _scheme_by(cfg: Any) -> Callable[[Request], str]:
             if name.lower() in expected
         }
         if len(said) > 1:
-            raise BadMessage("contradictory scheme headers")
+            raise Refusal("contradictory scheme headers")
         return said.pop() if said else request.scheme
 
     return scheme_of

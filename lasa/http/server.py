@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 import socket as stdlib_socket
 import ssl
-import stat
 import time
 from collections.abc import Mapping
 from typing import Any, Final
@@ -15,22 +13,20 @@ from lasa import semaphore, thread
 from lasa._hub import current_job, sleep_s
 from lasa.errors import SocketError, check
 from lasa.http._server.access_log import AccessLog, access_logger
+from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
 from lasa.http._server.connection import ServerConnection
 from lasa.http._server.limits import ServerLimits
+from lasa.http._server.refusal import Abort
 from lasa.http._server.request import Request, RequestBody, ResponseWriter
-from lasa.http._server.service import Handler, Service, no_handler
+from lasa.http._server.service import Handler, Service, check_handler, no_handler
 from lasa.socket import TcpSocket, tcp
-from lasa.socket._address import is_unix, parse_host, parse_port, unix_path
-from lasa.socket._dial import addresses_of
-from lasa.socket._tls import server_context
 
-__all__ = ["Request", "RequestBody", "ResponseWriter", "Server", "ServerLimits", "new"]
+__all__ = ["Abort", "Request", "RequestBody", "ResponseWriter", "Server", "ServerLimits", "new"]
 
 logger = logging.getLogger("lasa.http.server")
 
 DEFAULT_BACKLOG: Final = 2048
 DEFAULT_GRACE_S: Final = 30.0
-RESOLVE_S: Final = 10.0
 FOREVER_S: Final = 1e8
 ACCEPT_PAUSE_S: Final = 0.05  # after an accept that failed, so that a system in trouble is not asked without end
 
@@ -83,18 +79,19 @@ class Server(Service):
         """Serve until ``stop()``: each request is answered by ``handler(request)``, each connection in a thread.
 
         The handler returns ``(status, headers, body)``, ``(status, body)`` or a body: bytes, str, a dict or list
-        (JSON), an open binary file or an iterable of pieces; or it calls ``request.respond()``. If it raises, the
-        client gets a 500 without any detail, and the traceback is logged.
+        (JSON), an open binary file or an iterable of pieces; or it raises ``Abort`` with the same; or it calls
+        ``request.respond()``. If it raises anything else, SystemExit too, the client gets a 500 without any detail,
+        and the traceback is logged; only KeyboardInterrupt goes on to the program. What is wrong with a request
+        itself is logged as information, and the client is told.
 
         Returns:
             ``(True, None)`` once stopped and all connections have ended; ``(None, err)`` if the address cannot be
             listened on any more.
         Raises:
-            TypeError: the handler cannot be called. RuntimeError: it runs already.
+            TypeError: the handler cannot be called with one argument, or is async. RuntimeError: it runs already.
         Switches: all the time. Source: beyond the seed.
         """
-        if not callable(handler):
-            raise TypeError(f"bad handler: function expected, got {type(handler).__name__}")
+        check_handler(handler)
         if self.handler is not no_handler:
             raise RuntimeError("the server runs already")
         self.handler = handler
@@ -162,7 +159,7 @@ class Server(Service):
         was_listening = self._listener.getsockname()[0] is not None
         self._listener.abort()
         if was_listening and self._owns_path and path.startswith("unix:/"):
-            _unlink_quietly(path.removeprefix("unix:"))
+            unlink_quietly(path.removeprefix("unix:"))
         for connection in list(self._connections):
             if connection.is_idle and not connection.has_input():  # a request that is there already is answered
                 connection.cut()
@@ -180,6 +177,7 @@ class Server(Service):
 
 def new(
     where: str | Mapping[str, Any] | None = None,
+    port: int | str | None = None,
     *,
     host: str | None = None,
     sock: stdlib_socket.socket | None = None,
@@ -193,6 +191,8 @@ def new(
     Args:
         where: "127.0.0.1:8080", "[::1]:0", "name:80" or "unix:/path" (port 0 lets the system choose); or a mapping
             with ``host`` and the other keywords.
+        port: where the address has none, as in ``new("127.0.0.1", 8080)``.
+        host: another name of ``where``.
         sock: in place of an address: a socket that listens already, which the server takes over (it is detached).
         ssl: ``{"ssl_cert": file, "ssl_key": file, "ssl_ca": file}`` for https, the last one to demand certificates
             of clients; or an ssl.SSLContext.
@@ -200,77 +200,26 @@ def new(
         backlog: connections that the system keeps until they are accepted.
         limits: as of ServerLimits, and max_request_line, max_head, max_headers.
     Returns:
-        ``(None, err)``: "address already in use" and other words of ``bind``.
+        ``(None, err)``: "address already in use" and other words of ``bind``, or of a name that is not found.
     Raises:
-        TypeError, ValueError: a bad address, option or certificate.
+        TypeError, ValueError: an address that is none, a bad option or certificate.
     Switches: only to look up a name. Source: beyond the seed, in the manner of lasa.websocket.server.new.
     """
     if isinstance(where, Mapping):
-        given = {"host": host, "sock": sock, "ssl": ssl, "access_log": access_log, "backlog": backlog}
+        given = {"port": port, "host": host, "sock": sock, "ssl": ssl, "access_log": access_log, "backlog": backlog}
         return new(**{**{name: value for name, value in given.items() if value is not None}, **limits, **where})
-    address = where if where is not None else host
-    if sock is None and not isinstance(address, str):
-        raise TypeError('bad address: "host:port" or "unix:/path" expected')
+    address = parse_address(where if where is not None else host, port) if sock is None else None
     checked = ServerLimits.parse(limits)
-    tls = _context(ssl)
+    tls = tls_context(ssl)
     access_logger(access_log)  # each connection asks again; here it tells what is wrong with the form
     listener = tcp()
     try:
         if sock is not None:
             check(listener.listen_on(sock.fileno()))
             sock.detach()
-        elif isinstance(address, str):
-            _bind(listener, address, backlog)
+        elif address is not None:
+            bind(listener, address, backlog)
     except SocketError as error:
         listener.abort()
         return None, error.reason
     return Server(listener, checked, tls, access_log, owns_path=sock is None), None
-
-
-def _bind(listener: TcpSocket, address: str, backlog: int) -> None:
-    if is_unix(address):
-        _drop_stale_path(address)
-        ok, err = listener.bind(address, backlog=backlog)
-    else:
-        host, colon, port = address.rpartition(":")
-        if not colon or not port.isdigit():
-            raise ValueError(f'bad address: "host:port" expected, got {address!r}')
-        ip = addresses_of(parse_host(host), RESOLVE_S)[0][1] if host else "0.0.0.0"
-        ok, err = listener.bind(ip, parse_port(port), backlog=backlog)
-    if ok:
-        ok, err = listener.listen()  # type: ignore[assignment]
-    if not ok:
-        raise SocketError(err or "error")
-
-
-def _drop_stale_path(address: str) -> None:
-    # A server that was killed leaves its path behind; nobody listens there, and nobody could bind it.
-    path = (unix_path(address) or b"").decode("utf-8", "surrogateescape")
-    try:
-        if not stat.S_ISSOCK(os.stat(path).st_mode):
-            return
-    except OSError:
-        return
-    with tcp() as probe:
-        _, err = probe.connect(address)
-    if err == "connection refused":
-        _unlink_quietly(path)
-
-
-def _unlink_quietly(path: str) -> None:
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        return
-
-
-def _context(options: Mapping[str, Any] | ssl.SSLContext | None) -> ssl.SSLContext | None:
-    if options is None or isinstance(options, ssl.SSLContext):
-        return options
-    known = {"ssl_cert", "ssl_key", "ssl_ca"}
-    if not isinstance(options, Mapping) or not set(options) <= known or "ssl_cert" not in options:
-        raise ValueError('bad ssl: a mapping with "ssl_cert", "ssl_key" and "ssl_ca" expected')
-    try:
-        return server_context((options["ssl_cert"], options.get("ssl_key")), options.get("ssl_ca"))
-    except OSError as error:
-        raise ValueError(f"bad certificate or authorities: {error}") from error

@@ -20,6 +20,7 @@ from wsgiref.util import FileWrapper
 from lasa.errors import SocketError
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._wire.fields import prepare
+from lasa.http._wire.pieces import Pieces
 
 __all__ = ["Application", "handler_of", "is_wsgi"]
 
@@ -138,6 +139,8 @@ def environ_of(request: Request, body: RequestInput, script_name: str = "") -> E
             key = "HTTP_" + key
         known = environ.get(key)
         environ[key] = value if known is None else f"{known}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
+    if request.host:
+        environ["HTTP_HOST"] = request.host  # an absolute target goes before the field (RFC 9112 section 3.2.2)
     host, port = request.peer
     environ["REMOTE_ADDR"] = "" if port is None else host
     if port is not None:
@@ -200,12 +203,12 @@ class RequestInput(io.BufferedIOBase):
         Switches: when not enough has come yet.
         """
         left = sys.maxsize if size is None or size < 0 else size
-        found = []
+        found = Pieces()
         while left and self._fill():
             data = self._take(min(left, len(self._piece) - self._position))
             left -= len(data)
-            found.append(data)
-        return found[0] if len(found) == 1 else b"".join(found)
+            found.add(data)
+        return found.joined()
 
     def read1(self, size: int = -1, /) -> bytes:
         """Return what is there, at most ``size`` bytes; b"" is the end. Raises, Switches: as read()."""
@@ -216,16 +219,16 @@ class RequestInput(io.BufferedIOBase):
     def readline(self, size: int | None = -1, /) -> bytes:
         """Return the next line with its end, at most ``size`` bytes of it. Raises, Switches: as read()."""
         left = sys.maxsize if size is None or size < 0 else size
-        found = []
+        found = Pieces()
         while left and self._fill():
             start = self._position
             end = self._piece.find(b"\n", start, min(start + left, len(self._piece)))
             data = self._take(end + 1 - start if end >= 0 else min(left, len(self._piece) - start))
             left -= len(data)
-            found.append(data)
+            found.add(data)
             if end >= 0:
                 break
-        return b"".join(found)
+        return found.joined()
 
 
 class _Response:

@@ -73,6 +73,12 @@ def test_no_accepted_request_has_two_lengths_or_hosts(names: list[bytes], values
     assert found.count(b"content-length") + found.count(b"transfer-encoding") <= 1
 
 
+@pytest.mark.parametrize("target", [b"/#", b"/a#b?x", b"http://h/#a", b"#"])
+def test_a_target_has_no_fragment_behind_which_another_path_could_hide(target: bytes) -> None:
+    with pytest.raises(BadMessage, match="bad request line"):
+        parse(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
+
+
 def test_names_keep_their_spelling_beside_the_one_for_comparison() -> None:
     request = parse(b"GET / HTTP/1.1\r\nhOST: h\r\n\r\n")
     assert request.headers._full_items == [(b"hOST", b"host", b"h")]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pytest
 
 import lasa
 from lasa.http import server as http_server
+from lasa.http._server.access_log import Served
 from lasa.http.server import Request
 from tests.conftest import Certificates
 from tests.helpers import nothing_left_open
@@ -228,14 +231,51 @@ def test_tls_is_served_and_ends_with_its_goodbye(certificates: Certificates) -> 
         assert curl("--cacert", certificates.ca, "--http1.1", url) == b"https"
 
 
-def test_plain_http_on_the_tls_port_is_closed(certificates: Certificates) -> None:
+@pytest.mark.parametrize("method", ["GET", "OPTIONS"])
+def test_plain_http_on_the_tls_port_is_told_so(
+    method: str, certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lasa.http.server")
+    lines: list[Served] = []
     files = {"ssl_cert": certificates.issue("localhost")}
-    with serving(returning("x"), ssl=files) as server, connect(server) as sock:
-        sock.send(GET)
-        received, err, _ = sock.receive("*a")
-        assert b"200" not in (received or b"")
-        assert err in (None, "connection reset by peer")
+    with serving(returning("x"), ssl=files, access_log=lines.append) as server:
+        [answer] = answers(talk(server, GET.replace(b"GET", method.encode()) + b"more" * 10_000))
+        assert (answer.status, answer.body) == (400, b"400 Bad Request: this port speaks https\n")
         assert talk(server, LAST, server_name="localhost", ca=certificates.ca).endswith(b"x")
+    assert [line.status for line in lines] == [400, 200]
+    assert caplog.messages[0].endswith(": this port speaks https")
+
+
+def test_a_handshake_that_fails_is_told_to_the_log(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "lasa.http.server")
+    with serving(returning("x"), ssl={"ssl_cert": certificates.issue("localhost")}) as server:
+        with connect(server) as sock:
+            assert sock.sslhandshake(False, server_name="localhost")[0] is None  # it does not know the authority
+        with connect(server):
+            pass
+        while server.connections or len(caplog.messages) < 2:
+            lasa.sleep(0.001)
+    assert re.fullmatch(r"127\.0\.0\.1:\d+: TLS handshake failed: tlsv1 alert unknown ca", caplog.messages[0])
+    assert caplog.messages[1].endswith("TLS handshake failed: closed")
+
+
+def test_tls_on_the_plain_port_is_told_to_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "lasa.http.server")
+    with serving(returning("x")) as server, connect(server) as sock:
+        assert sock.sslhandshake(False, server_name="localhost")[0] is None
+    assert caplog.messages[0].endswith("TLS on a port that speaks http")
+
+
+def test_a_certificate_without_its_key_says_what_is_missing(certificates: Certificates, tmp_path: Path) -> None:
+    whole = Path(certificates.issue("localhost")).read_text()
+    chain = tmp_path / "chain.pem"
+    chain.write_text(whole[whole.index("-----BEGIN CERTIFICATE") :].partition("-----BEGIN PRIVATE")[0])
+    with pytest.raises(ValueError, match=r"chain\.pem has no private key in it: ssl_key is missing"):
+        http_server.new("127.0.0.1:0", ssl={"ssl_cert": str(chain)})
+    with pytest.raises(ValueError, match="bad certificate, key or authorities: key values mismatch"):
+        http_server.new("127.0.0.1:0", ssl={"ssl_cert": str(chain), "ssl_key": certificates.issue("other")})
 
 
 def test_a_unix_path_is_served_and_goes_with_the_server(tmp_path: Path) -> None:
@@ -259,10 +299,46 @@ def test_a_stale_unix_path_is_taken_over(tmp_path: Path) -> None:
         assert talk(server, LAST).endswith(b"x")
 
 
-@pytest.mark.parametrize("where", [None, 5, "", "nowhere", "127.0.0.1:x", "127.0.0.1:"])
-def test_a_bad_address_is_a_mistake(where: Any) -> None:
-    with pytest.raises((TypeError, ValueError)):
+@pytest.mark.parametrize(
+    ("where", "text"),
+    [
+        (None, "expected, got NoneType"),
+        (5, "expected, got int"),
+        ("", "the port is missing"),
+        ("127.0.0.1", "the port is missing"),
+        ("127.0.0.1:x", "bad address"),
+        ("127.0.0.1:80a", "bad address"),
+        ("127.0.0.1:²", "bad address"),
+        ("127.0.0.1:", "bad address"),
+        ("127.0.0.1:99999", "bad port number: 99999"),
+        ("http://127.0.0.1:0", "without http://"),
+        ("a b:80", "invalid host"),
+        ("[::1:80", "invalid host"),
+        ("unix:", "no path"),
+        ("unix:/" + "x" * 200, "too long path"),
+        ({"host": "127.0.0.1:80", "port": 80}, "invalid port"),
+        ({"host": "127.0.0.1", "port": 99999}, "bad port number"),
+        ({"host": "127.0.0.1", "port": True}, "bad port number"),
+        ({"host": "unix:/x", "port": 80}, "has no port"),
+    ],
+)
+def test_an_address_that_is_none_is_a_mistake(where: Any, text: str) -> None:
+    with nothing_left_open(), pytest.raises((TypeError, ValueError)) as caught:
         http_server.new(where)
+    assert text in str(caught.value)
+
+
+def test_host_and_port_may_be_given_apart() -> None:
+    for server, err in (
+        http_server.new("127.0.0.1", 0),
+        http_server.new(host="127.0.0.1", port="0"),
+        http_server.new(port=0, host="localhost"),
+        http_server.new({"host": "::1", "port": 0}),
+        http_server.new("", 0),
+    ):
+        assert server is not None, err
+        assert server.address[0] in ("127.0.0.1", "::1", "0.0.0.0")
+        assert server.stop() == (True, [])
 
 
 @pytest.mark.parametrize(

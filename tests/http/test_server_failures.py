@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -244,7 +245,7 @@ def test_two_readers_of_a_body_are_a_mistake_that_breaks_nothing() -> None:
         sock.send(b"hello")
         answer, _ = read_answer(sock)
     assert answer.body == b"hello"
-    assert mistakes == ["another light thread reads this body"]
+    assert mistakes == ["the body was taken in pieces, or another light thread reads it"]
 
 
 def test_a_server_whose_light_thread_is_killed_cuts_its_connections() -> None:
@@ -270,6 +271,112 @@ def test_a_server_whose_light_thread_is_killed_cuts_its_connections() -> None:
                 assert connection.job is not None
 
 
+@pytest.mark.parametrize("way", ["chunked", "sized", "raises", "interim"])
+def test_a_light_thread_that_still_sends_when_its_handler_is_done_ends_the_connection(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    ended: list[Any] = []
+
+    def send(request: Request, response: Any) -> None:
+        try:
+            if response is not None:
+                response.send(bytes(20_000_000))
+            while True:
+                request.inform(103, {"x": "y" * 60_000})
+        except SocketError as error:
+            ended.append(error.reason)
+
+    def handler(request: Request) -> Any:
+        if request.path == "/last":
+            return "SECOND"
+        response = None
+        if way != "interim":
+            response = request.respond(200, {"content-length": 20_000_000} if way == "sized" else None)
+        thread.spawn(send, request, response)
+        if way == "raises":
+            raise KeyError("done")
+        return "first" if way == "interim" else None
+
+    with nothing_left_open(), serving(handler) as server, connect(server) as sock:
+        sock.send(GET + LAST)
+        received, _, partial = sock.receive("*a")
+    data = received or partial or b""
+    assert data.startswith(b"HTTP/1.1 103" if way == "interim" else b"HTTP/1.1 200")
+    assert len(data) < 20_000_000
+    assert b"SECOND" not in data
+    assert not data.endswith(b"0\r\n\r\n")
+    assert ended == ["closed"]
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+
+
+def test_a_light_thread_that_is_still_sending_breaks_the_end_of_the_answer(caplog: pytest.LogCaptureFixture) -> None:
+    def send(response: Any) -> None:
+        with pytest.raises(SocketClosed):
+            response.send(bytes(20_000_000))
+
+    def handler(request: Request) -> None:
+        with request.respond() as response:
+            thread.spawn(send, response)
+
+    with serving(handler) as server, connect(server) as sock:
+        sock.send(GET + LAST)
+        received, _, partial = sock.receive("*a")
+    assert (received or partial or b"").count(b"HTTP/1.1") == 1
+    assert "another light thread is sending" in caplog.text
+
+
+@pytest.mark.parametrize("size", [4, 20_000_000])
+def test_an_answer_to_http_1_0_whose_light_thread_is_killed_does_not_look_whole(size: int) -> None:
+    begun: list[Any] = []
+
+    def handler(request: Request) -> None:
+        with request.respond() as response:
+            begun.append(gevent.getcurrent())
+            response.send(bytes(size))
+            lasa.sleep(30)
+
+    with nothing_left_open(), serving(handler) as server, connect(server) as sock:
+        sock.send(OLD)
+        assert sock.receive(4)[0] == b"HTTP"
+        gevent.kill(begun[0])
+        assert sock.receive("*a")[1] == "connection reset by peer"
+
+
+@pytest.mark.parametrize("way", ["handler", "generator", "respond"])
+def test_sys_exit_in_a_handler_is_a_failure_like_others(way: str, caplog: pytest.LogCaptureFixture) -> None:
+    def pieces() -> Iterator[str]:
+        yield "first"
+        sys.exit(3)
+
+    def handler(request: Request) -> Any:
+        if request.path == "/last":
+            return "goes on"
+        if way == "generator":
+            return 200, {}, pieces()
+        if way == "respond":
+            with request.respond():
+                sys.exit(3)
+        sys.exit(3)
+
+    with serving(handler) as server:
+        [answer] = answers(talk(server, GET.replace(b"Host", b"Connection: close\r\nHost")))
+        assert (answer.status, answer.is_whole) == ((500, True) if way == "handler" else (200, False))
+        assert talk(server, LAST).endswith(b"goes on")
+    assert "SystemExit: 3" in caplog.text
+
+
+def test_a_keyboard_interrupt_in_a_handler_ends_the_program(caplog: pytest.LogCaptureFixture) -> None:
+    def handler(request: Request) -> str:
+        raise KeyboardInterrupt
+
+    with serving(handler) as server, connect(server) as sock:
+        sock.send(LAST)
+        with pytest.raises(KeyboardInterrupt):
+            lasa.sleep(5)
+        assert read_answer(sock)[0].status == 500
+    assert "handler failed" in caplog.text
+
+
 # -- the access log
 
 
@@ -288,7 +395,7 @@ def test_every_answer_is_logged_once_also_a_refusal_and_a_lost_client() -> None:
             sock.receive("*a")
     assert [(line.method, line.target, line.http_version, line.status, line.sent_bytes) for line in lines] == [
         ("POST", "/a", "1.1", 200, 5),
-        ("", "", "", 400, 16),
+        ("", "", "", 400, len("400 Bad Request: bad request line\n")),
         ("POST", "/a", "1.1", 499, 0),
     ]
     assert (lines[0].peer, lines[0].referer, lines[0].user_agent) == ("127.0.0.1", "r", "u")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import gc
 import os
+import tracemalloc
 from typing import Any
 
 import psutil
 import pytest
 
 import lasa
-from lasa import _hub
+from lasa import _hub, thread
 from lasa.errors import SocketTimeout
 from lasa.http import server as http_server
+from lasa.http import wsgi
 from lasa.http._server.limits import ServerLimits
 from lasa.http.server import Request
 from lasa.socket import TcpSocket, tcp
@@ -230,5 +232,93 @@ def test_limits_have_safe_defaults_and_are_checked() -> None:
     for bad in ({"max_body": 0}, {"max_body": -1}, {"max_body": "x"}, {"max_body": True}, {"idle_timeout_s": None}):
         with pytest.raises(ValueError, match='bad "'):
             ServerLimits.parse(bad)
-    with pytest.raises(ValueError, match='unknown option "max_bodies"'):
-        ServerLimits.parse({"max_bodies": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("max_bodies", ', did you mean "max_body"?'),
+        ("head_timeout", ', did you mean "head_timeout_s"?'),
+        ("max_header", ', did you mean "max_headers"?'),
+        ("acces_log", ', did you mean "access_log"?'),
+        ("ssl_cert", ', did you mean ssl={"ssl_cert": ...}?'),
+        ("zzz", ""),
+    ],
+)
+def test_an_option_that_is_none_has_a_hint_where_one_is_near(name: str, hint: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        ServerLimits.parse({name: 1})
+    assert str(caught.value) == f'unknown option "{name}"{hint}'
+
+
+CHUNKED = b"POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize("reads", ["request", "wsgi", "wsgi lines", "field"])
+def test_a_body_in_tiny_chunks_takes_no_more_memory_than_twice_its_size(reads: str) -> None:
+    chunks = 20_000
+    first, last = b"", b""
+    head = CHUNKED
+    if reads == "field":
+        first = b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n'
+        last = b"\r\n--b--\r\n"
+        head = CHUNKED.replace(b"Host", b"Content-Type: multipart/form-data; boundary=b\r\nHost", 1)
+        first, last = (b"%x\r\n%s\r\n" % (len(one), one) for one in (first, last))
+    data = head + first + b"1\r\nx\r\n" * chunks + last + b"0\r\n\r\n"
+    peaks = []
+
+    def handler(request: Request) -> str:
+        tracemalloc.start()
+        try:
+            if reads == "request":
+                body: Any = request.read()
+            elif reads == "field":
+                body = request.form()["a"]
+            else:
+                source = wsgi.RequestInput(request.body.next_piece)
+                body = source.read() if reads == "wsgi" else source.readline()
+            peaks.append(tracemalloc.get_traced_memory()[1])
+        finally:
+            tracemalloc.stop()
+        return str(len(body))
+
+    with serving(handler) as server:
+        [answer] = answers(talk(server, data), "POST")
+    assert answer.body == b"%d" % chunks
+    assert peaks[0] < 2 * chunks + 400_000  # what was read ahead comes to it; an object for each would be 1.2 MB
+
+
+def test_a_flood_of_tiny_chunks_leaves_others_their_turn() -> None:
+    turns: list[int] = []
+
+    def count(done: list[bool]) -> None:
+        turns.append(0)
+        while not done:
+            lasa.sleep(0)
+            turns[-1] += 1
+
+    def handler(request: Request) -> Any:
+        done: list[bool] = []
+        ticker = thread.spawn(count, done)
+        size = len(request.read()) if request.path == "/" else sum(map(len, request.body))
+        done.append(True)
+        thread.wait(ticker)
+        return str(size)
+
+    with serving(handler) as server:
+        for target in (b"/", b"/pieces"):
+            data = CHUNKED.replace(b"/", target, 1) + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
+            assert talk(server, data).endswith(b"50000")
+    assert min(turns) > 20  # a turn after each read of 256 kB would be two
+
+
+def test_chunk_extensions_are_bounded_and_those_in_use_are_taken() -> None:
+    def chunked(size: int, extension: int, count: int) -> bytes:
+        return CHUNKED + b"%x;%s\r\n%s\r\n" % (size, b"e" * extension, b"x" * size) * count + b"0\r\n\r\n"
+
+    with serving(echo) as server:
+        assert status_of(talk(server, chunked(1, 1000, 16))) == 200
+        assert status_of(talk(server, chunked(4096, 200, 500))) == 200
+        assert status_of(talk(server, chunked(1, 0, 20_000))) == 200
+        [answer] = answers(talk(server, chunked(1, 1000, 18)), "POST")
+    assert (answer.status, answer.body) == (400, b"400 Bad Request: chunk extensions too large\n")

@@ -661,3 +661,16 @@ def test_an_exception_in_flask_is_its_500(shop: server.Server, caplog: pytest.Lo
     assert reply.status == 500
     assert b"secret" not in reply.data
     assert "ZeroDivisionError: secret" in caplog.text
+
+
+def test_the_host_of_an_absolute_target_goes_before_the_host_field() -> None:
+    seen: list[str] = []
+
+    def app(environ: Any, start_response: Any) -> list[bytes]:
+        seen.append(environ["HTTP_HOST"])
+        start_response("200 OK", [])
+        return []
+
+    with tools.serving(wsgi.handler_of(app)) as server:
+        tools.talk(server, b"GET http://right:81/ HTTP/1.1\r\nHost: wrong\r\nConnection: close\r\n\r\n")
+    assert seen == ["right:81"]

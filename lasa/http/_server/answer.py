@@ -131,12 +131,18 @@ def answer_of(returned: Any) -> Answer:
         if len(returned) == 3:
             status, headers, body = returned
             has_headers = True
+            if isinstance(headers, int) and not isinstance(status, int):
+                raise TypeError("(status, headers, body) expected, got (body, status, headers)?")
         elif len(returned) == 2:
             status, body = returned
         else:
             raise TypeError(f"a handler returns (status, headers, body), got {len(returned)} values")
+        if isinstance(body, int) and not isinstance(status, int):
+            raise TypeError(f"(status, body) expected, got ({type(status).__name__}, {body}): (body, status)?")
     elif returned is None:
         raise TypeError("the handler returned None and has not called request.respond()")
+    elif isinstance(returned, int) and not isinstance(returned, bool):
+        raise TypeError(f"bad body: {int(returned)}; an answer without a body is: return {int(returned)}, None")
     else:
         status, body = 200, returned
     try:
@@ -149,7 +155,7 @@ def answer_of(returned: Any) -> Answer:
         elif headers is None and isinstance(body, bytes | bytearray | memoryview):
             kind = _BYTES
         if kind is not None and b"content-type" not in prepared.values:
-            prepared = _joined(prepared, kind)
+            prepared = (_joined if prepared.is_small else _joined.__wrapped__)(prepared, kind)
         return Answer(checked_status(status), prepared, _body(body))
     except BaseException:
         close_body(body)
@@ -165,10 +171,10 @@ def _joined(one: Prepared, other: Prepared) -> Prepared:
     return Prepared(one.items + other.items)
 
 
-def plain_answer(status: int, text: str = "") -> Answer:
-    """Return a short answer of the server's own."""
-    body = text or f"{status} {reason_of(status).decode()}\n"
-    return Answer(status, _TEXT, body.encode())
+def plain_answer(status: int, why: str = "") -> Answer:
+    """Return a short answer of the server's own; ``why`` is for the client to know."""
+    text = f"{status} {reason_of(status).decode()}"
+    return Answer(status, _TEXT, f"{text}: {why}\n".encode() if why else f"{text}\n".encode())
 
 
 def checked_status(status: Any) -> int:

@@ -7,6 +7,7 @@ answer, `ServerConnection` takes one request after another.
 from __future__ import annotations
 
 import logging
+import ssl
 import time
 from typing import Any, Final
 
@@ -17,11 +18,13 @@ from lasa.errors import SocketError, SocketTimeout
 from lasa.http._server.access_log import Served, access_logger
 from lasa.http._server.answer import answer_of, plain_answer
 from lasa.http._server.outgoing import Outgoing
+from lasa.http._server.refusal import Abort, Refusal
 from lasa.http._server.request import Request
 from lasa.http._server.service import Service
 from lasa.http._wire.errors import BadMessage
 from lasa.socket import TcpSocket
 from lasa.socket._link import address_text
+from lasa.socket._tls import HANDSHAKE_FAILED
 
 __all__ = ["ServerConnection"]
 
@@ -30,6 +33,9 @@ logger = logging.getLogger("lasa.http.server")
 LINGER_S: Final = 1.0  # how long a client may still send what nobody reads, so that it gets our last answer
 LINGER_BYTES: Final = 8 * 1024 * 1024
 CLIENT_GONE: Final = 499  # in the access log, as nginx has it: nobody was there to be answered
+
+_TLS_RECORD: Final = b"\x16"  # the first byte of a handshake
+_NO_TLS: Final = frozenset({"HTTP_REQUEST", "WRONG_VERSION_NUMBER"})  # OpenSSL's words for a client that begins without
 
 
 class ServerConnection(Outgoing):
@@ -97,9 +103,8 @@ class ServerConnection(Outgoing):
         """Answer requests until either side has had enough; the body of the connection's light thread."""
         self.job = _hub.current_job()
         try:
-            if self._service.tls is not None:
-                self._conduit.accept_tls(self._service.tls, self._limits.tls_timeout_s)
-                self.is_tls = True
+            if self._service.tls is not None and not self._accept_tls(self._service.tls):
+                return
             while self._serve_one():
                 pass
             if not self._switched:
@@ -114,6 +119,21 @@ class ServerConnection(Outgoing):
             if self.request is not None:
                 self.request.close_files()  # its light thread was killed
             self._service.leave(self)
+
+    def _accept_tls(self, context: ssl.SSLContext) -> bool:
+        try:
+            self._conduit.accept_tls(context, self._limits.tls_timeout_s)
+        except SocketError as error:
+            why = error.reason
+            if why == HANDSHAKE_FAILED:  # OpenSSL's word says more, or the connection's
+                why = getattr(error.__cause__, "reason", None) or why
+            if why in _NO_TLS:
+                self._refuse(Refusal("this port speaks https"))
+            else:
+                logger.info("%s: TLS handshake failed: %s", self.description, why.lower().replace("_", " "))
+            return False
+        self.is_tls = True
+        return True
 
     def _serve_one(self) -> bool:
         try:
@@ -131,21 +151,23 @@ class ServerConnection(Outgoing):
         request = self.request = Request(self, event)
         try:
             self._check(event)
-            returned = self._service.handler(request)
-            if not self._has_head:
-                if not self._switched:
-                    self._answer(answer_of(returned))
-            elif self._is_broken:
-                self._cut()
-            elif not self._answered:
-                self._end(None)
+            try:
+                returned = self._service.handler(request)
+            except Abort as abort:
+                if self._has_head or self._switched:
+                    raise
+                returned = abort.returned
+            if not self._has_head and not self._switched:
+                self._answer(answer_of(returned))
+            else:
+                self._complete(returned)
         except Exception as error:
             self._fail(error, request)
         except _hub.GreenletExit:
             raise
-        except BaseException as error:  # gevent.Timeout is no Exception
+        except BaseException as error:  # gevent.Timeout is no Exception, and sys.exit() ends no server
             self._fail(error, request)
-            if isinstance(error, KeyboardInterrupt | SystemExit):
+            if isinstance(error, KeyboardInterrupt):
                 raise
         if self._access_log is not None:
             self._log(request)
@@ -216,40 +238,61 @@ class ServerConnection(Outgoing):
                 return
             left -= size
 
+    def _complete(self, returned: Any) -> None:
+        # The handler has returned, and has answered by itself.
+        if returned is not None:
+            way = "upgrade()" if self._switched else "respond()"
+            logger.error("%s: the handler returned an answer beside %s", self.description, way)
+        if self._switched:
+            return
+        if self._is_sending and not self._is_broken:
+            self._is_broken = True
+            logger.error("%s: the handler returned while a light thread of its own was sending", self.description)
+        if self._is_broken:
+            self._cut()
+        elif not self._answered:
+            self._end(None)
+
     # -- what goes wrong
 
     def _fail(self, error: BaseException, request: Request) -> None:
         is_of_client = error is self._read_error or error is self._send_error
-        if isinstance(error, BadMessage):
-            status = error.status
+        why = ""
+        if isinstance(error, Refusal) or (is_of_client and isinstance(error, BadMessage)):
+            status, why = error.status, error.reason
         elif not is_of_client:
             status = 500
             logger.error("handler failed: %s %r", request.method, request.target, exc_info=error)
-        elif isinstance(error, SocketTimeout):
-            status = 408
+        elif isinstance(error, SocketTimeout) and error is self._read_error:
+            status, why = 408, "request body too slow"
         else:
             status = 0  # nobody is there any more
-        if status != 500:
             logger.debug("%s: %s", self.description, error)
-        if self._answered and not is_of_client and self._send_error is None:
+        if why:
+            logger.info("%s: %s", self.description, why)
+        is_broken = self._is_broken or self._is_sending or self._send_error is not None
+        if self._answered and not is_of_client and not is_broken:
             return  # the answer is whole
         if self._has_head or self._switched or not status:
             self._cut()
             return
         try:
-            self._answer(plain_answer(status))
-        except (SocketError, h11.LocalProtocolError):
+            self._answer(plain_answer(status, why))
+        except (SocketError, h11.LocalProtocolError, RuntimeError):  # or a light thread of the handler is sending
             self._cut()
 
     def _refuse(self, error: BadMessage) -> None:
         # What came is no request: say so, and interpret nothing that follows.
-        logger.debug("%s: %s", self.description, error.reason)
+        why = error.reason
+        if self._exchange.unread[:1] == _TLS_RECORD:
+            why = "TLS on a port that speaks http"
+        logger.info("%s: %s", self.description, why)
         self.is_idle = False
         self._begin()
         self._read_error = error
         self._started_s = time.monotonic()
         try:
-            self._answer(plain_answer(error.status))
+            self._answer(plain_answer(error.status, why))
         except (SocketError, h11.LocalProtocolError):
             return
         if self._access_log is not None:

@@ -17,6 +17,8 @@ from multidict import MultiDict
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from lasa.http._wire.pieces import Pieces
+
 __all__ = [
     "FormError",
     "FormTooLarge",
@@ -312,7 +314,7 @@ class _Form:
         self._files_left = max_files
         self._spool_bytes_left = spool_bytes
         self._part = PartBegin("", None, None)
-        self._value: list[bytes] = []
+        self._value = Pieces()
         self._file: SpooledTemporaryFile[bytes] | None = None
         self._size = 0
 
@@ -349,7 +351,7 @@ class _Form:
         self._size += len(data)
         if self._file is None:
             self._take_field_bytes(len(data))
-            self._value.append(data)
+            self._value.add(data)
             return
         self._file_bytes_left -= len(data)
         if self._file_bytes_left < 0:
@@ -359,8 +361,8 @@ class _Form:
     def _end(self) -> None:
         part, file = self._part, self._file
         if file is None or part.filename is None:
-            self.fields.add(part.name, b"".join(self._value).decode("utf-8", "replace"))
-            self._value.clear()
+            self.fields.add(part.name, self._value.joined().decode("utf-8", "replace"))
+            self._value = Pieces()
             return
         if self._size <= self._spool_bytes_left:
             self._spool_bytes_left -= self._size  # it has stayed in memory

@@ -9,10 +9,10 @@ import h11
 from h11._headers import Headers
 
 from lasa.errors import SocketClosed, SocketError
+from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import Request
 from lasa.http._server.service import Service
 from lasa.http._wire.conduit import Conduit
-from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
 from lasa.socket import TcpSocket
 
@@ -20,6 +20,7 @@ __all__ = ["Incoming"]
 
 DRAINED_BODY: Final = 65_536  # what a handler leaves unread is read for the sake of the connection, up to so much
 DRAIN_S: Final = 1.0  # and for so long
+PIECE_COST: Final = 6  # of the hub's patience with whoever does not wait: others have their turn after some 16 pieces
 
 _NO_HEADERS: Final = Headers([])
 _CONTINUE: Final = h11.InformationalResponse(status_code=100, headers=_NO_HEADERS, reason=b"Continue")
@@ -61,15 +62,23 @@ class Incoming:
         """Refuse a body that says itself that it is larger, before anything of it is read.
 
         Raises:
-            BadMessage: with 413.
+            Refusal: with 413.
         """
         self._refuse_late(request)
         if self._announced is not None and self._announced > max_bytes:
-            raise BadMessage("request body too large", 413)
+            raise Refusal("request body too large", 413)
 
     def next_piece(self, request: Request) -> bytes:
         """Return the next piece of the request's body, b"" at its end; see RequestBody."""
         self._refuse_late(request)
+        if self._received and not self._body_read and self._read_error is None:
+            # One of several: tiny chunks need no wait, and a flood of them must not keep others from their turn.
+            try:
+                self._conduit.connection.link.breathe(PIECE_COST)
+            except SocketError as error:
+                self._read_error = error
+                raise
+            self._refuse_late(request)
         return self._next_piece(self._limits.body_timeout_s)
 
     def _refuse_late(self, request: Request) -> None:
@@ -86,11 +95,11 @@ class Incoming:
             elif name == b"transfer-encoding":
                 length = None
             elif name == b"expect" and value.lower() != b"100-continue":
-                raise BadMessage("expectation not known", 417)
+                raise Refusal("expectation not known", 417)
         self._announced = length
         if length:
             if length > self._limits.max_body:
-                raise BadMessage("request body too large", 413)
+                raise Refusal("request body too large", 413)
         elif length == 0:
             self._exchange.next_event()  # the end of a body that is none
             self._body_read = True
@@ -110,7 +119,7 @@ class Incoming:
             if type(event) is h11.Data:
                 self._received += len(event.data)
                 if self._received > self._limits.max_body:
-                    raise BadMessage("request body too large", 413)
+                    raise Refusal("request body too large", 413)
                 return bytes(event.data)
         except SocketError as error:
             self._read_error = SocketClosed() if exchange.has_ended else error
@@ -150,6 +159,7 @@ class Incoming:
             while self._received <= most and (left_s := deadline_s - time.monotonic()) > 0:
                 if not self._next_piece(left_s):
                     return True
+                self._conduit.connection.link.breathe(PIECE_COST)
         except (SocketError, RuntimeError):  # or a light thread of the handler is still reading
             return False
         return False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from typing import Any, Final, Self
 
 from lasa._values import number
@@ -43,13 +44,14 @@ class ServerLimits:
         """Check options by name; those of heads are max_request_line, max_head and max_headers.
 
         Raises:
-            ValueError: ``unknown option "NAME"``, ``bad "NAME" option value: V``, not a number above 0.
+            ValueError: ``unknown option "NAME", did you mean "OTHER"?``, ``bad "NAME" option value: V``, not a number
+                above 0.
         """
         own, heads = {}, {}
         for name, value in options.items():
             checked = number(value)
             if name not in _NAMES and name not in _OF_HEADS:
-                raise ValueError(f'unknown option "{name}"')
+                raise ValueError(f'unknown option "{name}"{_hint(name)}')
             if checked is None or not 0 < checked < 2**53:
                 raise ValueError(f'bad "{name}" option value: {value!r}')
             if name in _OF_HEADS:
@@ -61,3 +63,11 @@ class ServerLimits:
 
 _NAMES: Final = {one.name for one in fields(ServerLimits)} - {"heads"}
 _OF_HEADS: Final = frozenset(Limits.__slots__)
+_OF_NEW: Final = frozenset(("access_log", "backlog", "host", "port", "sock", "ssl"))  # of lasa.http.server.new()
+
+
+def _hint(name: str) -> str:
+    if name in ("ssl_cert", "ssl_key", "ssl_ca"):
+        return f', did you mean ssl={{"{name}": ...}}?'
+    near = get_close_matches(name, _NAMES | _OF_HEADS | _OF_NEW, 1)
+    return f', did you mean "{near[0]}"?' if near else ""

@@ -21,9 +21,9 @@ from lasa.http._server.answer import (
     reason_of,
 )
 from lasa.http._server.incoming import Incoming
+from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._server.service import Service
-from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
 from lasa.socket import TcpSocket
 
@@ -34,6 +34,7 @@ JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 _END: Final = h11.EndOfMessage()
 _UPGRADE: Final = (b"Connection", b"connection", b"Upgrade")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
+_END_ON_CLOSE: Final = struct.pack("ii", 0, 0)
 
 
 class Outgoing(Incoming):
@@ -100,8 +101,9 @@ class Outgoing(Incoming):
         request = self.request
         method, version = (b"GET", b"1.1") if request is None else request.line_of_head
         if method == b"CONNECT" and status < 300:
-            raise BadMessage("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
-        event, data, self._closes = head_of(status, headers, length, method, version, self._must_close(), date_item())
+            raise Refusal("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
+        head = head_of if headers.is_small else head_of.__wrapped__  # a large one is not kept
+        event, data, self._closes = head(status, headers, length, method, version, self._must_close(), date_item())
         self._exchange.note_sent(event)
         self._hides_body = method == b"HEAD" or status in (204, 304)
         self._has_head = True
@@ -119,12 +121,13 @@ class Outgoing(Incoming):
         )
 
     def _begin_response(self, status: int, headers: Prepared, length: int | None) -> None:
-        self._send(self._head(status, headers, length))
+        data = self._head(status, headers, length)
+        if self._exchange.their_http_version != b"1.1":
+            self._set_close(_RESET_ON_CLOSE)  # its body ends where the connection does, so until then all else resets
+        self._send(data)
 
     def _send(self, data: bytes) -> None:
-        if self._is_sending:
-            self._is_broken = True
-            raise RuntimeError("another light thread is sending")
+        self._refuse_second_sender()
         self._is_sending = True
         try:
             self._conduit.send(data)
@@ -133,6 +136,11 @@ class Outgoing(Incoming):
             raise
         finally:
             self._is_sending = False
+
+    def _refuse_second_sender(self) -> None:
+        if self._is_sending:
+            self._is_broken = True
+            raise RuntimeError("another light thread is sending")
 
     def _send_data(self, piece: bytes) -> None:
         if self._send_error is not None:
@@ -147,6 +155,7 @@ class Outgoing(Incoming):
     def _end(self, trailers: HeaderSource) -> None:
         if self._send_error is not None:
             raise self._send_error
+        self._refuse_second_sender()  # before the answer counts as whole
         end = _END
         if trailers is not None:
             fields = Headers(prepare(trailers).items)
@@ -162,13 +171,17 @@ class Outgoing(Incoming):
         self._answered = True
         if data:
             self._send(data)
+        if self._exchange.their_http_version != b"1.1":
+            self._set_close(_END_ON_CLOSE)
+
+    def _set_close(self, linger: bytes) -> None:
+        link = self._conduit.connection.link
+        if link.is_open:
+            link.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, linger)
 
     def _cut(self) -> None:
-        # An answer that ended in its middle must not look whole; one that ends where the connection does needs a reset.
+        # An answer that ended in its middle must not look whole.
         self._closes = self._body_read = True
-        link = self._conduit.connection.link
-        if link.is_open and self._exchange.their_http_version != b"1.1":
-            link.sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET_ON_CLOSE)
         self._conduit.close()
 
     # -- what Request and ResponseWriter call
@@ -233,9 +246,9 @@ class Outgoing(Incoming):
             checked_status(status)
         fields = Headers(prepare(headers).items)
         if not exchange.would_switch(status):
-            raise BadMessage("no switch of protocols asked for")
+            raise Refusal("no switch of protocols asked for")
         if self._next_piece(self._limits.body_timeout_s):
-            raise BadMessage("body before a switch of protocols")
+            raise Refusal("body before a switch of protocols")
         event: Any
         if status == 101:
             fields = Headers([*(item for item in fields._full_items if item[1] != b"connection"), _UPGRADE])

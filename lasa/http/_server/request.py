@@ -11,15 +11,20 @@ from urllib.parse import unquote
 import h11
 from multidict import CIMultiDictProxy, MultiDict
 
+from lasa.errors import SocketError
 from lasa.http._server.forms import FormTooLarge, UploadedFile, parse_multipart, parse_urlencoded
-from lasa.http._wire.errors import BadMessage
+from lasa.http._server.refusal import Refusal
 from lasa.http._wire.fields import HeaderSource, header_view
 from lasa.http._wire.heads import RawHeaders
+from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
 
 __all__ = ["Request", "RequestBody", "ResponseWriter"]
 
 MAX_READ = 16 * 1024 * 1024
+TOO_LARGE = "request body too large"
+
+_IN_PIECES = object()
 
 
 class Sending(Protocol):
@@ -49,22 +54,24 @@ class Turn(Protocol):
 class RequestBody:
     """A request's body; iterate over it, once.
 
-    The first piece asked for is what sends "100 Continue" to a client that waits for it.
+    The first piece asked for is what sends "100 Continue" to a client that waits for it. After ``request.read()`` all
+    of it is one piece.
     """
 
-    __slots__ = ("_request",)
+    __slots__ = ("_has_given", "_request")
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._has_given = False  # what read() has kept
 
     def __iter__(self) -> Iterator[bytes]:
         """Yield pieces as they arrive, none empty.
 
         Raises:
-            SocketTimeout, SocketClosed: the client is slow or gone; BadMessage: its framing is wrong, or the body is
-            larger than the server's max_body. A handler need not catch them: the server answers what fits.
+            SocketTimeout, SocketClosed: the client is slow or gone; another SocketError: its framing is wrong, or the
+            body is larger than the server's max_body. A handler need not catch them: the server answers what fits.
             RuntimeError: the request has been answered, or another light thread reads.
-        Switches: when nothing has come yet.
+        Switches: when nothing has come yet, and now and then under a flood of small pieces.
         """
         while piece := self.next_piece():
             yield piece
@@ -72,6 +79,13 @@ class RequestBody:
     def next_piece(self) -> bytes:
         """Return the next piece, b"" at the end; for who cannot iterate. Raises, Switches: as iterating."""
         request = self._request
+        if type(request._content) is bytes:
+            if self._has_given:
+                return b""
+            self._has_given = True
+            return request._content
+        if request._content is None:
+            request._content = _IN_PIECES
         return request._connection.next_piece(request)
 
 
@@ -89,6 +103,7 @@ class Request:
     __slots__ = (
         "__weakref__",
         "_connection",
+        "_content",
         "_event",
         "_form",
         "_headers",
@@ -101,6 +116,7 @@ class Request:
     def __init__(self, connection: Turn, event: h11.Request) -> None:
         self._connection = connection
         self._event = event
+        self._content: Any = None  # the body: as bytes, _IN_PIECES once any were taken, or the error that it ended with
         self._headers: CIMultiDictProxy[str] | None = None
         self._query: MultiDict[str] | None = None
         self._form: MultiDict[str | UploadedFile] | None = None
@@ -113,7 +129,7 @@ class Request:
 
     @property
     def body(self) -> RequestBody:
-        """The body: iterate over it for the pieces as they arrive."""
+        """The body: iterate over it for the pieces as they arrive; read() is for all of it."""
         return RequestBody(self)
 
     @property
@@ -190,43 +206,59 @@ class Request:
             try:
                 self._query = parse_urlencoded(text.encode()) if text else MultiDict()
             except ValueError as error:
-                raise BadMessage("bad query") from error
+                raise Refusal("bad query") from error
         return self._query
 
     def read(self, max_bytes: int = MAX_READ) -> bytes:
-        """Return the whole body, what is left of it.
+        """Return the whole body; it is kept, so that another call returns the same.
 
         Raises:
-            BadMessage: it is larger than ``max_bytes`` (the server answers 413); otherwise as iterating over it.
-        Switches: when it has not come yet.
+            RuntimeError: pieces of it were taken from ``request.body``, or another light thread reads it.
+            SocketError: it is larger than ``max_bytes`` (the server answers 413); otherwise as iterating over it.
+        Switches: as iterating over it.
         """
-        connection = self._connection
-        connection.expect_at_most(self, max_bytes)
-        pieces = []
-        size = 0
-        while piece := connection.next_piece(self):
-            size += len(piece)
-            if size > max_bytes:
-                raise BadMessage("request body too large", 413)
-            pieces.append(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+        content = self._content
+        if content is None:
+            self._connection.expect_at_most(self, max_bytes)
+            self._content = _IN_PIECES
+            try:
+                self._content = content = self._gathered(max_bytes)
+            except SocketError as error:
+                self._content = error
+                raise
+        elif content is _IN_PIECES:
+            raise RuntimeError("the body was taken in pieces, or another light thread reads it")
+        elif isinstance(content, SocketError):
+            raise content
+        elif len(content) > max_bytes:
+            raise Refusal(TOO_LARGE, 413)
+        return content  # type: ignore[no-any-return]
+
+    def _gathered(self, max_bytes: int) -> bytes:
+        next_piece = self._connection.next_piece
+        pieces = Pieces()
+        while piece := next_piece(self):
+            pieces.add(piece)
+            if pieces.size > max_bytes:
+                raise Refusal(TOO_LARGE, 413)
+        return pieces.joined()
 
     def json(self, max_bytes: int = MAX_READ) -> Any:
         """Return the body, parsed as JSON; what is none answers 400.
 
-        Raises, Switches: as read(), and BadMessage for what is no JSON.
+        Raises, Switches: as read(), and SocketError for what is no JSON.
         """
         try:
             return json.loads(self.read(max_bytes))
         except (ValueError, RecursionError) as error:
-            raise BadMessage("bad JSON") from error
+            raise Refusal("bad JSON") from error
 
     def form(self, max_bytes: int = MAX_READ) -> MultiDict[str | UploadedFile]:
         """Return the fields of a form, urlencoded or multipart; large files are kept on disk.
 
         Files are closed when the request is over. A second call returns the same form.
 
-        Raises, Switches: as read(), and BadMessage for what is no form, with 415 for another content type.
+        Raises, Switches: as read(), and SocketError for what is no form; another content type answers 415.
         """
         if self._form is None:
             content_type = self.headers.get("content-type", "")
@@ -237,11 +269,11 @@ class Request:
                 elif kind == "multipart/form-data":
                     self._form = parse_multipart(self._bounded(max_bytes), content_type)
                 else:
-                    raise BadMessage("no form", 415)
+                    raise Refusal("no form", 415)
             except FormTooLarge as error:
-                raise BadMessage("form too large", 413) from error
+                raise Refusal("form too large", 413) from error
             except ValueError as error:
-                raise BadMessage("bad form") from error
+                raise Refusal("bad form") from error
         return self._form
 
     def _bounded(self, max_bytes: int) -> Iterator[bytes]:
@@ -249,7 +281,7 @@ class Request:
         for piece in self.body:
             left -= len(piece)
             if left < 0:
-                raise BadMessage("request body too large", 413)
+                raise Refusal(TOO_LARGE, 413)
             yield piece
 
     def note_trailers(self, items: RawHeaders) -> None:
@@ -292,7 +324,7 @@ class Request:
         Returns:
             The socket, with the default timeouts; it belongs to the handler, and is closed when the handler returns.
         Raises:
-            BadMessage: the client has asked for no switch, or the body is not read yet; the server answers 400.
+            SocketError: the client has asked for no switch, or the body is not read yet; the server answers 400.
             RuntimeError: answered already. ValueError, TypeError: a bad status or header.
         Switches: when the kernel's buffer is full.
         """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import ssl
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +11,7 @@ from lasa.http._server.access_log import AccessLog
 from lasa.http._server.limits import ServerLimits
 from lasa.http._server.request import Request
 
-__all__ = ["Handler", "Service"]
+__all__ = ["Handler", "Service", "check_handler", "no_handler"]
 
 Handler = Callable[[Request], Any]
 
@@ -43,3 +44,25 @@ class Service:
 def no_handler(request: Request) -> Any:
     """Stand for a handler until there is one."""
     raise RuntimeError(f"no handler yet for {request!r}")
+
+
+def check_handler(handler: Any) -> None:
+    """Refuse what cannot answer any request.
+
+    Raises:
+        TypeError: it cannot be called, or not with one argument, or is asynchronous.
+    """
+    if not callable(handler):
+        raise TypeError(f"bad handler: function expected, got {type(handler).__name__}")
+    for function in (handler, type(handler).__call__):
+        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError("bad handler: it is async; a plain function may wait, and others run meanwhile")
+    try:
+        inspect.signature(handler).bind(None)
+    except ValueError:  # written in C, and silent about its arguments
+        return
+    except TypeError as error:
+        raise TypeError(
+            f"bad handler: a function of one argument, the request, expected: {error}; "
+            "a WSGI application becomes one by lasa.http.wsgi.handler_of()"
+        ) from None

@@ -11,19 +11,22 @@ from lasa.http._wire.errors import BadMessage
 __all__ = ["WireBuffer"]
 
 MOST_EMPTY_LINES = 8
+MOST_FRAMING = 16_384  # bytes of chunk headers beyond what chunks need, and beyond twice their data
+CHUNK_HEADER = 14  # what one may have in any case
 LOWEST_FIRST_BYTE = 0x21  # of a head; TLS begins with 0x16, a folded line with a blank
 
 
 class WireBuffer:
     """What h11's readers read from: the methods are those of ``h11._receivebuffer.ReceiveBuffer``."""
 
-    __slots__ = ("_data", "_max_head", "_max_lines", "_searched", "_skipped", "_start")
+    __slots__ = ("_data", "_framing", "_max_head", "_max_lines", "_searched", "_skipped", "_start")
 
     def __init__(self, max_head: int, max_lines: int) -> None:
         self._data = b""
         self._start = 0
         self._searched = 0  # no end of a head or line begins before it
         self._skipped = 0  # empty lines before this head
+        self._framing = 0  # bytes of chunk headers that nobody needs, in this body
         self._max_head = max_head
         self._max_lines = max_lines
 
@@ -120,10 +123,23 @@ class WireBuffer:
         line = data[start : end + 2]
         if b"\r" in line[:-2]:
             raise BadMessage("bare CR in chunk header")
+        if size > CHUNK_HEADER:
+            self._count_framing(line)
         return line
+
+    def _count_framing(self, line: bytes) -> None:
+        # Extensions are dropped, so nothing else would end a body of tiny chunks with long ones.
+        try:
+            data = int(line.partition(b";")[0], 16)
+        except ValueError:
+            data = 0  # h11 refuses it
+        self._framing = max(0, self._framing + len(line) - CHUNK_HEADER - 2 * data)
+        if self._framing > MOST_FRAMING:
+            raise BadMessage("chunk extensions too large")
 
     def maybe_extract_lines(self) -> list[bytes] | None:
         """Return the lines of a trailer section, without their ends; None means: feed me more."""
+        self._framing = 0
         if self._data.startswith(b"\r\n", self._start):
             self._start += 2
             return []

@@ -20,7 +20,8 @@ __all__ = ["RawHeaders", "request_of", "response_of"]
 RawHeaders = list[tuple[bytes, bytes, bytes]]  # name as it came, name in lower case, value
 
 _TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/([0-9]\.[0-9])\r\n")
+# No "#" in a target, which has no fragment: who takes the rest for one would see another path than the handler.
+_REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]+) HTTP/([0-9]\.[0-9])\r\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/([0-9]\.[0-9]) ([0-9]{3})(?: ([\t \x21-\x7e\x80-\xff]*))?\r\n")
 
 # A field line stands behind a line end; that every line is one is seen by counting. Values are stripped afterwards,
