@@ -8,7 +8,7 @@ folded lines, bare CR or LF, a Host that is none.
 from __future__ import annotations
 
 import re
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from h11 import InformationalResponse, Request, Response
 from h11._headers import Headers
@@ -16,6 +16,8 @@ from h11._headers import Headers
 from lasa.http._wire.errors import BadMessage
 
 __all__ = ["RawHeaders", "request_of", "response_of"]
+
+EventT = TypeVar("EventT")
 
 RawHeaders = list[tuple[bytes, bytes, bytes]]  # name as it came, name in lower case, value
 
@@ -76,7 +78,7 @@ def request_of(head: bytes, *, max_line: int, max_headers: int) -> Request:
         raise BadMessage("ambiguous length")
     if hosts != 1 and (hosts or version == b"1.1"):
         raise BadMessage("bad Host")
-    return Request(method=method, headers=Headers(items), target=target, http_version=version, _parsed=True)
+    return _event(Request, method=method, headers=Headers(items), target=target, http_version=version)
 
 
 def _check_target(method: bytes, target: bytes) -> None:
@@ -121,9 +123,17 @@ def response_of(head: bytes, *, max_headers: int) -> Response | InformationalRes
     if status < 100:
         raise BadMessage("bad status line")
     kind: Any = InformationalResponse if status < 200 else Response
-    made: Response | InformationalResponse = kind(
-        status_code=status, headers=Headers(items), http_version=version, reason=reason or b"", _parsed=True
+    made: Response | InformationalResponse = _event(
+        kind, status_code=status, headers=Headers(items), http_version=version, reason=reason or b""
     )
+    return made
+
+
+def _event(kind: type[EventT], **values: Any) -> EventT:
+    # Not by its own __init__, which would check once more what has just been checked.
+    made = kind.__new__(kind)
+    for name, value in values.items():
+        object.__setattr__(made, name, value)
     return made
 
 
