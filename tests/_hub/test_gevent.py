@@ -144,7 +144,7 @@ def test_an_event_wakes_light_threads_and_greenlets_alike() -> None:
     [
         lambda: lasa.sleep(1000),
         lambda: semaphore.new(0)[0].wait(1000),
-        lambda: wait(spawn(lasa.sleep, 0.010)),
+        lambda: wait(spawn(lasa.sleep, 0.1)),
         lambda: coroutine.wrap(lambda: lasa.sleep(1000))(),
         lambda: gevent.sleep(1000),
     ],
@@ -159,7 +159,7 @@ def test_a_gevent_timeout_ends_any_wait_of_a_light_thread(waiting: Callable[[], 
         return "interrupted"
 
     assert wait(spawn(child)) == (True, "interrupted")
-    lasa.sleep(0.010)
+    lasa.sleep(0.110)  # what was waited for ends, too
 
 
 def test_a_timeout_that_is_not_caught_is_what_wait_returns(caplog: pytest.LogCaptureFixture) -> None:

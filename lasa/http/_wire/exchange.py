@@ -119,10 +119,7 @@ class Exchange(h11.Connection):
                 if not self._receive_buffer_closed:
                     return h11.NEED_DATA
             return super().next_event()
-        except h11.RemoteProtocolError as error:
-            self._process_error(role)
-            raise BadMessage(_plain(str(error)), error.error_status_hint) from error
-        except h11.LocalProtocolError as error:
+        except h11.ProtocolError as error:
             self._process_error(role)
             raise BadMessage(_plain(str(error)), error.error_status_hint) from error
         except BaseException:
