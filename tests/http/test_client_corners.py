@@ -1,4 +1,4 @@
-"""What an attacker and a stranger found: early and interim answers, floods of tiny pieces, words that say more."""
+"""Early and interim answers, floods of tiny pieces, late reads, words that say more."""
 
 from __future__ import annotations
 
