@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import json
 from collections.abc import Iterator
@@ -385,3 +386,20 @@ def test_curl_gets_posts_streams_and_keeps_its_connection(tmp_path: Path) -> Non
         assert curl("--http1.0", f"{url}/stream").endswith(b"999\n")
         assert b"200 OK" in curl("--head", url)
         assert curl("--http2", url) == b"hello"
+
+
+def test_a_file_has_the_length_of_what_is_read_from_it(tmp_path: Path) -> None:
+    packed = tmp_path / "packed.gz"
+    with gzip.open(packed, "wb") as file:
+        file.write(b"hello " * 2000)
+
+    def handler(request: Request) -> Any:
+        return gzip.open(packed, "rb") if request.path == "/gzip" else open("/proc/version", "rb")
+
+    with serving(handler) as server:
+        data = talk(
+            server, b"GET /gzip HTTP/1.1\r\nHost: h\r\n\r\nGET /proc HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
+        )
+    first, second = answers(data)
+    assert first.body == b"hello " * 2000
+    assert second.body == Path("/proc/version").read_bytes() != b""

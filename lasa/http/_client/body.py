@@ -16,7 +16,8 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from lasa.errors import SocketError
-from lasa.http._client.multipart import PIECE_BYTES, Part, encode_multipart, guess_content_type
+from lasa.http._client.multipart import Part, encode_multipart, guess_content_type
+from lasa.http._wire.files import length_left, read_pieces
 
 __all__ = ["BodyFailed", "RequestBody", "request_body"]
 
@@ -141,7 +142,7 @@ def _of_path(path: Path) -> RequestBody:
     if not path.is_file():
         raise ValueError(f"not a regular file: {path}")  # opening a pipe would stop the whole program
     with path.open("rb") as file:
-        length = _length_of(file)
+        length = length_left(file)
 
     def opened() -> Iterator[bytes]:
         with path.open("rb") as file:
@@ -157,7 +158,7 @@ def _of_file(file: Any) -> RequestBody:
     if seekable is None or not seekable():
         return RequestBody(None, None, False, _once(lambda: _read_file(file, None)))
     start = file.tell()
-    length = _length_of(file)
+    length = length_left(file)
 
     def rewound() -> Iterator[bytes]:
         file.seek(start)
@@ -166,39 +167,11 @@ def _of_file(file: Any) -> RequestBody:
     return RequestBody(None, length, True, rewound)
 
 
-def _length_of(file: Any) -> int | None:
-    """Return how many bytes follow in a seekable file; None if it cannot tell, or tells none and yet has some (/proc).
-
-    Not from fstat(): the descriptor of a GzipFile is that of the compressed file.
-    """
-    start: int = file.tell()
-    try:
-        file.seek(0, os.SEEK_END)
-    except OSError:
-        return None
-    end: int = file.tell()
-    length = max(0, end - start)
-    file.seek(start)
-    if length or not file.read(1):
-        return length
-    file.seek(start)
-    return None
-
-
 def _read_file(file: Any, length: int | None) -> Iterator[bytes]:
-    """Read up to ``length`` bytes: what is appended to the file meanwhile is not part of this body."""
-    left = length
-    while left is None or left > 0:
-        data = file.read(PIECE_BYTES if left is None else min(left, PIECE_BYTES))
-        if data is None:
-            raise ValueError("file is in non-blocking mode")  # None means: nothing yet
+    for data in read_pieces(file, length):
         if not isinstance(data, _BYTES_LIKE):
             raise TypeError("file is not opened in binary mode")
-        if not data:
-            return
         yield bytes(data)
-        if left is not None:
-            left -= len(data)
 
 
 def _read_all(read: Callable[[], Any]) -> Iterator[bytes]:

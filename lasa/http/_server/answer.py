@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
-import stat
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -18,6 +16,7 @@ import h11
 from h11._headers import Headers
 
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
+from lasa.http._wire.files import length_left, read_pieces
 
 __all__ = [
     "Answer",
@@ -32,8 +31,6 @@ __all__ = [
     "plain_answer",
     "reason_of",
 ]
-
-FILE_PIECE: Final = 65_536
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NAME = (b"Server", b"server", b"lasa")
@@ -76,14 +73,7 @@ class FileBody:
 
     def __iter__(self) -> Iterator[Any]:
         """Yield the pieces, no more than the length, even if the file grows meanwhile."""
-        left = self.length
-        while left is None or left > 0:
-            piece = self._file.read(FILE_PIECE if left is None else min(left, FILE_PIECE))
-            if not piece:
-                return
-            if left is not None:
-                left -= len(piece)
-            yield piece
+        return read_pieces(self._file, self.length)
 
     def close(self) -> None:
         """Close the file."""
@@ -94,16 +84,7 @@ def _length_of(file: Any) -> int | None:
     if isinstance(file, io.TextIOBase):
         return None  # its positions are no sizes
     with suppress(OSError, AttributeError, ValueError):
-        number = file.fileno()
-        status = os.fstat(number)
-        if not stat.S_ISREG(status.st_mode):
-            return None
-        return max(0, status.st_size - int(file.tell()))
-    with suppress(OSError, AttributeError, ValueError):
-        position = int(file.tell())
-        end = int(file.seek(0, os.SEEK_END))
-        file.seek(position)
-        return max(0, end - position)
+        return length_left(file)
     return None
 
 
