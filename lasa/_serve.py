@@ -11,7 +11,6 @@ import os
 import socket as stdlib_socket
 import stat
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -19,16 +18,12 @@ from lasa import _hub, semaphore, thread
 from lasa._program import run_service
 from lasa.http import server, wsgi
 from lasa.http._server.binding import Address, parse_address, tls_context
-from lasa.http._server.request import Request
-from lasa.http._server.service import check_handler
+from lasa.http._server.service import Handler, check_handler
 
 __all__ = ["ServeOptions", "Unusable", "load", "serve"]
 
 FAILED: Final = 1
 USAGE_ERROR: Final = 2
-FOREVER_S: Final = 1e8
-
-Handler = Callable[[Request], Any]
 
 
 class Unusable(Exception):
@@ -126,7 +121,7 @@ class _Service:
             sys.exit(_complain(f"cannot listen on {options.listen}: {err}", FAILED))
         thread.spawn(self._run, serving, handler)
         _announce(serving.url)
-        self._news.wait(FOREVER_S)
+        self._news.wait(semaphore.FOREVER_S)
         if self._err is not None:
             sys.exit(_complain(f"{serving.url} cannot go on: {self._err}", FAILED))
         if serving.connections:

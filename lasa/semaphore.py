@@ -6,11 +6,14 @@ Strictly first in, first out: whoever waits is served before a newcomer, also wh
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 from lasa import _hub
 from lasa._values import integer, number, type_name, whole_ms
 
 __all__ = ["Semaphore", "new"]
+
+FOREVER_S: Final = 1e8  # three years: for waits that only a post() is to end
 
 
 class _Waiter:

@@ -14,7 +14,7 @@ from lasa.http._client.message import Message, message_of, request_event
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import plan_redirect
 from lasa.http._client.response import Piece, Response
-from lasa.http._client.retries import plan_retry
+from lasa.http._client.retries import IDEMPOTENT, plan_retry
 from lasa.http._client.route import Deadline, open_route, route_to
 from lasa.http._client.target import Target, parse_target
 from lasa.http._client.transfer import SourceFailed, Transfer
@@ -25,7 +25,6 @@ __all__ = ["Client", "Failure", "Piece", "Response", "new"]
 
 DRAINED_BODY: Final = 65_536  # of an answer that nobody wants; reading more costs more than a new connection
 DRAIN_S: Final = 1.0  # likewise
-IDEMPOTENT: Final = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"))  # RFC 9110 section 9.2.2
 REDIRECTS_TOO_MANY: Final = "too many redirects"
 
 Outcome = tuple[bool | None, Any, Callable[[], Piece | None] | None]

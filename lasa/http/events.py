@@ -27,6 +27,7 @@ from lasa.http._client.response import Response
 from lasa.http._client.retries import Retries, plan_retry
 from lasa.http._client.sse import MAX_EVENT_BYTES, Event, EventParser
 from lasa.http._client.target import mask_userinfo
+from lasa.http._wire.grammar import CONTROL
 
 __all__ = ["Event", "EventSource", "encode", "plan_wait", "subscribe"]
 
@@ -39,13 +40,12 @@ REDIRECTS: Final = 10
 JITTER: Final = 0.5
 LEAST_WAIT_S: Final = 0.1  # a server may ask for none, and end each stream at once
 STEADY_S: Final = 60.0
-FOREVER_S: Final = 1e8
 NO_LIMIT: Final = 2**53 - 1
 
 _CONTENT_TYPE: Final = "text/event-stream"
 _AUTOMATIC: Final = {"Accept": _CONTENT_TYPE, "Cache-Control": "no-store"}
 _OURS: Final = frozenset(("url", "stream", "read", "files", "progress"))
-_FORBIDDEN: Final = re.compile(r"[\x00-\x08\n-\x1f\x7f]")  # in a header's value
+_FORBIDDEN: Final = re.compile(CONTROL)
 _FORBIDDEN_IN_FIELD: Final = re.compile(r"[\0\r\n]")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _DOUBLINGS_MAX: Final = 64
@@ -196,7 +196,7 @@ class EventSource:
             self._error = None
             self._opener = thread.spawn(self._request, self._wake)
         try:
-            self._wake.wait(FOREVER_S)
+            self._wake.wait(semaphore.FOREVER_S)
         except _hub.GreenletExit:
             self._stop_opening()
             raise

@@ -32,7 +32,7 @@ from lasa.http._server.access_log import Served
 from lasa.http._server.answer import reason_of
 from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import Request
-from lasa.http._server.service import check_handler
+from lasa.http._server.service import Handler, check_handler
 
 __all__ = ["LasaWorker", "UnpatchedLasaWorker"]
 
@@ -72,7 +72,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
         self._is_quitting = False
         self._reopens_logs = False
         self._news: semaphore.Semaphore | None = None
-        self._handler: Callable[[Request], Any] = _no_handler
+        self._handler: Handler = _no_handler
         self._running = 0
         self._status = 0
 
@@ -142,7 +142,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
         if status or self._status:
             sys.exit(status or self._status)
 
-    def _serve(self, handler: Callable[[Request], Any]) -> None:
+    def _serve(self, handler: Handler) -> None:
         self._news, _ = semaphore.new(0)
         servers = [self._server(one) for one in self.sockets]
         thread.spawn(self._beat)
@@ -180,7 +180,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
             self.notify()
             _hub.sleep_s(pause_s)
 
-    def _run(self, one: server.Server, handler: Callable[[Request], Any]) -> None:
+    def _run(self, one: server.Server, handler: Handler) -> None:
         _, err = one.run(handler)
         if err is not None:
             self.log.error("%r cannot go on: %s", one, err)
@@ -221,7 +221,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    def _wsgi_handler(self, app: Any) -> Callable[[Request], Any]:
+    def _wsgi_handler(self, app: Any) -> Handler:
         return wsgi.handler_of(
             app,
             script_name=os.environ.get("SCRIPT_NAME", "").rstrip("/"),
@@ -230,7 +230,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
             extra={"wsgi.multiprocess": self.cfg.workers > 1},
         )
 
-    def _counted(self, handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+    def _counted(self, handler: Handler) -> Handler:
         def counted(request: Request) -> Any:
             self.nr += 1
             if self.nr >= self.max_requests and self.alive:

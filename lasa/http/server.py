@@ -27,7 +27,6 @@ logger = logging.getLogger("lasa.http.server")
 
 DEFAULT_BACKLOG: Final = 2048
 DEFAULT_GRACE_S: Final = 30.0
-FOREVER_S: Final = 1e8
 ACCEPT_PAUSE_S: Final = 0.05  # after an accept that failed, so that a system in trouble is not asked without end
 
 # What the system says of an address that no connection will come to any more; all else it says may pass.
@@ -97,7 +96,7 @@ class Server(Service):
         self.handler = handler
         try:
             while True:
-                self._places.wait(FOREVER_S)
+                self._places.wait(semaphore.FOREVER_S)
                 if self.is_stopping:
                     break
                 sock, err = self._listener.accept()
@@ -113,7 +112,7 @@ class Server(Service):
                     logger.warning("no connection accepted: %s", err)
                     sleep_s(ACCEPT_PAUSE_S)
             while self._connections:
-                self._left.wait(FOREVER_S)
+                self._left.wait(semaphore.FOREVER_S)
         finally:
             self._listener.abort()
             for connection in list(self._connections):
@@ -164,7 +163,7 @@ class Server(Service):
             if connection.is_idle and not connection.has_input():  # a request that is there already is answered
                 connection.cut()
         me = current_job()
-        deadline_s = time.monotonic() + min(grace_s, FOREVER_S)
+        deadline_s = time.monotonic() + min(grace_s, semaphore.FOREVER_S)
         while others := [connection for connection in self._connections if connection.job is not me]:
             left_s = deadline_s - time.monotonic()
             if left_s <= 0 or not self._left.wait(left_s)[0]:

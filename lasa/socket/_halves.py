@@ -121,6 +121,7 @@ class Halves:
         """
         if queue_s is not None:
             self._queue_s = queue_s
+        if until_s is not None:
             self._until_s = until_s
         if connect_s is not None:
             self._connect_s = connect_s

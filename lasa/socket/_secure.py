@@ -10,7 +10,7 @@ from lasa._values import type_name
 from lasa.errors import SocketError
 from lasa.socket._connection import Connection
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._tls import HANDSHAKE_FAILED, TlsStream, client_context, server_context
+from lasa.socket._tls import HANDSHAKE_FAILED, TlsStream, client_context, server_context, was_cut
 from lasa.socket._writing import Writing
 
 __all__ = ["NEVER_CONNECTED", "Secure"]
@@ -38,8 +38,7 @@ class Secure(Writing):
     @property
     def was_cut(self) -> bool:
         """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
-        stream = self._stream
-        return isinstance(stream, TlsStream) and not stream.ended_cleanly
+        return self._stream is not None and was_cut(self._stream)
 
     def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, str | None]:
         """Show a certificate in later handshakes, from the files of it and of its key; None and None show none.

@@ -18,7 +18,7 @@ import certifi
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.socket._link import Stream
 
-__all__ = ["HANDSHAKE_FAILED", "TlsStream", "client_context", "server_context"]
+__all__ = ["HANDSHAKE_FAILED", "TlsStream", "client_context", "server_context", "was_cut"]
 
 HANDSHAKE_FAILED: Final = "handshake failed"
 RECORD: Final = 16384
@@ -340,6 +340,11 @@ class TlsStream:
             self._flush_now()
         except SocketError:
             self._unsent = b""
+
+
+def was_cut(stream: Stream) -> bool:
+    """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
+    return isinstance(stream, TlsStream) and not stream.ended_cleanly
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -14,6 +14,7 @@ from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
 from lasa.http._client.target import Target
+from lasa.http._wire.grammar import CONTROL, TOKEN
 
 __all__ = ["cookie_header", "jar_of", "take_cookies"]
 
@@ -23,9 +24,9 @@ PER_JAR_MAX: Final = 3000
 LENGTH_MAX: Final = 4096  # of one Set-Cookie with its attributes
 _EXPIRES_LENGTH_MAX: Final = 64  # the jar's search for a date takes longer than linear time
 
-_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_NAME: Final = re.compile(TOKEN)
 _VALUE: Final = re.compile(r"[\t\x20-\x3a\x3c-\x7e]*")  # all of ASCII but ";" and what ends lines
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_CONTROL: Final = re.compile(CONTROL)
 _SECONDS: Final = re.compile(r"-?[0-9]+")
 _SECONDS_LENGTH_MAX: Final = 12  # int() refuses very long texts, and any number so long is beyond the next limit
 _AGE_MAX_S: Final = 400 * 86400  # as in RFC 6265bis

@@ -18,6 +18,7 @@ from lasa.http._client.redirects import Redirect
 from lasa.http._client.route import Route
 from lasa.http._client.target import Target
 from lasa.http._wire.fields import HeaderSource, Prepared, field, pairs_of, prepare
+from lasa.http._wire.grammar import TOKEN
 from lasa.http._wire.heads import RawHeaders
 
 __all__ = ["Message", "message_of", "request_event"]
@@ -25,10 +26,9 @@ __all__ = ["Message", "message_of", "request_event"]
 USER_AGENT: Final = "lasa/0.1"
 KNOWN_PATH: Final = 256  # heads of longer paths are not kept
 
-_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_METHOD: Final = re.compile(TOKEN)
 _WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))  # they say "0" where they have no body
 _STANDARD: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
-_NOTHING: Final = prepare(None)
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 

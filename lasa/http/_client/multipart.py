@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from lasa.http._wire.grammar import TOKEN
+
 __all__ = ["PIECE_BYTES", "Content", "Multipart", "Part", "encode_multipart", "guess_content_type"]
 
 # Short pieces are joined up to this size: a form of many small fields is one send, not hundreds.
@@ -19,7 +21,7 @@ PIECE_BYTES: Final = 64 * 1024
 
 # RFC 2046, without the blank.
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=?-]{1,70}")
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_TOKEN = re.compile(TOKEN)
 _LINE_BREAKS = re.compile(r"[\r\n\0]")
 
 # What mimetypes calls an encoding: the file is that, not what is inside it.

@@ -124,7 +124,7 @@ class Policy:
             elif name in _SECONDS:
                 changed[name] = _number(name, value)
             elif name in _COUNTS:
-                changed[name] = int(_number(name, value, zero=name in _MAY_BE_ZERO))
+                changed[name] = int(_number(name, value))
             elif name in _FLAGS:
                 changed[name] = _flag(name, value)
             elif name in _OF_HEADS:
@@ -136,8 +136,7 @@ class Policy:
         if tls:
             changed["identity"] = _identity(self.identity, tls)
         if limits:
-            old = {name: getattr(self.limits, name) for name in _OF_HEADS}
-            changed["limits"] = Limits(**{**old, **limits})
+            changed["limits"] = replace(self.limits, **limits)
         routes = {} if _OF_ROUTES.intersection(changed) else self.routes
         return replace(self, routes=routes, derived={}, **changed)
 
@@ -174,9 +173,9 @@ _ALL: Final = [
 ]  # fmt: skip
 
 
-def _number(name: str, value: Any, *, zero: bool | None = None) -> float:
+def _number(name: str, value: Any) -> float:
     checked = number(value)
-    least = 0 if (name in _MAY_BE_ZERO if zero is None else zero) else 1e-9
+    least = 0 if name in _MAY_BE_ZERO else 1e-9
     if checked is None or not least <= checked < 2**53:
         hint = ", for single waits there are connect= and read=" if isinstance(value, tuple) else ""
         raise ValueError(f'bad "{name}" option value: {value!r}{hint}')

@@ -15,9 +15,11 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
-__all__ = ["Retries", "plan_retry", "retries_of"]
+from lasa.http._wire.grammar import TOKEN
 
-_IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
+__all__ = ["IDEMPOTENT", "Retries", "plan_retry", "retries_of"]
+
+IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
 _STATUSES: Final = frozenset({429, 502, 503, 504})
 
 _MAY_HEAL: Final = frozenset(
@@ -37,7 +39,7 @@ _RESOLVER_MAY_HEAL: Final = (
     " could not be resolved (110: Operation timed out)",
 )
 _HANDSHAKE: Final = "ssl handshake failed: "
-_METHOD: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_METHOD: Final = re.compile(TOKEN)
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?", re.ASCII)  # no server should send a fraction, some do
 _RETRY_AFTER_LENGTH_MAX: Final = 64
 _DOUBLINGS_MAX: Final = 64
@@ -64,7 +66,7 @@ class Retries:
     max_backoff_s: float = 10.0
     jitter: float = 0.5
     statuses: frozenset[int] = _STATUSES
-    methods: frozenset[str] = _IDEMPOTENT
+    methods: frozenset[str] = IDEMPOTENT
     max_retry_after_s: float = 60.0
 
     def __post_init__(self) -> None:

@@ -24,7 +24,6 @@ from lasa.socket._connection import Connection, pools
 __all__ = ["Deadline", "Route", "open_route", "route_to"]
 
 ROUTES_MAX: Final = 1024
-FOREVER_S: Final = 1e9
 
 
 class Deadline:

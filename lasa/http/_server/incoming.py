@@ -10,7 +10,7 @@ from h11._headers import Headers
 
 from lasa.errors import SocketClosed, SocketError
 from lasa.http._server.refusal import Refusal
-from lasa.http._server.request import Request
+from lasa.http._server.request import TOO_LARGE, Request
 from lasa.http._server.service import Service
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
@@ -66,7 +66,7 @@ class Incoming:
         """
         self._refuse_late(request)
         if self._announced is not None and self._announced > max_bytes:
-            raise Refusal("request body too large", 413)
+            raise Refusal(TOO_LARGE, 413)
 
     def next_piece(self, request: Request) -> bytes:
         """Return the next piece of the request's body, b"" at its end; see RequestBody."""
@@ -99,7 +99,7 @@ class Incoming:
         self._announced = length
         if length:
             if length > self._limits.max_body:
-                raise Refusal("request body too large", 413)
+                raise Refusal(TOO_LARGE, 413)
         elif length == 0:
             self._exchange.next_event()  # the end of a body that is none
             self._body_read = True
@@ -119,7 +119,7 @@ class Incoming:
             if type(event) is h11.Data:
                 self._received += len(event.data)
                 if self._received > self._limits.max_body:
-                    raise Refusal("request body too large", 413)
+                    raise Refusal(TOO_LARGE, 413)
                 return bytes(event.data)
         except SocketError as error:
             self._read_error = SocketClosed() if exchange.has_ended else error

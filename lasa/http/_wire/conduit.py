@@ -17,7 +17,7 @@ from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection
-from lasa.socket._tls import TlsStream
+from lasa.socket._tls import TlsStream, was_cut
 
 __all__ = ["Conduit"]
 
@@ -200,7 +200,7 @@ class Conduit:
     @property
     def was_cut(self) -> bool:
         """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
-        return isinstance(self._stream, TlsStream) and not self._stream.ended_cleanly
+        return was_cut(self._stream)
 
     def accept_tls(self, context: ssl.SSLContext, wait_s: float) -> None:
         """Shake hands as the server, before anything else.

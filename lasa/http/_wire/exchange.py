@@ -9,6 +9,7 @@ one place that knows h11 from inside: its version is pinned, and tests/http/test
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
@@ -40,6 +41,7 @@ _WRITE_REQUEST: Final[Any] = WRITERS[(CLIENT, IDLE)]
 _WRITE_RESPONSE: Final[Any] = WRITERS[(SERVER, SEND_RESPONSE)]
 
 
+@dataclass(frozen=True, slots=True)
 class Limits:
     """How much a head may hold.
 
@@ -49,14 +51,9 @@ class Limits:
         max_request_line: bytes of a request's first line.
     """
 
-    __slots__ = ("max_head", "max_headers", "max_request_line")
-
-    def __init__(
-        self, max_head: int = MAX_HEAD, max_headers: int = MAX_HEADERS, max_request_line: int = MAX_REQUEST_LINE
-    ) -> None:
-        self.max_head = max_head
-        self.max_headers = max_headers
-        self.max_request_line = max_request_line
+    max_head: int = MAX_HEAD
+    max_headers: int = MAX_HEADERS
+    max_request_line: int = MAX_REQUEST_LINE
 
 
 class Exchange(h11.Connection):
@@ -252,9 +249,6 @@ class Exchange(h11.Connection):
             return None
         read = _known_response if len(head) <= KNOWN_HEAD else response_of
         return read(head, max_headers=self._limits.max_headers)
-
-    def _clean_up_response_headers_for_sending(self, response: h11.Response) -> h11.Response:
-        return response  # _server/answer.py has put framing and connection into the head
 
 
 def _plain_length(event: Any, request_method: bytes | None) -> int | None:

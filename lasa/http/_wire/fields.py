@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
+from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.heads import RawHeaders
 
 __all__ = ["HeaderSource", "Prepared", "field", "header_view", "pairs_of", "prepare"]
@@ -18,8 +19,8 @@ HeaderSource = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
 SMALL: Final = 1024  # bytes of names and values
 
-_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FORBIDDEN: Final = re.compile(rb"[\x00-\x08\n-\x1f\x7f]")
+_NAME: Final = re.compile(TOKEN.encode())
+_FORBIDDEN: Final = re.compile(CONTROL.encode())
 
 
 class Prepared:

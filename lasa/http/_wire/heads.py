@@ -14,6 +14,7 @@ from h11 import InformationalResponse, Request, Response
 from h11._headers import Headers
 
 from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.grammar import TOKEN
 
 __all__ = ["RawHeaders", "request_of", "response_of"]
 
@@ -21,7 +22,7 @@ EventT = TypeVar("EventT")
 
 RawHeaders = list[tuple[bytes, bytes, bytes]]  # name as it came, name in lower case, value
 
-_TOKEN = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TOKEN: Final = TOKEN.encode()
 # No "#" in a target, which has no fragment: who takes the rest for one would see another path than the handler.
 _REQUEST_LINE: Final = re.compile(rb"(" + _TOKEN + rb") ([\x21\x22\x24-\x7e]+) HTTP/([0-9]\.[0-9])\r\n")
 _STATUS_LINE: Final = re.compile(rb"HTTP/([0-9]\.[0-9]) ([0-9]{3})(?: ([\t \x21-\x7e\x80-\xff]*))?\r\n")
