@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import _socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Any, Final, Self
 
 from lasa._values import integer, text_of, type_name
 
-__all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "refuse_unknown"]
+__all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "did_you_mean", "refuse_unknown"]
 
 SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
     "keepalive": (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE),
@@ -64,6 +65,12 @@ def refuse_unknown(options: Mapping[str, Any], *known: str) -> None:
     for name in options:
         if name not in known:
             raise ValueError(f'unknown option "{name}"')
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a hint for the error about an unknown option, "" if nothing is near."""
+    near = get_close_matches(name, known, 1)
+    return f', did you mean "{near[0]}"?' if near else ""
 
 
 def _pool_name(pool: Any) -> str | None:

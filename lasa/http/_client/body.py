@@ -18,13 +18,12 @@ from urllib.parse import quote_plus
 from lasa.errors import SocketError
 from lasa.http._client.multipart import Part, encode_multipart, guess_content_type
 from lasa.http._wire.files import length_left, read_pieces
+from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES, piece_bytes
 
 __all__ = ["BodyFailed", "RequestBody", "request_body"]
 
 _TOO_LONG = "body is longer than its length"
 _TOO_SHORT = "body is shorter than its length"
-
-_BYTES_LIKE = (bytes, bytearray, memoryview)
 
 
 class BodyFailed(SocketError):
@@ -39,12 +38,14 @@ class RequestBody:
         content_type: what the Content-Type header should say; None where only the caller knows.
         length: in bytes; None if nobody knows before the end, so that it is sent chunked.
         is_replayable: whether pieces() may be called again.
+        content: all of it, where it is in memory in one piece.
     """
 
     content_type: str | None
     length: int | None
     is_replayable: bool
     _open: Callable[[], Iterator[bytes]] = field(repr=False)
+    content: bytes | None = field(default=None, repr=False)
 
     def pieces(self) -> Iterator[bytes]:
         """Return the bytes from the first on; none of the pieces is empty, which would end a chunked body.
@@ -115,7 +116,7 @@ def request_body(body: Any = None, json: Any = None, form: Any = None, files: An
 
 def _content(value: Any) -> RequestBody:
     """Return what ``body=`` means, or the content of a file in ``files=``."""
-    if isinstance(value, (str, *_BYTES_LIKE)):
+    if isinstance(value, TEXT_OR_BYTES):
         return _of_bytes(_piece(value))
     if isinstance(value, Mapping):
         raise TypeError(f"body is a {type(value).__name__}: use json= or form=")
@@ -134,7 +135,7 @@ def _content(value: Any) -> RequestBody:
 
 
 def _of_bytes(data: bytes, content_type: str | None = None) -> RequestBody:
-    return RequestBody(content_type, len(data), True, lambda: iter((data,)))
+    return RequestBody(content_type, len(data), True, lambda: iter((data,)), data)
 
 
 def _of_path(path: Path) -> RequestBody:
@@ -169,7 +170,7 @@ def _of_file(file: Any) -> RequestBody:
 
 def _read_file(file: Any, length: int | None) -> Iterator[bytes]:
     for data in read_pieces(file, length):
-        if not isinstance(data, _BYTES_LIKE):
+        if not isinstance(data, BYTES_LIKE):
             raise TypeError("file is not opened in binary mode")
         yield bytes(data)
 
@@ -193,11 +194,7 @@ def _piece_of_result(result: Any) -> bytes:
 
 
 def _piece(value: Any) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    if isinstance(value, _BYTES_LIKE):
-        return bytes(value)
-    raise TypeError(f"piece of a body: bytes or str expected, got {type(value).__name__}")
+    return piece_bytes(value, "piece of a body")
 
 
 def _once(start: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[bytes]]:
@@ -219,7 +216,7 @@ def _pairs(value: Any, what: str) -> Iterator[tuple[Any, Any]]:
     if isinstance(value, Mapping):
         yield from value.items()  # a MultiDict gives every value
         return
-    if isinstance(value, (str, *_BYTES_LIKE)) or not isinstance(value, Iterable):
+    if isinstance(value, TEXT_OR_BYTES) or not isinstance(value, Iterable):
         raise TypeError(f"{what}: mapping or list of pairs expected, got {type(value).__name__}")
     for pair in value:
         if not isinstance(pair, (list, tuple)) or len(pair) != 2:
@@ -235,7 +232,7 @@ def _fields(form: Any) -> Iterator[tuple[Any, bytes]]:
 
 
 def _field_value(name: Any, value: Any) -> bytes:
-    if isinstance(value, (str, *_BYTES_LIKE)):
+    if isinstance(value, TEXT_OR_BYTES):
         return _piece(value)
     if isinstance(value, bool):
         return b"true" if value else b"false"

@@ -17,7 +17,7 @@ from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import Redirect
 from lasa.http._client.route import Route
 from lasa.http._client.target import Target
-from lasa.http._wire.fields import HeaderSource, Prepared, field, pairs_of, prepare
+from lasa.http._wire.fields import HeaderSource, Prepared, field, lines_of, pairs_of, prepare
 from lasa.http._wire.grammar import TOKEN
 from lasa.http._wire.heads import RawHeaders
 
@@ -98,8 +98,9 @@ def message_of(
         stream = request_body(body, json, form, files)
         if stream is not None:
             content_type = stream.content_type
-            if isinstance(body, str | bytes | bytearray | memoryview) or json is not None or (form and not files):
-                content, stream = b"".join(stream.pieces()), None
+            content = stream.content
+            if content is not None:
+                stream = None
     has_body = content is not None or stream is not None
     if method is None:
         method = "POST" if has_body else "GET"
@@ -200,8 +201,7 @@ def _head(method: str, path: str, headers: Headers) -> tuple[h11.Request, bytes]
     event = h11.Request(
         method=method.encode("ascii"), target=path.encode("ascii"), headers=headers, http_version=b"1.1", _parsed=True
     )
-    lines = b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in headers._full_items])
-    return event, b"%s %s HTTP/1.1\r\n%s\r\n" % (event.method, event.target, lines)
+    return event, b"%s %s HTTP/1.1\r\n%s\r\n" % (event.method, event.target, lines_of(headers._full_items))
 
 
 _known_head = lru_cache(maxsize=1024)(_head)

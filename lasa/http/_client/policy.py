@@ -6,7 +6,6 @@ import os
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lasa._values import number
@@ -16,6 +15,7 @@ from lasa.http._client.retries import Retries, retries_of
 from lasa.http._client.target import parse_target, split_host_port
 from lasa.http._wire.exchange import Limits
 from lasa.http._wire.fields import Prepared, prepare
+from lasa.socket._options import did_you_mean
 from lasa.socket._tls import client_context
 
 if TYPE_CHECKING:
@@ -210,8 +210,7 @@ def _special(name: str, value: Any) -> dict[str, Any]:
 
 
 def _hint(name: str) -> str:
-    near = [_ELSEWHERE[name]] if name in _ELSEWHERE else get_close_matches(name, _ALL, 1)
-    return f', did you mean "{near[0]}"?' if near else ""
+    return did_you_mean(_ELSEWHERE.get(name, name), _ALL)
 
 
 def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:

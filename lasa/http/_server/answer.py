@@ -15,10 +15,12 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
-from lasa.http._wire.fields import HeaderSource, Prepared, prepare
+from lasa.http._wire.fields import HeaderSource, Prepared, lines_of, prepare
 from lasa.http._wire.files import length_left, read_pieces
+from lasa.http._wire.pieces import TEXT_OR_BYTES, piece_bytes
 
 __all__ = [
+    "BAD_PIECE",
     "Answer",
     "FileBody",
     "answer_of",
@@ -26,11 +28,12 @@ __all__ = [
     "close_body",
     "date_item",
     "head_of",
-    "piece_bytes",
     "pieces_of",
     "plain_answer",
     "reason_of",
 ]
+
+BAD_PIECE: Final = "bad body piece"
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in HTTPStatus}
 _NAME = (b"Server", b"server", b"lasa")
@@ -133,7 +136,7 @@ def answer_of(returned: Any) -> Answer:
             kind = _TEXT
         elif isinstance(body, dict) or (isinstance(body, list) and not (has_headers and _is_of_pieces(body))):
             body, kind = json.dumps(body, ensure_ascii=False, allow_nan=False), _JSON
-        elif headers is None and isinstance(body, bytes | bytearray | memoryview):
+        elif headers is None and isinstance(body, TEXT_OR_BYTES):
             kind = _BYTES
         if kind is not None and b"content-type" not in prepared.values:
             prepared = (_joined if prepared.is_small else _joined.__wrapped__)(prepared, kind)
@@ -144,7 +147,7 @@ def answer_of(returned: Any) -> Answer:
 
 
 def _is_of_pieces(body: list[Any]) -> bool:
-    return all(isinstance(piece, str | bytes | bytearray | memoryview) for piece in body)
+    return all(isinstance(piece, TEXT_OR_BYTES) for piece in body)
 
 
 @lru_cache(maxsize=256)
@@ -176,10 +179,8 @@ def _body(body: Any) -> bytes | Iterable[Any]:
         return body
     if body is None:
         return b""
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, bytes | bytearray | memoryview):
-        return bytes(body)
+    if isinstance(body, TEXT_OR_BYTES):
+        return piece_bytes(body, "bad body")
     if hasattr(body, "read") and hasattr(body, "seek"):
         return FileBody(body)
     if isinstance(body, dict) or not isinstance(body, Iterable):
@@ -190,24 +191,9 @@ def _body(body: Any) -> bytes | Iterable[Any]:
 def pieces_of(body: Iterable[Any]) -> Iterator[bytes]:
     """Yield a streamed body's pieces as bytes, without empty ones, which would end a chunked body."""
     for piece in body:
-        data = piece_bytes(piece)
+        data = piece_bytes(piece, BAD_PIECE)
         if data:
             yield data
-
-
-def piece_bytes(piece: Any) -> bytes:
-    """Return one piece of a body as bytes.
-
-    Raises:
-        TypeError: neither str nor bytes-like.
-    """
-    if type(piece) is bytes:
-        return piece
-    if isinstance(piece, str):
-        return piece.encode()
-    if isinstance(piece, bytes | bytearray | memoryview):
-        return bytes(piece)
-    raise TypeError(f"bad body piece: bytes or str expected, got {type(piece).__name__}")
 
 
 def reason_of(status: int) -> bytes:
@@ -297,8 +283,7 @@ def head_of(
         items.append(_CLOSE)
     reason = reason_of(status)
     event = h11.Response(status_code=status, headers=Headers(items), reason=reason, http_version=b"1.1", _parsed=True)
-    lines = b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in items])
-    return event, b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines), must_close
+    return event, b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines_of(items)), must_close
 
 
 def _words(value: bytes) -> list[bytes]:

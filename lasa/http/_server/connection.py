@@ -186,31 +186,24 @@ class ServerConnection(Outgoing):
         return False
 
     def _wait_for_request(self) -> Any:
-        # The fast way first: a request that comes in one piece costs one read and no clock.
+        # A request that comes in one piece costs one read and no clock.
         limits = self._limits
         exchange = self._exchange
-        conduit = self._conduit
+        event = h11.NEED_DATA
         try:
             if not exchange.has_unread:
                 if self._service.is_stopping and not self.is_idle:
                     return None
-                if self._announced != 0:
-                    conduit.read_s = limits.idle_timeout_s  # the body has had a timeout of its own
                 self.is_idle = True
-                conduit.read_more()
-                event = exchange.next_event()
+                event = self._read_event(limits.idle_timeout_s if self._count > 1 else limits.head_timeout_s)
                 if event is not h11.NEED_DATA:
-                    conduit.read_s = limits.idle_timeout_s
                     return event
             self.is_idle = False
             deadline_s = time.monotonic() + limits.head_timeout_s
-            while (left_s := deadline_s - time.monotonic()) > 0:
-                conduit.read_s = left_s
-                conduit.read_more()
-                event = exchange.next_event()
-                if event is not h11.NEED_DATA:
-                    conduit.read_s = limits.idle_timeout_s
-                    return event
+            while event is h11.NEED_DATA and (left_s := deadline_s - time.monotonic()) > 0:
+                event = self._read_event(left_s)
+            if event is not h11.NEED_DATA:
+                return event
         except BadMessage:
             if exchange.has_ended:
                 return None
@@ -221,6 +214,11 @@ class ServerConnection(Outgoing):
         except SocketError:
             return None
         raise BadMessage("request head too slow", 408)
+
+    def _read_event(self, wait_s: float) -> Any:
+        self._conduit.read_s = wait_s
+        self._conduit.read_more()
+        return self._exchange.next_event()
 
     def _linger(self) -> None:
         # A connection closed with bytes unread is reset by the system, and the client may lose our last answer.

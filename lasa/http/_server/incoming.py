@@ -20,7 +20,6 @@ __all__ = ["Incoming"]
 
 DRAINED_BODY: Final = 65_536  # what a handler leaves unread is read for the sake of the connection, up to so much
 DRAIN_S: Final = 1.0  # and for so long
-PIECE_COST: Final = 6  # of the hub's patience with whoever does not wait: others have their turn after some 16 pieces
 
 _NO_HEADERS: Final = Headers([])
 _CONTINUE: Final = h11.InformationalResponse(status_code=100, headers=_NO_HEADERS, reason=b"Continue")
@@ -74,7 +73,7 @@ class Incoming:
         if self._received and not self._body_read and self._read_error is None:
             # One of several: tiny chunks need no wait, and a flood of them must not keep others from their turn.
             try:
-                self._conduit.connection.link.breathe(PIECE_COST)
+                self._conduit.breathe()
             except SocketError as error:
                 self._read_error = error
                 raise
@@ -159,7 +158,7 @@ class Incoming:
             while self._received <= most and (left_s := deadline_s - time.monotonic()) > 0:
                 if not self._next_piece(left_s):
                     return True
-                self._conduit.connection.link.breathe(PIECE_COST)
+                self._conduit.breathe()
         except (SocketError, RuntimeError):  # or a light thread of the handler is still reading
             return False
         return False

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from difflib import get_close_matches
 from typing import Any, Final, Self
 
 from lasa._values import number
 from lasa.http._wire.exchange import Limits
+from lasa.socket._options import did_you_mean
 
 __all__ = ["ServerLimits"]
 
@@ -69,5 +69,4 @@ _OF_NEW: Final = frozenset(("access_log", "backlog", "host", "port", "sock", "ss
 def _hint(name: str) -> str:
     if name in ("ssl_cert", "ssl_key", "ssl_ca"):
         return f', did you mean ssl={{"{name}": ...}}?'
-    near = get_close_matches(name, _NAMES | _OF_HEADS | _OF_NEW, 1)
-    return f', did you mean "{near[0]}"?' if near else ""
+    return did_you_mean(name, _NAMES | _OF_HEADS | _OF_NEW)

@@ -11,12 +11,12 @@ from h11._headers import Headers
 
 from lasa.errors import SocketError
 from lasa.http._server.answer import (
+    BAD_PIECE,
     Answer,
     checked_status,
     close_body,
     date_item,
     head_of,
-    piece_bytes,
     pieces_of,
     reason_of,
 )
@@ -25,6 +25,7 @@ from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._server.service import Service
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
+from lasa.http._wire.pieces import piece_bytes
 from lasa.socket import TcpSocket
 
 __all__ = ["Outgoing"]
@@ -222,7 +223,7 @@ class Outgoing(Incoming):
         self._refuse_late(request)
         if self._answered or self._is_broken:
             raise RuntimeError("the answer has ended")
-        piece = piece_bytes(data)
+        piece = piece_bytes(data, BAD_PIECE)
         if piece and not self._hides_body:
             self._send_data(piece)
 

@@ -21,6 +21,7 @@ from lasa.socket._tls import TlsStream, was_cut
 
 __all__ = ["Conduit"]
 
+PIECE_COST: Final = 6  # of the hub's patience with whoever does not wait: others have their turn after some 16 pieces
 INFORMATIONAL_MAX: Final = 32  # responses of 1xx before a final one
 SMALLEST_READ: Final = 16_384
 LARGEST_READ: Final = 262_144
@@ -163,7 +164,7 @@ class Conduit:
         Switches: seldom.
         """
         try:
-            self.connection.link.breathe()
+            self.connection.link.breathe(PIECE_COST)
         except SocketClosed as error:
             raise self._word(error) from None
 

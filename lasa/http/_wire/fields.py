@@ -13,7 +13,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.heads import RawHeaders
 
-__all__ = ["HeaderSource", "Prepared", "field", "header_view", "pairs_of", "prepare"]
+__all__ = ["HeaderSource", "Prepared", "field", "header_view", "lines_of", "pairs_of", "prepare"]
 
 HeaderSource = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
@@ -127,6 +127,11 @@ def pairs_of(headers: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> Collecti
 
 
 _NOTHING: Final = Prepared([])
+
+
+def lines_of(items: RawHeaders) -> bytes:
+    """Return the fields as they are sent, each with its line end."""
+    return b"".join([b"%s: %s\r\n" % (name, value) for name, _, value in items])
 
 
 def header_view(items: RawHeaders) -> CIMultiDictProxy[str]:
