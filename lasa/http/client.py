@@ -129,9 +129,7 @@ class Client:
             message = message_of(policy, method, headers, body, json, form, files)
             attempt = _Attempt(policy, message, target, progress, is_stream=stream)
             response = attempt.run()
-            body_stream = response._stream
-            assert body_stream is not None
-            if stream or body_stream.is_chunked:
+            if stream or response._stream.is_chunked:
                 self._streams.add(response)
                 return True, response, response.reader()
             response.read()
@@ -299,7 +297,6 @@ class _Attempt:
 def _read_away(response: Response) -> None:
     # Read what hardly anybody wants, for the sake of the connection, as long as that is cheap.
     stream = response._stream
-    assert stream is not None
     pieces = Pieces()
     over_s = time.monotonic() + DRAIN_S
     try:

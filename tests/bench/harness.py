@@ -26,6 +26,7 @@ __all__ = [
     "NotInstalled",
     "Row",
     "RowResult",
+    "by_callers",
     "no_service",
     "optional_module",
     "run_row",
@@ -155,6 +156,15 @@ class Meter:
             "cpu_gb_s": size / self.cpu_s / 1e9,
             "wall_gb_s": size / self.wall_s / 1e9,
         }
+
+
+def by_callers(job: Job, callers: int, run: Callable[[int], object]) -> Figures:
+    """Call ``run`` with the number of operations of each of ``callers``, first to warm up, which also connects."""
+    run(job.warm_up // callers + 1)
+    each = max(1, job.count // callers)
+    with Meter() as meter:
+        run(each)
+    return meter.per_operation(each * callers)
 
 
 def _cpu_s() -> float:

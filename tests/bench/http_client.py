@@ -24,6 +24,7 @@ from tests.bench.harness import (
     Meter,
     NotInstalled,
     Row,
+    by_callers,
     optional_module,
 )
 from tests.bench.http_apps import HELLO, free_port, running
@@ -76,15 +77,6 @@ def expect(status: int, body: bytes) -> None:
         raise ValueError(f"{status}, {body!r}")
 
 
-def measured(job: Job, run: Callable[[int], object]) -> Figures:
-    """Call ``run`` with the number of requests per caller, first to warm up, which also opens the connections."""
-    run(job.warm_up // CALLERS + 1)
-    each = max(1, job.count // CALLERS)
-    with Meter() as meter:
-        run(each)
-    return meter.per_operation(each * CALLERS)
-
-
 def lasa_threads(job: Job) -> Figures:
     from lasa import check, thread
     from lasa.http import client
@@ -102,15 +94,17 @@ def lasa_threads(job: Job) -> Figures:
         for running_thread in [thread.spawn(caller, count) for _ in range(CALLERS)]:
             check(thread.wait(running_thread))
 
-    return measured(job, run)
+    return by_callers(job, CALLERS, run)
 
 
 def greenlets(job: Job, caller: Callable[[int], None]) -> Figures:
     """Measure CALLERS greenlets that make so many requests each."""
     import gevent
 
-    return measured(
-        job, lambda count: gevent.joinall([gevent.spawn(caller, count) for _ in range(CALLERS)], raise_error=True)
+    return by_callers(
+        job,
+        CALLERS,
+        lambda count: gevent.joinall([gevent.spawn(caller, count) for _ in range(CALLERS)], raise_error=True),
     )
 
 
@@ -146,7 +140,7 @@ def aiohttp_tasks(job: Job) -> Figures:
 
     with asyncio.Runner() as runner:
         session = runner.run(open_session())
-        return measured(job, lambda count: runner.run(run(session, count)))
+        return by_callers(job, CALLERS, lambda count: runner.run(run(session, count)))
 
 
 def httpx_tasks(job: Job) -> Figures:
@@ -165,7 +159,7 @@ def httpx_tasks(job: Job) -> Figures:
     limits = httpx.Limits(max_connections=CALLERS, max_keepalive_connections=CALLERS)
     client = httpx.AsyncClient(limits=limits, timeout=TIMEOUT_S)
     with asyncio.Runner() as runner:
-        return measured(job, lambda count: runner.run(run(client, count)))
+        return by_callers(job, CALLERS, lambda count: runner.run(run(client, count)))
 
 
 def os_threads(job: Job, caller: Callable[[int], None]) -> Figures:
@@ -187,7 +181,7 @@ def os_threads(job: Job, caller: Callable[[int], None]) -> Figures:
         if failures:
             raise failures[0]
 
-    return measured(job, run)
+    return by_callers(job, CALLERS, run)
 
 
 def urllib3_threads(job: Job) -> Figures:

@@ -17,7 +17,10 @@ from tests.bench.harness import ROOT, Comparison, Figures, RowResult
 
 __all__ = ["Ratio", "as_json", "as_table", "circumstances", "is_met", "ratio_of"]
 
-PACKAGES: Final = ("gevent", "greenlet", "uvloop")
+PACKAGES: Final = (
+    *("gevent", "greenlet", "uvloop", "h11", "geventhttpclient", "aiohttp", "urllib3", "requests", "httpx"),
+    *("uvicorn", "httptools", "gunicorn"),
+)
 PROGRAMS: Final = {
     "lasa commit": ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],
     "redis-server": ["redis-server", "--version"],

@@ -13,7 +13,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from tests.bench.harness import Comparison, Contestant, Figures, Job, Meter, NotInstalled, Row, optional_module
+from tests.bench.harness import (
+    Comparison,
+    Contestant,
+    Figures,
+    Job,
+    NotInstalled,
+    Row,
+    by_callers,
+    optional_module,
+)
 from tests.bench.openresty import openresty_cosockets
 
 __all__ = ["ROWS"]
@@ -35,15 +44,6 @@ def redis() -> Iterator[tuple[str, int]]:
         yield server.host, server.port
 
 
-def measured(job: Job, run: Callable[[int], None]) -> Figures:
-    """Call ``run`` with the number of requests per connection, first to warm up."""
-    run(job.warm_up // CONNECTIONS + 1)
-    each = max(1, job.count // CONNECTIONS)
-    with Meter() as meter:
-        run(each)
-    return meter.per_operation(each * CONNECTIONS)
-
-
 def lasa_threads(job: Job) -> Figures:
     from lasa import check, socket, thread
 
@@ -60,7 +60,7 @@ def lasa_threads(job: Job) -> Figures:
         for running in [thread.spawn(client, sock, count) for sock in socks]:
             check(thread.wait(running))
 
-    return measured(job, run)
+    return by_callers(job, CONNECTIONS, run)
 
 
 def gevent_makefile(job: Job) -> Figures:
@@ -82,7 +82,7 @@ def gevent_makefile(job: Job) -> Figures:
     def run(count: int) -> None:
         gevent.joinall([gevent.spawn(client, *pair, count) for pair in clients], raise_error=True)
 
-    return measured(job, run)
+    return by_callers(job, CONNECTIONS, run)
 
 
 def epoll_loop(job: Job) -> Figures:
@@ -118,7 +118,7 @@ def epoll_loop(job: Job) -> Figures:
                 else:
                     busy -= 1
 
-    return measured(job, run)
+    return by_callers(job, CONNECTIONS, run)
 
 
 def asyncio_streams(loop_module: str = "", timeout_s: float | None = None) -> Callable[[Job], Figures]:
@@ -153,7 +153,7 @@ def asyncio_streams(loop_module: str = "", timeout_s: float | None = None) -> Ca
         factory = optional_module(loop_module).new_event_loop if loop_module else None
         with asyncio.Runner(loop_factory=factory) as runner:
             streams = runner.run(connect())
-            return measured(job, lambda count: runner.run(run_clients(streams, count)))
+            return by_callers(job, CONNECTIONS, lambda count: runner.run(run_clients(streams, count)))
 
     return contestant
 

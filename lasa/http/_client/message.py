@@ -17,7 +17,7 @@ from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import Redirect
 from lasa.http._client.route import Route
 from lasa.http._client.target import Target
-from lasa.http._wire.fields import HeaderSource, Prepared, field, lines_of, pairs_of, prepare
+from lasa.http._wire.fields import HeaderSource, Prepared, field, kept, lines_of, pairs_of, prepare
 from lasa.http._wire.grammar import TOKEN
 from lasa.http._wire.heads import RawHeaders
 
@@ -127,14 +127,11 @@ def _own_headers(base: Prepared, headers: HeaderSource) -> tuple[Prepared, froze
         pairs = [pair for pair in pairs if pair[1] is not None]
         base = Prepared([item for item in base.items if item[1] not in removed])
     own = prepare(pairs)
-    if not base.items:
-        return own, removed
-    merge = _merged if base.is_small and own.is_small else _merged.__wrapped__
-    return merge(base, own), removed
+    return (_merged(own, base) if base.items else own), removed
 
 
-@lru_cache(maxsize=512)
-def _merged(base: Prepared, own: Prepared) -> Prepared:
+@kept(512)
+def _merged(own: Prepared, base: Prepared) -> Prepared:
     return Prepared([item for item in base.items if item[1] not in own.values] + own.items)
 
 
@@ -155,8 +152,7 @@ def request_event(
         proxy_authorization: str | None = route.proxy.authorization
     else:
         proxy_authorization = None
-    prepare_all = _plain_headers if message.headers.is_small else _plain_headers.__wrapped__
-    headers = prepare_all(
+    headers = _plain_headers(
         message.headers, message.removed, target.authority, authorization, proxy_authorization, policy.decode
     )
     content, stream = message.content, message.stream
@@ -224,7 +220,7 @@ def _framing(message: Message, given: dict[bytes, bytes]) -> RawHeaders:
     return [(b"Content-Length", b"content-length", b"%d" % length)]
 
 
-@lru_cache(maxsize=1024)
+@kept(1024)
 def _plain_headers(
     own: Prepared,
     removed: frozenset[bytes],

@@ -97,10 +97,12 @@ class Response:
 
     __slots__ = ("__weakref__", "_event", "_headers", "_stream", "body", "code", "history", "method", "url")
 
-    def __init__(self, event: h11.Response | h11.InformationalResponse, url: str, method: str) -> None:
+    def __init__(
+        self, event: h11.Response | h11.InformationalResponse, url: str, method: str, stream: ResponseBody
+    ) -> None:
         self._event = event
         self._headers: CIMultiDictProxy[str] | None = None
-        self._stream: ResponseBody | None = None
+        self._stream = stream
         self.code: int = event.status_code
         self.body: bytes | None = None
         self.url = url
@@ -160,12 +162,12 @@ class Response:
     @property
     def trailers(self) -> CIMultiDictProxy[str]:
         """Fields behind a chunked body, once that has been read to its end."""
-        return header_view([] if self._stream is None else self._stream.trailers)
+        return header_view(self._stream.trailers)
 
     @property
     def socket(self) -> TcpSocket | None:
         """After a 101: the connection, which is the caller's to use and to close; None otherwise."""
-        return None if self._stream is None else self._stream.socket
+        return self._stream.socket
 
     # -- the body
 
@@ -178,9 +180,9 @@ class Response:
         Switches: when it has not come yet.
         """
         if self.body is None:
-            if self._stream is not None and self._stream.has_begun and not self._stream.is_whole:
+            if self._stream.has_begun and not self._stream.is_whole:
                 raise RuntimeError("the body is being streamed")
-            self.body = b"" if self._stream is None else self._stream.read_all()
+            self.body = self._stream.read_all()
         return self.body
 
     def text(self, encoding: str | None = None) -> str:
@@ -231,7 +233,7 @@ class Response:
             SocketTimeout, SocketClosed, SocketError: the stream broke.
         Switches: when nothing has come yet.
         """
-        if self.body is not None or self._stream is None:
+        if self.body is not None:
             return iter([self.body] if self.body else [])
         return _Pieces(self._stream)
 
@@ -290,7 +292,7 @@ class Response:
 
         def read_piece() -> Piece | None:
             nonlocal has_ended
-            if has_ended or self._stream is None:
+            if has_ended:
                 return None
             try:
                 piece = self._stream.next_piece()
@@ -306,8 +308,7 @@ class Response:
 
     def close(self) -> None:
         """Give up what has not been read of the body; its connection is closed. Switches: never."""
-        if self._stream is not None:
-            self._stream.give_up()
+        self._stream.give_up()
 
 
 _PARTS: Final = ("code", "status", "headers", "body", "url", "http_version", "trailers", "history", "method")

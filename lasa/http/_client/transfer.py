@@ -71,11 +71,10 @@ class Transfer:
             if event is None:
                 event = self._read_head()
             self._deadline.stage = "body"
-            response = Response(event, url, message.method)
-            response._stream = ResponseBody(
+            stream = ResponseBody(
                 conduit, self._policy, event, self._alarm, progress, message.method, is_stream=is_stream
             )
-            return response
+            return Response(event, url, message.method, stream)
         except BaseException:
             if self._alarm is not None:
                 self._alarm.clear()

@@ -15,7 +15,7 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
-from lasa.http._wire.fields import HeaderSource, Prepared, lines_of, prepare
+from lasa.http._wire.fields import HeaderSource, Prepared, kept, lines_of, prepare
 from lasa.http._wire.files import length_left, read_pieces
 from lasa.http._wire.pieces import TEXT_OR_BYTES, piece_bytes
 
@@ -139,7 +139,7 @@ def answer_of(returned: Any) -> Answer:
         elif headers is None and isinstance(body, TEXT_OR_BYTES):
             kind = _BYTES
         if kind is not None and b"content-type" not in prepared.values:
-            prepared = (_joined if prepared.is_small else _joined.__wrapped__)(prepared, kind)
+            prepared = _joined(prepared, kind)
         return Answer(checked_status(status), prepared, _body(body))
     except BaseException:
         close_body(body)
@@ -150,7 +150,7 @@ def _is_of_pieces(body: list[Any]) -> bool:
     return all(isinstance(piece, TEXT_OR_BYTES) for piece in body)
 
 
-@lru_cache(maxsize=256)
+@kept(256)
 def _joined(one: Prepared, other: Prepared) -> Prepared:
     return Prepared(one.items + other.items)
 
@@ -228,10 +228,10 @@ def _length_item(length: int) -> tuple[bytes, bytes, bytes]:
     return (b"Content-Length", b"content-length", b"%d" % length)
 
 
-@lru_cache(maxsize=512)
+@kept(512)
 def head_of(
-    status: int,
     headers: Prepared,
+    status: int,
     length: int | None,
     method: bytes,
     http_version: bytes,

@@ -103,8 +103,8 @@ class Outgoing(Incoming):
         method, version = (b"GET", b"1.1") if request is None else request.line_of_head
         if method == b"CONNECT" and status < 300:
             raise Refusal("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
-        head = head_of if headers.is_small else head_of.__wrapped__  # a large one is not kept
-        event, data, self._closes = head(status, headers, length, method, version, self._must_close(), date_item())
+        must_close = self._must_close()
+        event, data, self._closes = head_of(headers, status, length, method, version, must_close, date_item())
         self._exchange.note_sent(event)
         self._hides_body = method == b"HEAD" or status in (204, 304)
         self._has_head = True

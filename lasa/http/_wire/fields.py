@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.heads import RawHeaders
 
-__all__ = ["HeaderSource", "Prepared", "field", "header_view", "lines_of", "pairs_of", "prepare"]
+__all__ = ["HeaderSource", "Prepared", "field", "header_view", "kept", "lines_of", "pairs_of", "prepare"]
 
 HeaderSource = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
+
+ValueT = TypeVar("ValueT")
 
 SMALL: Final = 1024  # bytes of names and values
 
@@ -89,6 +91,20 @@ def prepare(headers: HeaderSource) -> Prepared:
         return _prepare(*chain.from_iterable(pairs))
     except TypeError:  # what cannot be kept, such as a list; or a mistake, which is found again
         return Prepared(_items(pairs))
+
+
+def kept(maxsize: int) -> Callable[[Callable[..., ValueT]], Callable[..., ValueT]]:
+    """Return an lru_cache for functions whose first argument is Prepared; what follows from large ones is not kept."""
+
+    def decorate(function: Callable[..., ValueT]) -> Callable[..., ValueT]:
+        cached = lru_cache(maxsize=maxsize)(function)
+
+        def call(headers: Prepared, *others: Any) -> ValueT:
+            return (cached if headers.is_small else function)(headers, *others)
+
+        return call
+
+    return decorate
 
 
 # Typed, since 1, 1.0 and True are equal, and not the same on the wire.
