@@ -33,7 +33,7 @@ from lasa.errors import (
 from lasa.log import LogLevel, log
 
 if TYPE_CHECKING:
-    from lasa import http
+    from lasa import http, websocket
 
 __all__ = [
     "Error",
@@ -69,9 +69,10 @@ __all__ = [
     "unescape_uri",
     "update_time",
     "uuid",
+    "websocket",
 ]
 
-_LAZY = ("http",)  # imported when they are first used: they take as long as all the rest
+_LAZY = ("http", "websocket")  # imported when they are first used: they take as long as all the rest
 
 
 def __getattr__(name: str) -> Any:

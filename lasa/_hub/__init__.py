@@ -104,7 +104,7 @@ def in_hub() -> bool:
     return me is hub.gevent_hub or me is hub.dispatcher or me is hub.nursery
 
 
-def call_soon(function: Callable[[], None]) -> None:
+def call_soon(function: Callable[[], object]) -> None:
     """Call ``function`` from the hub after whoever is ready; it must not block. Safe in signal handlers."""
     scheduler().loop.run_callback(function)
 

@@ -160,7 +160,9 @@ class Server(Service):
         if was_listening and self._owns_path and path.startswith("unix:/"):
             unlink_quietly(path.removeprefix("unix:"))
         for connection in list(self._connections):
-            if connection.is_idle and not connection.has_input():  # a request that is there already is answered
+            if connection.successor is not None:
+                connection.successor.go_away()
+            elif connection.is_idle and not connection.has_input():  # a request that is there already is answered
                 connection.cut()
         me = current_job()
         deadline_s = time.monotonic() + min(grace_s, semaphore.FOREVER_S)

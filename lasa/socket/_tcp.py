@@ -164,7 +164,7 @@ class TcpSocket(Serving):
     # -- for the drivers of protocols, which work on the connection itself
 
     def give_away(self) -> Connection:
-        """Return the connection, which is no longer this socket's; nothing of it may be unread.
+        """Return the connection, which is no longer this socket's; nothing of it may be unread: see take_unread().
 
         Raises:
             SocketError: "closed", "unread data in buffer", or a busy word.
@@ -179,6 +179,10 @@ class TcpSocket(Serving):
         self._connection = None
         self._detach()
         return connection
+
+    def take_unread(self) -> bytes:
+        """Return what was read and is not used, for whoever gets the connection next. Switches: never."""
+        return self._buffer.take_all()
 
     def adopt(self, connection: Connection, unread: bytes) -> None:
         """Take an open connection over, with bytes that were read too many. Switches: never."""

@@ -244,10 +244,22 @@ class TlsStream:
             raise SocketError(_reason(error)) from error
 
     def send_now(self, data: bytes) -> int:
-        """Take all of ``data`` and hand on what goes at once, as Link.send_now; for TLS inside TLS."""
-        self._object.write(data)
+        """Take all of ``data`` and hand on what goes at once; has_unsent tells whether that was all."""
+        try:
+            self._object.write(data)
+        except ssl.SSLError as error:
+            raise SocketError(_reason(error)) from error
         self._flush_now()
         return len(data)
+
+    @property
+    def has_unsent(self) -> bool:
+        """As Link.has_unsent."""
+        return bool(self._unsent)
+
+    def flush(self, timeout_s: float) -> None:
+        """As Link.flush. Switches: when the stream below takes nothing."""
+        self._flush(timeout_s)
 
     def has_input(self) -> bool:
         """As Link.has_input; a session ticket or a key update is no input."""

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Final
 
-from tests.bench import http_client, http_server, lines, memory, pool, roundtrip, streams, threads, until
+from tests.bench import (
+    http_client,
+    http_server,
+    lines,
+    memory,
+    pool,
+    roundtrip,
+    streams,
+    threads,
+    until,
+    websocket_broadcast,
+    websocket_client,
+    websocket_echo,
+    websocket_idle,
+)
 from tests.bench.harness import Row
 
 __all__ = ["ROWS"]
@@ -19,4 +33,8 @@ ROWS: Final[tuple[Row, ...]] = (
     *pool.ROWS,
     *http_client.ROWS,
     *http_server.ROWS,
+    *websocket_echo.ROWS,
+    *websocket_client.ROWS,
+    *websocket_idle.ROWS,
+    *websocket_broadcast.ROWS,
 )

@@ -66,6 +66,7 @@ class Policy:
             nothing, for one that sends nothing, for a place among the connections.
         pool_size: connections to one server, open at once; ``backlog`` requests may wait for one.
         keepalive: how long an idle connection is kept; 0 closes it after its response.
+        tunnels: whether a proxy is asked for a tunnel also where nothing is encrypted.
         max_body: bytes of a body that is returned whole, also inflated; None: no limit. Streams have none unless given.
     """
 
@@ -89,6 +90,7 @@ class Policy:
     retries: Retries | None = None
     decode: bool = True
     expect: bool = False
+    tunnels: bool = False
     max_body: int | None = None
     limits: Limits = field(default_factory=Limits)
     environment: ProxyVariables = field(default_factory=lambda: proxy_variables(os.environ))

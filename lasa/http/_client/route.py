@@ -21,7 +21,7 @@ from lasa.http._wire.fields import field
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection, pools
 
-__all__ = ["Deadline", "Route", "open_route", "route_to"]
+__all__ = ["Deadline", "Route", "open_route", "prepare_route", "route_to"]
 
 ROUTES_MAX: Final = 1024
 
@@ -119,7 +119,7 @@ def _find_route(target: Target, policy: Policy) -> Route:
         host, port = f"unix:{target.unix_path}", None
     elif proxy is not None:
         host, port = proxy.host, proxy.port
-        if tls is not None:
+        if tls is not None or policy.tunnels:
             name = f"[{target.host}]" if ":" in target.host else target.host
             tunnel = f"{name}:{target.port}"
     else:
@@ -166,7 +166,7 @@ def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new:
             if not must_be_new:  # it came back while we waited for a place
                 return _again(sock.give_away(), policy), True
             sock.close()
-        _prepare(sock, route, policy, deadline)
+        prepare_route(sock, route, policy, deadline)
         return Conduit(sock.give_away(), Exchange(h11.CLIENT, policy.limits), policy.send, policy.read), False
     except BaseException:
         sock.abort()
@@ -182,8 +182,13 @@ def _again(connection: Connection, policy: Policy) -> Conduit:
     return conduit
 
 
-def _prepare(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadline) -> None:
-    # What stands between a connection and its first request.
+def prepare_route(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadline) -> None:
+    """Do what stands between a new connection and its first request: the proxy's TLS, the tunnel, the server's TLS.
+
+    Raises:
+        As open_route().
+    Switches: whenever it has to wait.
+    """
     proxy = route.proxy
     deadline.stage = "proxy"
     if proxy is not None and proxy.scheme == "https":

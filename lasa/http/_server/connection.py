@@ -85,7 +85,7 @@ class ServerConnection(Outgoing):
         """End the connection, whatever it does. Never switches."""
         if self._has_head and not self._answered:
             self._cut()
-        else:
+        elif not self._has_let_go:
             self._conduit.close()
 
     def kill(self) -> None:
@@ -112,9 +112,12 @@ class ServerConnection(Outgoing):
         except SocketError as error:
             logger.debug("%s: %s", self.description, error.reason)  # the client is gone, or was cut off
         finally:
-            if self._upgraded is not None:
+            if self.successor is not None:
+                self.successor.abort()
+            elif self._upgraded is not None:
                 self._upgraded.abort()
-            self._conduit.close()
+            if not self._has_let_go:
+                self._conduit.close()
             self.job = None
             if self.request is not None:
                 self.request.close_files()  # its light thread was killed
@@ -242,6 +245,8 @@ class ServerConnection(Outgoing):
             way = "upgrade()" if self._switched else "respond()"
             logger.error("%s: the handler returned an answer beside %s", self.description, way)
         if self._switched:
+            if self.successor is not None:
+                self.successor.end(has_failed=False)
             return
         if self._is_sending and not self._is_broken:
             self._is_broken = True
@@ -271,6 +276,9 @@ class ServerConnection(Outgoing):
         is_broken = self._is_broken or self._is_sending or self._send_error is not None
         if self._answered and not is_of_client and not is_broken:
             return  # the answer is whole
+        if self.successor is not None:
+            self.successor.end(has_failed=True)
+            return
         if self._has_head or self._switched or not status:
             self._cut()
             return

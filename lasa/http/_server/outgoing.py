@@ -22,7 +22,7 @@ from lasa.http._server.answer import (
 )
 from lasa.http._server.incoming import Incoming
 from lasa.http._server.refusal import Refusal
-from lasa.http._server.request import Request, ResponseWriter
+from lasa.http._server.request import Request, ResponseWriter, Successor
 from lasa.http._server.service import Service
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
 from lasa.http._wire.pieces import piece_bytes
@@ -46,6 +46,7 @@ class Outgoing(Incoming):
         "_closes",
         "_count",
         "_has_head",
+        "_has_let_go",
         "_hides_body",
         "_is_broken",
         "_is_sending",
@@ -55,6 +56,7 @@ class Outgoing(Incoming):
         "_status",
         "_switched",
         "_upgraded",
+        "successor",
     )
 
     def __init__(self, service: Service, sock: TcpSocket) -> None:
@@ -62,6 +64,8 @@ class Outgoing(Incoming):
         self._count = 1  # the request that is answered, or awaited
         self._switched = self._is_sending = False
         self._upgraded: TcpSocket | None = None
+        self._has_let_go = False
+        self.successor: Successor | None = None
         self._begin()
 
     def _begin(self) -> None:
@@ -264,6 +268,18 @@ class Outgoing(Incoming):
         self._send(data)
         self._upgraded = self._conduit.to_socket()
         return self._upgraded
+
+    def let_go(self, request: Request) -> None:
+        """As Request.let_go()."""
+        self._refuse_late(request)
+        self._has_let_go = True
+
+    def follow(self, request: Request, successor: Successor) -> None:
+        """As Request.follow()."""
+        self._refuse_late(request)
+        self.successor = successor
+        if self._service.is_stopping:
+            successor.go_away()
 
     def _refuse_second(self) -> None:
         if self._has_head or self._switched:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 from urllib.parse import unquote
 
 import h11
@@ -19,7 +19,10 @@ from lasa.http._wire.heads import RawHeaders
 from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
 
-__all__ = ["Request", "RequestBody", "ResponseWriter"]
+if TYPE_CHECKING:
+    from lasa.websocket import WebSocket
+
+__all__ = ["Request", "RequestBody", "ResponseWriter", "Successor"]
 
 MAX_READ = 16 * 1024 * 1024
 TOO_LARGE = "request body too large"
@@ -49,6 +52,21 @@ class Turn(Protocol):
     def respond(self, request: Request, status: int, headers: HeaderSource) -> ResponseWriter: ...
     def respond_whole(self, request: Request, status: int, headers: HeaderSource, body: bytes) -> None: ...
     def upgrade(self, request: Request, status: int, headers: HeaderSource) -> TcpSocket: ...
+    def let_go(self, request: Request) -> None: ...
+    def follow(self, request: Request, successor: Successor) -> None: ...
+
+
+class Successor(Protocol):
+    """What speaks another protocol on a connection that upgrade() has switched, until the handler is over."""
+
+    def end(self, *, has_failed: bool) -> None:
+        """Say goodbye: the handler has returned, or raised. May switch."""
+
+    def go_away(self) -> None:
+        """Begin to say goodbye: the server stops. Never switches."""
+
+    def abort(self) -> None:
+        """End it at once. Never switches."""
 
 
 class RequestBody:
@@ -304,6 +322,16 @@ class Request:
         """
         self._connection.inform(self, status, headers)
 
+    def answer(self, status: int, headers: HeaderSource = None, body: bytes = b"") -> None:
+        """Answer at once, for a handler that has more to do; what it returns must be None then.
+
+        Raises:
+            ValueError, TypeError: a bad status or header; nothing is sent then. RuntimeError: answered already.
+            SocketTimeout, SocketClosed: the client is slow or gone.
+        Switches: when the kernel's buffer is full.
+        """
+        self._connection.respond_whole(self, status, headers, body)
+
     def respond(self, status: int = 200, headers: HeaderSource = None) -> ResponseWriter:
         """Begin an answer that is sent piece by piece; use it in a ``with``.
 
@@ -329,6 +357,43 @@ class Request:
         Switches: when the kernel's buffer is full.
         """
         return self._connection.upgrade(self, status, headers)
+
+    def follow(self, successor: Successor) -> None:
+        """After upgrade(): have ``successor`` told when the handler is over, and when the server stops.
+
+        Switches: never.
+        """
+        self._connection.follow(self, successor)
+
+    def let_go(self) -> None:
+        """After upgrade(): the connection outlives the handler, and the server knows it no longer. Switches: never."""
+        self._connection.let_go(self)
+
+    @property
+    def is_websocket(self) -> bool:
+        """Whether the client asks for a WebSocket: ``websocket()`` answers it."""
+        return self.headers.get("upgrade", "").strip().lower() == "websocket"
+
+    def websocket(self, **options: Any) -> tuple[WebSocket | None, str | None]:
+        """Accept the WebSocket that the client asks for; it is closed with 1000 when the handler returns.
+
+        Args:
+            protocols: subprotocols in the order of preference, or a function of those that the client offers.
+            origins: who may open it from a browser: a list of origins such as "https://example.com", "same" for this
+                very host, None in the list for clients that send no Origin, or a function; None: everybody.
+            headers: further ones of the answer.
+            options: docs/websocket.md has the others.
+        Returns:
+            ``(wb, None)``; or ``(None, err)``, and the client has been answered 400, 403, 405 or 426: err is
+            'bad "upgrade" request header: V', "origin not allowed: X" and the like, or a word of the wire.
+        Raises:
+            TypeError, ValueError: a bad option. RuntimeError: answered already.
+        Switches: when the kernel's buffer is full. Source: beyond the seed.
+        """
+        # HTTP knows of WebSocket here only, and not before somebody asks for it.
+        from lasa.websocket.server import accept_request
+
+        return accept_request(self, options)
 
 
 class ResponseWriter:

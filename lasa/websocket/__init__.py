@@ -1,0 +1,12 @@
+"""WebSocket: clients and servers, for messages and for frames; wsproto driven over cosockets (seed: lasa.websocket).
+
+The pictures are in docs/architecture.md, all options in docs/websocket.md.
+"""
+
+from lasa.websocket import client, server
+from lasa.websocket._socket.broadcast import broadcast
+from lasa.websocket._socket.messaging import MessagePieces, WebSocket
+from lasa.websocket._wire.closing import Closing
+from lasa.websocket._wire.deflate import Deflate
+
+__all__ = ["Closing", "Deflate", "MessagePieces", "WebSocket", "broadcast", "client", "server"]

@@ -1,0 +1,326 @@
+"""How a WebSocket ends: the closing handshake, a peer that breaks the rules, one that is gone (RFC 6455 section 7).
+
+Both sides send a close frame; then the server ends TCP, and the client waits for that. Whoever fails the other says
+why in its close frame, and reads on for a moment: a connection that is closed with bytes unread is reset, and the
+peer would not learn the reason.
+"""
+
+from __future__ import annotations
+
+import _socket
+import time
+import weakref
+from collections.abc import Callable
+from typing import Final
+
+from lasa import _hub, semaphore, thread
+from lasa.errors import SocketClosed, SocketError
+from lasa.socket._tls import TlsStream
+from lasa.websocket._socket.framing import FrameSizes, Framing
+from lasa.websocket._socket.keepalive import Keepalive
+from lasa.websocket._socket.options import Options, checked_s
+from lasa.websocket._socket.session import Session
+from lasa.websocket._wire.closing import (
+    ABNORMAL,
+    GOING_AWAY,
+    NO_STATUS,
+    NORMAL,
+    REASON_MAX,
+    BadFrame,
+    Closing,
+    close_payload,
+    parse_close,
+)
+from lasa.websocket._wire.frames import CLOSE, FIN, LENGTH_MAX, PING, PONG
+from lasa.websocket._wire.protocol import ControlFrame
+
+__all__ = ["Ending"]
+
+LINGER_S: Final = 1.0
+LINGER_BYTES: Final = 8 * 1024 * 1024
+AHEAD_MAX: Final = 16  # reads of the hub in a row
+PING_TIMEOUT: Final = "ping timeout"
+
+
+class Ending(Framing):
+    """A WebSocket that answers control frames and knows how to end."""
+
+    __slots__ = ("_close_alarm", "_inbox", "_is_answering", "_is_watching", "_keepalive", "_options", "_over", "_word")
+
+    def __init__(self, sizes: FrameSizes, options: Options, *, masks: bool, timeout_s: float) -> None:
+        super().__init__(sizes, masks=masks, timeout_s=timeout_s)
+        self._options = options
+        self._is_answering = False  # pings, and a close; the level of messages
+        self._is_watching = False  # the hub reads when nobody does
+        self._inbox: str | bytes | None = None  # a message that the hub has read
+        self._keepalive: Keepalive | None = None
+        self._close_alarm: _hub.Alarm | None = None
+        self._over: semaphore.Semaphore | None = None  # for whoever waits until somebody else has read the close
+        self._word: str | None = None  # why it ended, where "closed" does not say it
+
+    @property
+    def latency_s(self) -> float | None:
+        """Seconds between the last ping of the keepalive and its pong; None before the first."""
+        return None if self._keepalive is None else self._keepalive.latency_s
+
+    # -- control frames
+
+    def _answer_by_itself(self, session: Session) -> None:
+        """Begin with the level of messages."""
+        self._is_answering = True
+        options = self._options
+        reader = session.protocol.reader
+        reader.is_strict = True
+        reader.max_frame = options.max_frame or LENGTH_MAX
+        session.protocol.limit(options.max_message)
+        if options.ping_interval_s is not None:
+            on_lost = weakref.WeakMethod(self._lose)
+            self._keepalive = Keepalive(session, options.ping_interval_s, options.ping_timeout_s, _Weak(on_lost))
+        self._watch(session)
+
+    def _answer(self, session: Session, frame: ControlFrame) -> bool:
+        """Do what a control frame asks for, and say whether it was the peer's close frame. Never switches.
+
+        Raises:
+            BadFrame: a close frame that is none.
+        """
+        opcode, payload = frame
+        if opcode == PING:
+            session.post(PONG, payload)
+        elif opcode == PONG:
+            if self._keepalive is not None:
+                self._keepalive.note_pong(payload)
+        else:
+            code, reason = parse_close(payload)
+            if not self._close_sent:
+                self.closing = Closing(NO_STATUS if code is None else code, reason, "peer")
+                self._close_sent = True
+                session.post(CLOSE, payload[:2])
+            return True
+        return False
+
+    # -- the hub reads when nobody does
+
+    def _watch(self, session: Session) -> None:
+        if session.is_open:
+            self._is_watching = True
+            session.connection.link.readable.watch(_Weak(weakref.WeakMethod(self._on_event)))
+
+    def _on_event(self) -> None:
+        # In the hub: something has come, and nobody waits for it.
+        session = self._session
+        self._is_watching = False
+        if session is None or self._is_reading or not self._may_read_ahead():
+            return  # whoever reads watches again afterwards
+        try:
+            for _ in range(AHEAD_MAX):
+                if not session.read_now():
+                    break
+                if not self._read_ahead(session):
+                    return
+        except SocketError as error:
+            thread.spawn(self._end_by, session, error)
+            return
+        self._watch(session)
+
+    def _may_read_ahead(self) -> bool:
+        return self._inbox is None
+
+    def _read_ahead(self, session: Session) -> bool:
+        next_event = session.protocol.next_event
+        while (event := next_event()) is not None:
+            if type(event) is not ControlFrame:
+                self._inbox = event  # type: ignore[assignment]
+                session.is_backed_up = True
+                return False
+            if self._answer(session, event):
+                thread.spawn(self._finish, session)
+                return False
+        return True
+
+    # -- the end
+
+    def _end_by(self, session: Session, error: SocketError) -> str:
+        """End since ``error`` was met while reading, and return its word. Switches: to tell the peer."""
+        if not isinstance(error, BadFrame):
+            if self.closing is None:
+                self.closing = Closing(ABNORMAL, error.reason, "nobody")
+            word, self._word = self._word or error.reason, None
+            self._end(session)
+            return word
+        if not self._close_sent:
+            self._close_sent = True
+            self.closing = Closing(error.code, error.reason, "us")
+            session.post(CLOSE, error.code.to_bytes(2, "big") + error.reason.encode()[:REASON_MAX])
+        self._finish(session, is_failed=True)
+        return error.reason
+
+    def _finish(self, session: Session, *, is_failed: bool = False) -> None:
+        """Let our close frame leave, and TCP end. Switches: as far as it has to wait."""
+        try:
+            session.outlet.settle()
+            if is_failed or not session.is_client:
+                stream = session.stream
+                if isinstance(stream, TlsStream):
+                    stream.say_goodbye()
+                stream.shutdown(_socket.SHUT_WR)
+            _read_away(session)
+        except SocketError:
+            pass  # the peer is gone: that is all we wanted
+        finally:
+            self._end(session)
+
+    def _end(self, session: Session) -> None:
+        """The connection is over. Never switches."""
+        if self._session is session:
+            self.abort()
+        elif session.is_open:
+            session.connection.give_back()
+
+    def _lose(self) -> None:
+        # In the hub: the peer has not answered a ping.
+        if self.closing is None:
+            self.closing = Closing(ABNORMAL, PING_TIMEOUT, "nobody")
+        self._word = PING_TIMEOUT
+        self.abort()
+
+    def abort(self) -> None:
+        """As Framing.abort()."""
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        if self._close_alarm is not None:
+            self._close_alarm.clear()
+            self._close_alarm = None
+        if self._session is not None and self.closing is None and self._is_answering:
+            self.closing = Closing(ABNORMAL, "aborted", "us")
+        super().abort()
+        if self._over is not None:
+            self._over.post()
+
+    def _rest(self) -> None:
+        """Give the connection away, open as it is. Never switches."""
+        session, self._session = self._session, None
+        if self._keepalive is not None:
+            self._keepalive.stop()
+        if session is not None and self._is_watching:
+            session.connection.link.readable.on_idle_event = None
+            self._is_watching = False
+
+    def go_away(self, code: int = GOING_AWAY) -> None:
+        """Begin to close, without waiting for the peer: for a server that stops. Its answer is read as ever.
+
+        Switches: never. Source: beyond the seed.
+        """
+        session = self._session
+        if session is None or self._close_sent:
+            return
+        if not self._is_answering:
+            self.abort()
+            return
+        self._close_sent = True
+        self.closing = Closing(code, "", "us")
+        session.post(CLOSE, close_payload(code, ""))
+        self._close_alarm = _hub.Alarm(_Weak(weakref.WeakMethod(self.abort)))
+        self._close_alarm.set_after(self._options.close_timeout_s)
+
+    def close(
+        self, code: int | None = None, reason: str = "", *, timeout_s: float | None = None
+    ) -> tuple[Closing | int | None, str | None]:
+        """Close the connection.
+
+        At the level of messages both sides say so: our close frame leaves, what the peer still sends is dropped, and
+        its close frame is waited for. At the level of frames a close frame is sent, if none was, and TCP ends.
+
+        Args:
+            code: 1000 to 1003, 1007 to 1014, 3000 to 4999; 1000, and without a code at the level of frames.
+            reason: at most 123 bytes as UTF-8.
+            timeout_s: for all of it, in place of the option close_timeout_s.
+        Returns:
+            ``(closing, None)``: a Closing, with code and reason of who closed first, which may have been the peer;
+            ``(1, None)`` at the level of frames. ``(None, err)``: "timeout" (the connection has ended all the same),
+            "closed", "fatal error already happened".
+        Raises:
+            TypeError, ValueError: a code or reason that cannot be sent; nothing is sent then.
+        Switches: until the peer has answered. Source: seed, "wb:close".
+        """
+        if not self._is_answering:
+            if code is not None and self.is_open and not self._close_sent and not self._is_fatal:
+                self._send_frame(FIN | CLOSE, close_payload(code, reason))
+            return self._close_frames()
+        payload = close_payload(NORMAL if code is None else code, reason)
+        wait_s = self._options.close_timeout_s if timeout_s is None else checked_s("timeout_s", timeout_s)
+        deadline_s = time.monotonic() + wait_s
+        session = self._session
+        if session is not None:
+            try:
+                if not self._close_sent:
+                    self._close_sent = True
+                    self.closing = Closing(NORMAL if code is None else code, reason, "us")
+                    session.outlet.wait_s = min(session.outlet.wait_s, wait_s)
+                    session.outlet.send(session.frame(FIN | CLOSE, payload))
+                self._wait_for_close(session, deadline_s)
+            except SocketError as error:
+                self._end(session)
+                return None, error.reason
+            except _hub.GreenletExit:
+                self.abort()
+                raise
+        closing = self.closing
+        if closing is None or closing.code == ABNORMAL:
+            return None, "closed"
+        return closing, None
+
+    def _wait_for_close(self, session: Session, deadline_s: float) -> None:
+        if self._is_reading:  # whoever does meets the peer's close frame, too
+            if self._over is None:
+                self._over, _ = semaphore.new(0)
+            while session.is_open:
+                if not self._over.wait(max(0.0, deadline_s - time.monotonic()))[0]:
+                    raise SocketError("timeout")
+            self._over.post()
+            return
+        self._is_reading = True
+        self._inbox = None
+        try:
+            while True:
+                try:
+                    event = session.protocol.next_event()
+                except BadFrame as error:
+                    self._end_by(session, error)
+                    raise
+                if event is None:
+                    left_s = deadline_s - time.monotonic()
+                    if left_s <= 0:
+                        raise SocketError("timeout")
+                    session.read(left_s)
+                elif type(event) is ControlFrame and self._answer(session, event):
+                    self._finish(session)
+                    return
+                session.connection.link.breathe()
+        finally:
+            self._is_reading = False
+
+
+class _Weak:
+    """A method to call as long as its object is there: what the hub keeps must not keep a connection."""
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: weakref.WeakMethod[Callable[[], None]]) -> None:
+        self._method = method
+
+    def __call__(self) -> None:
+        method = self._method()
+        if method is not None:
+            method()
+
+
+def _read_away(session: Session) -> None:
+    # Until the peer has ended TCP; what it still sends is nobody's.
+    deadline_s = time.monotonic() + LINGER_S
+    left = LINGER_BYTES
+    while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
+        size = len(session.stream.recv(LINGER_BYTES >> 5, left_s, False))
+        if not size:
+            raise SocketClosed
+        left -= size

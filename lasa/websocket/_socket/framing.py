@@ -1,0 +1,375 @@
+"""The level of frames: what is sent is one frame, what is received is one, and nothing is answered by itself.
+
+As lua-resty-websocket has it (seed: lasa.websocket). An error that may have left half a frame on the wire is fatal:
+every later call says so, until the next connect().
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Self
+
+from lasa import _hub
+from lasa._values import integer, number, text_of, timeout_ms, type_name
+from lasa.errors import SocketError
+from lasa.http._wire.pieces import BYTES_LIKE
+from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
+from lasa.websocket._socket.session import Session
+from lasa.websocket._wire.closing import Closing
+from lasa.websocket._wire.frames import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    CONTROL_MAX,
+    FIN,
+    LENGTH_MAX,
+    MISSING_HEAD,
+    PING,
+    PONG,
+    TEXT,
+    frame_head,
+)
+from lasa.websocket._wire.masks import mask, new_key
+
+__all__ = ["ALREADY_CLOSED", "FATAL", "FrameSizes", "Framing", "Received", "Sent"]
+
+FATAL: Final = "fatal error already happened"
+ALREADY_CLOSED: Final = "already closed"
+NO_CODE: Final = "close frame with a body must carry a 2-byte status code"
+MAX_PAYLOAD: Final = 65_535  # bytes, as lua-resty-websocket has it
+CODE_MAX: Final = 0x7FFF
+
+Sent = tuple[int | None, str | None]
+Received = tuple[bytes | None, str | None, Any]
+
+_TYPES: Final = {CONTINUATION: "continuation", TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}
+
+
+class FrameSizes:
+    """The limits of the level of frames, and whether what we send is masked there."""
+
+    __slots__ = ("max_recv", "max_send", "reverses_masking")
+
+    def __init__(
+        self, max_recv: int = MAX_PAYLOAD, max_send: int = MAX_PAYLOAD, *, reverses_masking: bool = False
+    ) -> None:
+        self.max_recv = max_recv
+        self.max_send = max_send
+        self.reverses_masking = reverses_masking
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any], mask_option: str) -> Self:
+        """Return what options ask for: max_payload_len, max_recv_len, max_send_len, and the one about masks.
+
+        Raises:
+            ValueError: no size. TypeError: no boolean.
+        """
+        sizes = []
+        for name in ("max_recv_len", "max_send_len"):
+            value = given.get(name)
+            if value is None:
+                value = given.get("max_payload_len")
+            size = MAX_PAYLOAD if value is None else integer(value)
+            if size is None or not 0 < size < LENGTH_MAX:
+                raise ValueError(f'bad "{name}" option value: {value!r}')
+            sizes.append(size)
+        reverses = given.get(mask_option) or False
+        if not isinstance(reverses, bool):
+            raise TypeError(f'bad "{mask_option}" option type: {type_name(reverses)}')
+        return cls(*sizes, reverses_masking=reverses)
+
+
+class Framing:
+    """A WebSocket, used frame by frame."""
+
+    __slots__ = (
+        "__weakref__",
+        "_close_sent",
+        "_is_fatal",
+        "_is_reading",
+        "_masks",
+        "_read_s",
+        "_send_s",
+        "_session",
+        "_sizes",
+        "closing",
+    )
+
+    def __init__(self, sizes: FrameSizes, *, masks: bool, timeout_s: float) -> None:
+        self._session: Session | None = None
+        self._sizes = sizes
+        self._masks = masks is not sizes.reverses_masking
+        self._read_s = self._send_s = timeout_s
+        self._is_reading = self._is_fatal = self._close_sent = False
+        self.closing: Closing | None = None
+
+    def __enter__(self) -> Self:
+        """Return the WebSocket; leaving the ``with`` ends its connection."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+        self.abort()
+
+    def __repr__(self) -> str:
+        return f"<lasa websocket {'open' if self.is_open else 'closed'} at {id(self):#x}>"
+
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        session = getattr(self, "_session", None)
+        if session is None or not session.is_open or _is_finalizing():
+            return
+        try:
+            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+        finally:
+            link = session.connection.link
+            if link.belongs_here():
+                session.connection.give_back()
+            else:
+                link.call_at_home(session.connection.give_back)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection; a peer that has gone silently is not known yet."""
+        return self._session is not None and self._session.is_open
+
+    @property
+    def open_session(self) -> Session | None:
+        """The session, if messages can be sent."""
+        session = self._session
+        return None if session is None or self._close_sent or not session.is_open else session
+
+    @property
+    def protocol(self) -> str | None:
+        """The subprotocol that was agreed on, None without one."""
+        return None if self._session is None else self._session.subprotocol
+
+    def set_timeout(self, timeout: float | None) -> None:
+        """Bound every later wait to ``timeout`` milliseconds: of a send, a receive, a connect or an accept.
+
+        Zero, negative, None or no number: the default, 30,000.
+
+        Raises:
+            ValueError: "bad timeout value", 2**31 or more.
+        Switches: never. Source: seed, "wb:set_timeout".
+        """
+        self._read_s = self._send_s = timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000
+        if self._session is not None:
+            self._session.outlet.wait_s = self._send_s
+
+    # -- sending
+
+    def send_text(self, data: Any = None) -> Sent:
+        """Send one text frame, whatever it holds; None is an empty payload.
+
+        Returns:
+            ``(bytes, None)``: how many are on the wire, with the frame's head; or ``(None, err)``: "payload too big",
+            "failed to send frame: E", "already closed" (a close frame was sent), "fatal error already happened". The
+            first two are fatal.
+        Raises:
+            TypeError: no string, number or boolean.
+        Switches: when the kernel's buffer is full. Source: seed, "wb:send_text".
+        """
+        return self._send_frame(FIN | TEXT, data)
+
+    def send_binary(self, data: Any = None) -> Sent:
+        """As send_text(), one binary frame. Source: seed, "wb:send_binary"."""
+        return self._send_frame(FIN | BINARY, data)
+
+    def send_continue(self, data: Any = None) -> Sent:
+        """As send_text(), the last frame of a fragmented message. Source: lua-resty-websocket."""
+        return self._send_frame(FIN | CONTINUATION, data)
+
+    def send_ping(self, msg: Any = None) -> Sent:
+        """As send_text(), a ping of at most 125 bytes, else "too much payload for control frame", which is fatal.
+
+        Nobody waits for the pong. Source: seed, "wb:send_ping".
+        """
+        return self._send_frame(FIN | PING, msg)
+
+    def send_pong(self, msg: Any = None) -> Sent:
+        """As send_ping(), a pong. Source: seed, "wb:send_pong"."""
+        return self._send_frame(FIN | PONG, msg)
+
+    def send_close(self, code: Any = None, msg: Any = None) -> Sent:
+        """Send a close frame; nothing can be sent after it, but still received.
+
+        Args:
+            code: 0 to 32,767; None for none, and then ``msg`` does not count.
+            msg: at most 123 bytes.
+        Returns:
+            As send_ping(); "bad status code" is not fatal, and nothing is sent then.
+        Switches: when the kernel's buffer is full. Source: seed, "wb:send_close".
+        """
+        payload = b""
+        if code is not None:
+            status = integer(code)
+            if status is None or not 0 <= status <= CODE_MAX:
+                return None, "bad status code"
+            payload = status.to_bytes(2, "big") + _payload_of(msg)
+        return self._send_frame(FIN | CLOSE, payload)
+
+    def send_frame(self, fin: bool, opcode: int, payload: Any = None) -> Sent:
+        """Send any frame.
+
+        Args:
+            fin: whether it ends its message.
+            opcode: 0 to 15; 0 continuation, 1 text, 2 binary, 8 close, 9 ping, 10 pong.
+        Returns:
+            As send_ping(), and "fragmented control frame", which is fatal.
+        Raises:
+            TypeError, ValueError: no such opcode; as send_text().
+        Switches: when the kernel's buffer is full. Source: seed, "wb:send_frame".
+        """
+        kind = integer(opcode)
+        if kind is None:
+            raise TypeError(f"bad opcode: number expected, got {type_name(opcode)}")
+        if not 0 <= kind <= 15:
+            raise ValueError(f"bad opcode: {kind}")
+        return self._send_frame((FIN if fin else 0) | kind, payload)
+
+    def _send_frame(self, first: int, data: Any) -> Sent:
+        payload = data if type(data) is bytes else _payload_of(data)
+        if self._is_fatal:
+            return None, FATAL
+        session = self._session
+        if self._close_sent:
+            return None, ALREADY_CLOSED
+        length = len(payload)
+        err = None
+        if length > self._sizes.max_send:
+            err = "payload too big"
+        elif first & 8:
+            if length > CONTROL_MAX:
+                err = "too much payload for control frame"
+            elif not first & FIN:
+                err = "fragmented control frame"
+        if err is None:
+            if self._masks:
+                key = new_key()
+                head = frame_head(first, length, 0x80) + key
+                payload = mask(payload, key) if payload else b""
+            else:
+                head = frame_head(first, length, 0)
+            if session is None:
+                err = "failed to send frame: closed"
+            else:
+                try:
+                    session.outlet.send(head, payload)
+                except SocketError as error:
+                    err = f"failed to send frame: {error.reason}"
+                except BaseException as error:  # part of the frame may have left
+                    self._is_fatal = True
+                    if isinstance(error, _hub.GreenletExit):
+                        self.abort()
+                    raise
+        if err is not None:
+            self._is_fatal = True
+            return None, err
+        if first & 15 == CLOSE:
+            self._close_sent = True
+        return len(head) + length, None
+
+    # -- receiving
+
+    def recv_frame(self) -> Received:
+        """Receive one frame.
+
+        Returns:
+            ``(payload, type, None)``, type being "text", "binary", "continuation", "ping" or "pong", or with "again"
+            in the third place if the message goes on; ``(reason, "close", code)``, the code None if there was none;
+            or ``(None, None, err)``: "failed to receive the first 2 bytes: timeout" and other texts with ": timeout",
+            after which a further call goes on where this one stopped; all others are fatal, such as "frame unmasked",
+            "exceeding max payload len", or "failed to receive the first 2 bytes: closed".
+        Switches: when the frame has not come yet. Source: seed, "wb:recv_frame".
+        """
+        if self._is_fatal:
+            return None, None, FATAL
+        session = self._session
+        if self._is_reading:
+            return None, None, f"{MISSING_HEAD}: {BUSY_READING}"
+        if session is None:
+            self._is_fatal = True
+            return None, None, f"{MISSING_HEAD}: closed"
+        protocol = session.protocol
+        self._is_reading = True
+        try:
+            while (frame := protocol.next_frame()) is None:
+                try:
+                    session.read(self._read_s)
+                except SocketError as error:
+                    self._is_fatal = error.reason != "timeout"
+                    return None, None, f"{protocol.reader.missing}: {error.reason}"
+        except SocketError as error:  # a frame that is none, or too large
+            self._is_fatal = True
+            return None, None, error.reason
+        except _hub.GreenletExit:
+            self.abort()
+            raise
+        finally:
+            self._is_reading = False
+        opcode, payload, is_fin = frame
+        if opcode < CLOSE:
+            return payload, _TYPES[opcode], None if is_fin else "again"
+        if opcode != CLOSE:
+            return payload, _TYPES[opcode], None
+        if not payload:
+            return b"", "close", None
+        if len(payload) == 1:
+            self._is_fatal = True
+            return None, None, NO_CODE
+        return payload[2:], "close", payload[0] << 8 | payload[1]
+
+    # -- the end
+
+    def _close_frames(self) -> tuple[int | None, str | None]:
+        # As lua-resty-websocket: a close frame if none was sent; the peer's is not waited for.
+        if self._is_fatal:
+            self.abort()
+            return None, FATAL
+        if not self.is_open:
+            return None, "closed"
+        if not self._close_sent:
+            sent, err = self.send_close()
+            if sent is None:
+                self.abort()
+                return None, f"failed to send close frame: {err}"
+        self.abort()
+        return 1, None
+
+    def close(self) -> tuple[Any, str | None]:
+        """End the connection."""
+        return self._close_frames()
+
+    def abort(self) -> None:
+        """End the connection at once, for everyone and without a word; nothing happens if there is none.
+
+        Switches: never. Source: beyond the seed.
+        """
+        session, self._session = self._session, None
+        if session is not None and session.is_open:
+            session.connection.give_back()
+
+    def _open(self, session: Session) -> None:
+        """Begin with a new connection."""
+        self._session = session
+        self._is_fatal = self._close_sent = False
+        self.closing = None
+        reader = session.protocol.reader
+        reader.is_strict = False
+        reader.max_frame = self._sizes.max_recv
+
+
+def _payload_of(data: Any) -> bytes:
+    if data is None:
+        return b""
+    if isinstance(data, str):
+        return data.encode()
+    if isinstance(data, BYTES_LIKE):
+        return bytes(data)
+    if isinstance(data, bool):
+        return b"true" if data else b"false"
+    if number(data) is not None:
+        return text_of(data)
+    raise TypeError(f"bad payload: string expected, got {type_name(data)}")

@@ -1,0 +1,403 @@
+"""The level of messages: whole messages in and out, pings answered, and a close that both sides agree on.
+
+Whoever receives reads. While nobody does, the hub reads as far as the next message, so that pings are answered and a
+close is noticed also by a handler that only sends; a message that nobody receives stops that, and the peer with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Self
+
+from lasa import _hub
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
+from lasa.http._wire.pieces import BYTES_LIKE
+from lasa.socket._halves import BUSY_READING
+from lasa.websocket._socket.ending import Ending
+from lasa.websocket._socket.framing import FrameSizes, Sent
+from lasa.websocket._socket.options import Options, checked_s
+from lasa.websocket._socket.session import Session
+from lasa.websocket._wire.closing import INTERNAL_ERROR
+from lasa.websocket._wire.frames import BINARY, CONTINUATION, FIN, RSV1, TEXT, frame_head
+from lasa.websocket._wire.masks import mask, new_key
+from lasa.websocket._wire.protocol import ControlFrame, Piece
+
+__all__ = ["MessagePieces", "WebSocket"]
+
+_WHOLE_TEXT: Final = FIN | TEXT
+_WHOLE_BINARY: Final = FIN | BINARY
+
+
+class WebSocket(Ending):
+    """One WebSocket connection, as client or as server, for messages or for frames.
+
+    ``lasa.websocket.client.connect()``, ``request.websocket()`` and the handler of ``lasa.websocket.server`` give one
+    for messages. One of ``client.new()`` or ``server.accept()`` is for frames: it has smaller limits, and answers
+    nothing by itself until receive() or send() is called, which makes it one for messages.
+
+    Attributes:
+        closing: how it was closed: code, reason, and by whom; None while it is open.
+        ends_quietly: whether a loop over its messages ends without an error however the connection ends.
+    """
+
+    __slots__ = ("_pieces", "ends_quietly")
+
+    def __init__(self, sizes: FrameSizes, options: Options, *, masks: bool, timeout_s: float) -> None:
+        super().__init__(sizes, options, masks=masks, timeout_s=timeout_s)
+        self.ends_quietly = False
+        self._pieces: MessagePieces | None = None  # a message that is read piece by piece, and is not over
+
+    def _begin(self, session: Session, *, for_messages: bool) -> None:
+        self._open(session)
+        self._is_answering = False
+        self._inbox = self._pieces = self._word = None
+        if for_messages:
+            self._answer_by_itself(session)
+
+    # -- receiving
+
+    def receive(self, timeout_s: float | None = None) -> tuple[str | bytes | None, str | None]:
+        """Receive one message.
+
+        Args:
+            timeout_s: seconds until the whole message has to be there; None: no limit but that of set_timeout().
+        Returns:
+            ``(message, None)``: a str for text, bytes for binary. Or ``(None, err)``: "timeout" (nothing is lost:
+            another call goes on where this one stopped), "closed" (``closing`` tells how), "ping timeout", "message
+            too big", "invalid utf-8" and other words of a peer that breaks the rules, which has been told, "socket
+            busy reading" (another light thread receives), or the system's own word.
+        Raises:
+            ValueError: a bad timeout_s.
+        Switches: when no message has come yet, and now and then. Source: beyond the seed.
+        """
+        session = self._session
+        if self._is_reading or session is None:
+            return None, BUSY_READING if self._is_reading else "closed"
+        deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
+        self._is_reading = True
+        try:
+            if self._inbox is not None:
+                message, self._inbox = self._inbox, None
+                session.is_backed_up = False
+                return message, None
+            if not self._is_answering:
+                self._answer_by_itself(session)
+            while self._pieces is not None:  # nobody wants the rest of it
+                self._next_piece(session, deadline_s)
+            return self._next_message(session, deadline_s), None
+        except SocketError as error:
+            if deadline_s is not None and error.reason == "timeout":
+                return None, "timeout"
+            return None, self._end_reading(session, error)
+        except _hub.GreenletExit:
+            self.abort()
+            raise
+        finally:
+            self._is_reading = False
+            if not self._is_watching:
+                self._watch(session)
+
+    def _end_reading(self, session: Session, error: SocketError) -> str:
+        return "timeout" if type(error) is SocketTimeout else self._end_by(session, error)
+
+    def _next_message(self, session: Session, deadline_s: float | None) -> str | bytes:
+        next_event = session.protocol.next_event
+        session.connection.link.breathe()
+        while True:
+            event = next_event()
+            if event is None:
+                session.read(self._read_s if deadline_s is None else self._left_s(deadline_s))
+            elif type(event) is ControlFrame:
+                self._take_control(session, event)
+            else:
+                return event  # type: ignore[return-value]
+
+    def _take_control(self, session: Session, frame: ControlFrame) -> None:
+        if self._answer(session, frame):
+            self._finish(session)
+            raise SocketClosed
+        session.connection.link.breathe()
+
+    def _left_s(self, deadline_s: float) -> float:
+        left_s = deadline_s - time.monotonic()
+        if left_s <= 0:
+            raise SocketTimeout
+        return min(left_s, self._read_s)
+
+    def __iter__(self) -> Self:
+        """Receive one message after another until the connection is closed.
+
+        Raises:
+            Error: it ended otherwise than by a close with 1000, with 1001, or without a code.
+        Switches: as receive().
+        """
+        return self
+
+    def __next__(self) -> str | bytes:
+        message, err = self.receive()
+        if message is None:
+            if self.ends_quietly and not self.is_open:
+                raise StopIteration
+            if err == "closed" and self.closing is not None and self.closing.is_normal:
+                raise StopIteration
+            check((None, err))
+        return message  # type: ignore[return-value]
+
+    def receive_pieces(self, timeout_s: float | None = None) -> tuple[MessagePieces | None, str | None]:
+        """Receive the beginning of a message, and return an iterator over its pieces as they come.
+
+        It has no limit on the message. What is left of it when somebody receives the next one is dropped.
+
+        Args:
+            timeout_s: as receive(), until the message has begun.
+        Returns:
+            ``(pieces, None)``, or ``(None, err)`` as receive().
+        Switches: as receive(). Source: beyond the seed.
+        """
+        session = self._session
+        if self._is_reading or session is None:
+            return None, BUSY_READING if self._is_reading else "closed"
+        deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
+        self._is_reading = True
+        try:
+            if not self._is_answering:
+                self._answer_by_itself(session)
+            while self._pieces is not None:
+                self._next_piece(session, deadline_s)
+            if self._inbox is not None:
+                message, self._inbox = self._inbox, None
+                session.is_backed_up = False
+                return MessagePieces(self, session, Piece(message, True)), None
+            first = self._next_piece(session, deadline_s)
+            pieces = MessagePieces(self, session, first)
+            if not first.is_last:
+                self._pieces = pieces
+            return pieces, None
+        except SocketError as error:
+            return None, self._end_reading(session, error)
+        except _hub.GreenletExit:
+            self.abort()
+            raise
+        finally:
+            self._is_reading = False
+            if not self._is_watching:
+                self._watch(session)
+
+    def _next_piece(self, session: Session, deadline_s: float | None) -> Piece:
+        next_piece = session.protocol.next_piece
+        session.connection.link.breathe()
+        while True:
+            event = next_piece()
+            if event is None:
+                session.read(self._read_s if deadline_s is None else self._left_s(deadline_s))
+            elif type(event) is ControlFrame:
+                self._take_control(session, event)
+            else:
+                assert type(event) is Piece
+                if event.is_last:
+                    self._pieces = None
+                return event
+
+    def _may_read_ahead(self) -> bool:
+        return self._inbox is None and self._pieces is None
+
+    # -- sending
+
+    def send(self, message: Any) -> Sent:
+        """Send one message. Others may send at the same time: messages and their fragments are never mixed.
+
+        Args:
+            message: str for text; bytes-like for binary; any other iterable of str or of bytes-like pieces for one
+                message in fragments, each sent as soon as it is there.
+        Returns:
+            ``(bytes, None)``: how many are on the wire; or ``(None, err)``: "closed", "timeout" (the peer takes
+            nothing), "broken pipe" or another word of the system. After that nothing more can be sent.
+        Raises:
+            TypeError: no message; nothing is sent then. What the iterable raises; a message that has begun by then
+            cannot be ended, so the connection is closed with 1011.
+        Switches: when the kernel's buffer is full, and while another message is on its way. Source: beyond the seed.
+        """
+        if type(message) is str:
+            first, payload = _WHOLE_TEXT, message.encode()
+        elif type(message) is bytes:
+            first, payload = _WHOLE_BINARY, message
+        elif isinstance(message, str):
+            first, payload = _WHOLE_TEXT, message.encode()
+        elif isinstance(message, BYTES_LIKE):
+            first, payload = _WHOLE_BINARY, bytes(message)
+        else:
+            return self._send_fragments(_pieces_of(message))
+        session = self._session
+        if session is None or self._close_sent:
+            return None, "closed"
+        if not self._is_answering:
+            self._answer_by_itself(session)
+        outlet = session.outlet
+        try:
+            if outlet.is_free:
+                return self._send_whole(session, first, payload), None
+            outlet.message.take()
+            try:
+                if self._close_sent:
+                    return None, "closed"
+                return self._send_whole(session, first, payload), None
+            finally:
+                outlet.message.give_back()
+        except SocketError as error:
+            return None, error.reason
+        except _hub.GreenletExit:
+            self.abort()
+            raise
+
+    def _send_whole(self, session: Session, first: int, payload: bytes) -> int:
+        deflater = session.deflater
+        if deflater is not None and len(payload) >= session.threshold:
+            payload = deflater.deflate(payload)
+            first |= RSV1
+        length = len(payload)
+        if session.is_client:
+            key = new_key()
+            head = frame_head(first, length, 0x80) + key
+            if payload:
+                payload = mask(payload, key)
+        else:
+            head = frame_head(first, length, 0)
+        session.outlet.send(head, payload)
+        return len(head) + length
+
+    def _send_fragments(self, pieces: Iterator[Any]) -> Sent:
+        piece = next(pieces, None)
+        kind = _kind_of(piece, None)
+        session = self._session
+        if session is None or self._close_sent:
+            return None, "closed"
+        if not self._is_answering:
+            self._answer_by_itself(session)
+        outlet = session.outlet
+        deflater = session.deflater
+        sent = 0
+        opcode = kind | (RSV1 if deflater is not None else 0)
+        outlet.message.take()
+        try:
+            while True:
+                data = b"" if piece is None else piece.encode() if isinstance(piece, str) else bytes(piece)
+                is_last = piece is None
+                if deflater is not None:
+                    data = deflater.deflate(data, is_last)
+                if data or is_last:
+                    if self._close_sent:
+                        return None, "closed"
+                    frame = session.frame((FIN if is_last else 0) | opcode, data)
+                    outlet.send(frame)
+                    sent += len(frame)
+                    opcode = CONTINUATION
+                if is_last:
+                    return sent, None
+                piece = _next_of(pieces, kind)
+        except _SourceFailed as failure:
+            self._give_up()
+            raise failure.error from None
+        except SocketError as error:
+            return None, error.reason
+        except _hub.GreenletExit:
+            self.abort()
+            raise
+        except BaseException:
+            self._give_up()
+            raise
+        finally:
+            outlet.message.give_back()
+
+    def _give_up(self) -> None:
+        # A message that has begun cannot be ended.
+        self.go_away(INTERNAL_ERROR)
+
+
+class MessagePieces:
+    """One message as it comes; iterate over it, once.
+
+    Attributes:
+        is_text: whether its pieces are str, none of which ends within a character; else they are bytes.
+    """
+
+    __slots__ = ("_first", "_is_over", "_session", "_websocket", "is_text")
+
+    def __init__(self, websocket: WebSocket, session: Session, first: Piece) -> None:
+        self._websocket = websocket
+        self._session = session
+        self._first: str | bytes = first.data
+        self._is_over = first.is_last
+        self.is_text = isinstance(first.data, str)
+
+    def __iter__(self) -> Self:
+        """Yield pieces as they come, none empty.
+
+        Raises:
+            Error: the connection ended in the middle, "timeout" (a further call goes on), or the message was dropped
+            since another one has been received meanwhile ("closed").
+        Switches: when nothing has come yet.
+        """
+        return self
+
+    def __next__(self) -> str | bytes:
+        if self._first:
+            first, self._first = self._first, b""
+            return first
+        websocket = self._websocket
+        while not self._is_over:
+            if websocket._pieces is not self:
+                self._is_over = True
+                raise SocketClosed
+            if websocket._is_reading:
+                raise SocketError(BUSY_READING)
+            websocket._is_reading = True
+            try:
+                piece = websocket._next_piece(self._session, None)
+            except SocketError as error:
+                word = websocket._end_reading(self._session, error)
+                if word != "timeout":
+                    self._is_over = True
+                raise type(error)(word) if word == error.reason else SocketError(word) from error
+            except _hub.GreenletExit:
+                websocket.abort()
+                raise
+            finally:
+                websocket._is_reading = False
+            self._is_over = piece.is_last
+            if piece.data:
+                return piece.data
+        raise StopIteration
+
+
+class _SourceFailed(Exception):
+    def __init__(self, error: BaseException) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _next_of(pieces: Iterator[Any], kind: int) -> Any:
+    # The caller's own sockets may fail, too: that must not pass for a failure of our connection.
+    try:
+        piece = next(pieces, None)
+        _kind_of(piece, kind)
+    except (Exception, _hub.GreenletExit) as error:
+        raise _SourceFailed(error) from error
+    return piece
+
+
+def _kind_of(piece: Any, expected: int | None) -> int:
+    if piece is None:
+        return BINARY if expected is None else expected
+    kind = TEXT if isinstance(piece, str) else BINARY if isinstance(piece, BYTES_LIKE) else None
+    if kind is None:
+        raise TypeError(f"bad piece of a message: str or bytes expected, got {type(piece).__name__}")
+    if expected is not None and kind != expected:
+        raise TypeError("bad piece of a message: str and bytes are mixed")
+    return kind
+
+
+def _pieces_of(message: Any) -> Iterator[Any]:
+    if isinstance(message, Iterable) and not isinstance(message, dict | WebSocket):
+        return iter(message)
+    raise TypeError(f"bad message: str, bytes or an iterable of them expected, got {type(message).__name__}")

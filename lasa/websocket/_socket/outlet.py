@@ -1,0 +1,169 @@
+"""What leaves a WebSocket: frame after frame, messages never mixed, and only who sends waits for a slow peer.
+
+Two things are taken in turns: the wire, for one frame, and the message, for all fragments of one. Pings, pongs and
+close frames may go between the fragments of a message. Whoever must not wait (the reader with its pongs, a broadcast)
+posts: what the kernel does not take at once leaves in a light thread of its own, within bounds.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from functools import partial
+from typing import Final
+
+from lasa import _hub, semaphore, thread
+from lasa.errors import SocketClosed, SocketError
+from lasa.socket._connection import Connection
+
+__all__ = ["Outlet", "Turn"]
+
+SPLIT_AT: Final = 65_536  # bytes; larger payloads are not copied behind their head
+POSTED_MAX: Final = 1_048_576  # bytes that may wait for a slow peer
+
+
+class Turn:
+    """Whose turn it is; first come, first served."""
+
+    __slots__ = ("_waiting", "is_taken")
+
+    def __init__(self) -> None:
+        self.is_taken = False
+        self._waiting: semaphore.Semaphore | None = None
+
+    def take(self) -> None:
+        """Wait for the turn. Switches: if it is another's."""
+        if self.is_taken:
+            if self._waiting is None:
+                self._waiting, _ = semaphore.new(0)
+            self._waiting.wait(semaphore.FOREVER_S)  # handed over, so that it stays taken
+        self.is_taken = True
+
+    def give_back(self) -> None:
+        """Let the next one have it. Never switches."""
+        if self._waiting is not None and self._waiting.count() < 0:
+            self._waiting.post()
+        else:
+            self.is_taken = False
+
+
+class Outlet:
+    """The sending side of one connection.
+
+    Attributes:
+        wait_s: how long a send may wait without progress.
+        message: whose fragments go out.
+        has_failed: whether a frame may have left in part, so that nothing can follow.
+    """
+
+    __slots__ = ("_connection", "_posted", "_posted_size", "_stream", "_wire", "has_failed", "message", "wait_s")
+
+    def __init__(self, connection: Connection, wait_s: float) -> None:
+        self._connection = connection
+        self._stream = connection.stream
+        self.wait_s = wait_s
+        self.has_failed = False
+        self.message = Turn()
+        self._wire = Turn()
+        self._posted: deque[bytes] = deque()
+        self._posted_size = 0
+
+    @property
+    def is_free(self) -> bool:
+        """Whether a whole message could leave at once."""
+        return not self._wire.is_taken and not self.message.is_taken
+
+    def send(self, head: bytes, payload: bytes | memoryview = b"") -> None:
+        """Send a frame; a large payload goes separately, uncopied.
+
+        Raises:
+            SocketTimeout, SocketClosed, SocketError.
+        Switches: when the kernel's buffer is full, and to wait for its turn.
+        """
+        wire = self._wire
+        if wire.is_taken:
+            wire.take()
+        else:
+            wire.is_taken = True
+        try:
+            if not self._connection.link.is_open or self.has_failed:
+                raise SocketClosed
+            try:
+                if len(payload) > SPLIT_AT:
+                    view = memoryview(payload)
+                    self._stream.send(b"".join((head, view[:SPLIT_AT])), self.wait_s)
+                    self._stream.send(view[SPLIT_AT:], self.wait_s)  # type: ignore[arg-type]
+                else:
+                    self._stream.send(b"".join((head, payload)) if payload else head, self.wait_s)
+                if self._posted:
+                    self._send_posted()
+            except BaseException:
+                self.has_failed = True
+                raise
+        finally:
+            wire.give_back()
+
+    def post(self, frame: bytes) -> bool:
+        """Send a frame as soon as the wire is free, and say whether it will be: False if too much waits already.
+
+        Never switches.
+        """
+        if self.has_failed or not self._connection.link.is_open:
+            return False
+        if self._wire.is_taken:
+            if self._posted_size + len(frame) > POSTED_MAX:
+                return False
+            self._posted.append(frame)
+            self._posted_size += len(frame)
+            return True
+        try:
+            sent = self._stream.send_now(frame)
+        except SocketError:
+            self.has_failed = True  # the reader will hear why
+            return False
+        if sent < len(frame) or self._stream.has_unsent:
+            self._wire.is_taken = True
+            _hub.call_soon(partial(thread.spawn, self._finish, frame[sent:]))
+        return True
+
+    def post_message(self, frame: bytes) -> bool:
+        """As post(), for a whole message: not between the fragments of another one."""
+        if not self.message.is_taken:
+            return self.post(frame)
+        return False
+
+    def settle(self) -> None:
+        """Return when what was posted has left.
+
+        Raises:
+            SocketTimeout, SocketClosed, SocketError.
+        Switches: if something is still to leave.
+        """
+        self._wire.take()
+        try:
+            if self._connection.link.is_open:
+                self._stream.flush(self.wait_s)
+        finally:
+            self._wire.give_back()
+
+    def _send_posted(self) -> None:
+        posted = self._posted
+        while posted:
+            frame = posted.popleft()
+            self._posted_size -= len(frame)
+            self._stream.send(frame, self.wait_s)
+
+    def _finish(self, rest: bytes) -> None:
+        # In a light thread of its own, which has the wire's turn.
+        try:
+            if rest:
+                self._stream.send(rest, self.wait_s)
+            self._stream.flush(self.wait_s)
+            self._send_posted()
+        except SocketError:
+            self.has_failed = True
+            self._connection.close()  # the peer takes nothing: whoever reads gets "closed"
+        except _hub.GreenletExit:
+            self.has_failed = True
+            raise
+        finally:
+            self._wire.give_back()

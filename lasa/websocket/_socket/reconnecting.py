@@ -1,0 +1,133 @@
+"""One connection after another, with a growing pause between attempts that fail."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Self
+
+from lasa import semaphore
+from lasa._values import integer
+from lasa.errors import check
+from lasa.websocket._socket.options import checked_s
+
+if TYPE_CHECKING:
+    from lasa.websocket.client import ClientWebSocket
+
+__all__ = ["Backoff", "Reconnecting", "makes_sense"]
+
+LASTED_S: Final = 10.0  # a connection that has been open so long is no failed attempt
+_PASSING: Final = frozenset((408, 425, 429))  # statuses of 4xx that may be others in a moment
+
+Connect = Callable[[], "tuple[ClientWebSocket | None, str | None]"]
+
+
+class Backoff:
+    """How long to wait before the next attempt; knows no clock.
+
+    Attributes:
+        failures: attempts in a row that failed.
+    """
+
+    def __init__(self, min_delay_s: float, max_delay_s: float, max_attempts: int | None) -> None:
+        self._min_s = checked_s("min_delay_s", min_delay_s)
+        self._max_s = checked_s("max_delay_s", max_delay_s)
+        if self._max_s < self._min_s:
+            raise ValueError(f"bad max_delay_s: {max_delay_s!r}, less than min_delay_s")
+        attempts = None if max_attempts is None else integer(max_attempts)
+        if max_attempts is not None and (attempts is None or attempts < 1):
+            raise ValueError(f"bad max_attempts: {max_attempts!r}")
+        self._max_attempts = attempts
+        self.failures = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether so many attempts have failed as may fail."""
+        return self._max_attempts is not None and self.failures >= self._max_attempts
+
+    def succeed(self) -> None:
+        """A connection was opened, and lasted."""
+        self.failures = 0
+
+    def fail(self, chance: float) -> float:
+        """An attempt has failed: return how long to wait.
+
+        Args:
+            chance: a random number from 0 to 1: clients that lost one server at once should not come back at once.
+        """
+        delay_s = self._max_s
+        if self.failures < 64:  # beyond, 2**failures is beyond any maximum
+            delay_s = min(self._max_s, self._min_s * 2**self.failures)
+        self.failures += 1
+        return float(delay_s * (1 - chance / 2))
+
+
+class Reconnecting:
+    """An iterator of live connections; ``lasa.websocket.client.reconnecting()`` makes it."""
+
+    def __init__(self, connect: Connect, backoff: Backoff, should_retry: Callable[[str], bool] | None) -> None:
+        self._connect = connect
+        self._backoff = backoff
+        self._should_retry = makes_sense if should_retry is None else should_retry
+        self._current: ClientWebSocket | None = None
+        self._opened_s = 0.0
+        self._is_stopped = False
+        self._stopped, _ = semaphore.new(0)
+
+    def __iter__(self) -> Self:
+        """Open one connection after another.
+
+        Raises:
+            Error: an attempt has failed, and no other is made.
+        Switches: whenever it has to wait.
+        """
+        return self
+
+    def __next__(self) -> ClientWebSocket:
+        last, self._current = self._current, None
+        if last is not None:
+            last.close()
+            if time.monotonic() - self._opened_s >= LASTED_S:
+                self._backoff.succeed()
+            else:
+                self._pause(None)
+        while not self._is_stopped:
+            wb, err = self._connect()
+            if wb is not None:
+                if self._is_stopped:
+                    wb.close()
+                    break
+                wb.ends_quietly = True
+                self._current = wb
+                self._opened_s = time.monotonic()
+                return wb
+            assert err is not None
+            if not self._should_retry(err):
+                check((None, err))
+            self._pause(err)
+        raise StopIteration
+
+    def _pause(self, err: str | None) -> None:
+        delay_s = self._backoff.fail(random.random())
+        if err is not None and self._backoff.is_over:
+            check((None, err))
+        self._stopped.wait(delay_s)
+
+    def stop(self) -> None:
+        """End the loop at its next step, also where it waits for an attempt; the current connection is told.
+
+        Switches: never.
+        """
+        self._is_stopped = True
+        self._stopped.post()
+        if self._current is not None:
+            self._current.go_away()
+
+
+def makes_sense(err: Any) -> bool:
+    """Whether another attempt may have another outcome."""
+    if err == "bad websocket uri":
+        return False
+    response = getattr(err, "response", None)
+    return response is None or not 400 <= response.code < 500 or response.code in _PASSING

@@ -1,0 +1,127 @@
+"""What belongs to one open connection, also while it is idle in a pool: its stream and the states of both directions."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from lasa.errors import SocketClosed
+from lasa.socket._connection import Connection
+from lasa.websocket._socket.outlet import Outlet
+from lasa.websocket._wire.deflate import Agreement
+from lasa.websocket._wire.frames import FIN, LENGTH_MAX, FrameReader, frame_head
+from lasa.websocket._wire.masks import mask, new_key
+from lasa.websocket._wire.protocol import Protocol
+
+__all__ = ["Session"]
+
+SMALLEST_READ: Final = 16_384
+LARGEST_READ: Final = 262_144
+
+
+class Session:
+    """One connection.
+
+    Attributes:
+        connection, outlet, protocol: below us, what we send, what we receive.
+        deflater: what compresses, None where nothing is compressed.
+        threshold: bytes of a message from which on it is compressed.
+        is_client: whether we opened it.
+        subprotocol: that was agreed on.
+        handshake: the client's response, or the server's request.
+        is_backed_up: whether a message has come that nobody has received, so that nothing behind it is read.
+    """
+
+    __slots__ = (
+        "_more_expected",
+        "_size",
+        "connection",
+        "deflater",
+        "handshake",
+        "is_backed_up",
+        "is_client",
+        "outlet",
+        "protocol",
+        "stream",
+        "subprotocol",
+        "threshold",
+    )
+
+    def __init__(
+        self,
+        connection: Connection,
+        unread: bytes,
+        *,
+        is_client: bool,
+        subprotocol: str | None,
+        agreement: Agreement | None,
+        handshake: Any,
+        send_s: float,
+    ) -> None:
+        self.connection = connection
+        self.stream = connection.stream
+        self.outlet = Outlet(connection, send_s)
+        self.is_client = is_client
+        self.subprotocol = subprotocol
+        self.handshake = handshake
+        self.is_backed_up = False
+        self.deflater = None if agreement is None else agreement.deflater(is_client=is_client)
+        self.threshold = 0 if agreement is None else agreement.threshold
+        inflater = None if agreement is None else agreement.inflater(is_client=is_client)
+        reader = FrameReader(client=is_client, max_frame=LENGTH_MAX, deflates=inflater is not None)
+        self.protocol = Protocol(reader, inflater)
+        self._size = SMALLEST_READ
+        self._more_expected = False
+        if unread:
+            self.protocol.receive_bytes(unread)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the connection is."""
+        return self.connection.link.is_open
+
+    def read(self, wait_s: float) -> None:
+        """Take in what has come.
+
+        Raises:
+            SocketClosed: also at the end of the stream. SocketTimeout, SocketError.
+        Switches: when nothing has come yet.
+        """
+        size = self._size
+        if not self.connection.link.is_open:
+            raise SocketClosed
+        chunk = self.stream.recv(size, wait_s, self._more_expected)
+        if len(chunk) == size:  # a full answer means that the peer streams
+            self._more_expected = True
+            if size < LARGEST_READ:
+                self._size = size * 2
+        else:
+            self._more_expected = False
+            if not chunk:
+                raise SocketClosed
+        self.protocol.receive_bytes(chunk)
+
+    def read_now(self) -> bool:
+        """Take in what has come, and say whether anything has.
+
+        Raises:
+            SocketClosed: also at the end of the stream. SocketError.
+        Switches: never.
+        """
+        chunk = self.stream.recv_now(SMALLEST_READ)
+        if chunk is None:
+            return False
+        if not chunk:
+            raise SocketClosed
+        self.protocol.receive_bytes(chunk)
+        return True
+
+    def frame(self, first: int, payload: bytes) -> bytes:
+        """Return a frame of ours, as this side of the connection sends it."""
+        if self.is_client:
+            key = new_key()
+            return frame_head(first, len(payload), 0x80) + key + (mask(payload, key) if payload else b"")
+        return frame_head(first, len(payload), 0) + payload
+
+    def post(self, opcode: int, payload: bytes) -> bool:
+        """Send a control frame, without waiting; see Outlet.post()."""
+        return self.outlet.post(self.frame(FIN | opcode, payload))

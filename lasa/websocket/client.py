@@ -1,0 +1,194 @@
+"""WebSocket clients (seed: lasa.websocket.client; RFC 6455)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lasa import semaphore
+from lasa._values import integer, timeout_ms, type_name
+from lasa.errors import SocketError
+from lasa.http._client.response import Response
+from lasa.http.client import Failure
+from lasa.socket import TcpSocket
+from lasa.socket._halves import DEFAULT_TIMEOUT_MS
+from lasa.socket._options import refuse_unknown
+from lasa.websocket._socket.framing import FATAL, FrameSizes
+from lasa.websocket._socket.messaging import WebSocket
+from lasa.websocket._socket.opening import Opening
+from lasa.websocket._socket.options import Options
+from lasa.websocket._socket.reconnecting import Backoff, Reconnecting
+
+__all__ = ["ClientWebSocket", "Reconnecting", "connect", "new", "reconnecting"]
+
+SEND_S: Final = 30.0
+
+
+class ClientWebSocket(WebSocket):
+    """A WebSocket that connects by itself; ``new()`` makes it for frames, ``connect()`` for messages.
+
+    Attributes:
+        response: the server's answer to the handshake (``code``, ``headers``, ``body``), also where it refuses; None
+            before, and for a connection out of the pool.
+    """
+
+    __slots__ = ("response",)
+
+    def __init__(self, sizes: FrameSizes, timeout_s: float) -> None:
+        super().__init__(sizes, Options(), masks=True, timeout_s=timeout_s)
+        self.response: Response | None = None
+
+    def connect(
+        self, uri: str, options: Mapping[str, Any] | None = None, **keywords: Any
+    ) -> tuple[int | None, str | None]:
+        """Connect for frames; an idle connection of the pool that was told the same is taken first.
+
+        A connection that the WebSocket has is ended first.
+
+        Args:
+            uri: "ws://host:port/path", "wss://host:port/path", "ws://unix:/path.sock:/uri".
+            options: as the keywords of lasa.websocket.client.connect(), and before them.
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "bad websocket uri", "failed to connect: E", "ssl handshake failed: E",
+            "failed to send the handshake request: E", "failed to receive response header: E", "bad HTTP response
+            status line: L" (``response`` has the rest), or another word of an answer that does not agree.
+        Raises:
+            TypeError, ValueError: a bad option; nothing has happened then.
+        Switches: whenever it has to wait. Source: seed, "wb:connect".
+        """
+        given = _joined(options, keywords)
+        return self._connect(uri, given, compresses=False, for_messages=False)
+
+    def _connect(
+        self, uri: str, given: Mapping[str, Any], *, compresses: bool, for_messages: bool
+    ) -> tuple[int | None, str | None]:
+        self._options, others = Options.parse(given, compresses=compresses)
+        try:
+            opening = Opening(uri, self._options, others)
+            self.abort()
+            self.response = None
+            try:
+                session = opening.run(self._send_s, min(self._send_s, self._read_s))
+            finally:
+                self.response = opening.response
+        except SocketError as error:
+            return None, error.reason
+        self._begin(session, for_messages=for_messages)
+        return 1, None
+
+    def set_keepalive(self, timeout: Any = None, size: Any = None) -> tuple[int | None, str | None]:
+        """Put the connection into its pool, for the next connect() that tells the server the same.
+
+        Args:
+            timeout, size: as setkeepalive() of a cosocket: milliseconds (60,000), connections (30).
+        Returns:
+            ``(1, None)``; or ``(None, err)``: "fatal error already happened", "closed", "already closed" (a close frame
+            was sent), "unread data in buffer", "connection in dubious state".
+        Raises:
+            TypeError, ValueError: as setkeepalive().
+        Switches: never. Source: lua-resty-websocket, "set_keepalive".
+        """
+        session = self._session
+        if self._is_fatal:
+            return None, FATAL
+        if session is None:
+            return None, "closed"
+        if self._close_sent:
+            return None, "already closed"
+        if self._is_reading:
+            return None, "socket busy reading"
+        if not session.outlet.is_free:
+            return None, "socket busy writing"
+        if self._inbox is not None or self._pieces is not None or not session.protocol.is_between_messages:
+            return None, "unread data in buffer"
+        for value in (timeout, size):
+            if value is not None and integer(value) is None:
+                raise TypeError(f"number expected, got {type_name(value)}")
+        self._rest()
+        connection = session.connection
+        connection.companion = session
+        sock = TcpSocket()
+        sock.adopt(connection, b"")
+        ok, err = sock.setkeepalive(timeout, size)
+        if ok is None:
+            sock.abort()
+        return ok, err
+
+
+def new(opts: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[ClientWebSocket, None]:
+    """Return ``(wb, None)``, a WebSocket for frames, not yet connected.
+
+    Args:
+        opts: the same as the keywords.
+        timeout: milliseconds of a single wait (30,000).
+        max_payload_len: bytes of a frame's payload either way (65,535); max_recv_len, max_send_len: one way.
+        send_unmasked: send without masks, which servers refuse (False).
+    Raises:
+        TypeError, ValueError: a bad option.
+    Switches: never. Source: seed, "client:new"; the sizes are lua-resty-websocket's.
+    """
+    given = _joined(opts, keywords)
+    refuse_unknown(given, "timeout", "max_payload_len", "max_recv_len", "max_send_len", "send_unmasked")
+    sizes = FrameSizes.of(given, "send_unmasked")
+    return ClientWebSocket(sizes, timeout_ms(given.get("timeout"), DEFAULT_TIMEOUT_MS) / 1000), None
+
+
+def connect(uri: str, **options: Any) -> tuple[ClientWebSocket | None, str | None]:
+    """Connect for messages.
+
+    Args:
+        uri: "ws://host:port/path", "wss://host:port/path", "ws://unix:/path.sock:/uri".
+        options: docs/websocket.md has them all.
+    Returns:
+        ``(wb, None)``; or ``(None, err)`` as ClientWebSocket.connect(). Where a server has refused, ``err.response``
+        is its answer.
+    Raises:
+        TypeError, ValueError: a bad option; nothing has happened then.
+    Switches: whenever it has to wait. Source: beyond the seed.
+    """
+    wb = ClientWebSocket(FrameSizes(2**31 - 1, 2**31 - 1), SEND_S)
+    ok, err = wb._connect(uri, options, compresses=True, for_messages=True)
+    if ok is None:
+        assert err is not None
+        return None, Failure(err, url=uri, response=wb.response)
+    wb._read_s = semaphore.FOREVER_S
+    return wb, None
+
+
+def reconnecting(
+    uri: str,
+    *,
+    min_delay_s: float = 0.5,
+    max_delay_s: float = 60.0,
+    max_attempts: int | None = None,
+    should_retry: Callable[[str], bool] | None = None,
+    **options: Any,
+) -> Reconnecting:
+    """Return an iterator of live connections: when one has ended, the next step of the loop opens another.
+
+    ``for wb in reconnecting(uri): for message in wb: …`` goes on until somebody breaks, or calls stop(). Within it,
+    the inner loop ends however its connection does, ``wb.closing`` tells how, and a connection that is still open at
+    the next step is closed. A failed attempt, or a connection that did not last, is followed by a delay, which is
+    doubled each time, up to its maximum, and shortened by a random part of up to a half.
+
+    Args:
+        uri, options: as connect().
+        min_delay_s, max_delay_s: seconds.
+        max_attempts: to connect, in a row; None: no limit.
+        should_retry: decides by the error word (with ``response``) whether another attempt makes sense; without it,
+            it does unless the URI is bad or the server has answered with 4xx, other than 408, 425 and 429.
+    Raises:
+        TypeError, ValueError: a bad option. By the loop Error, when no other attempt is made.
+    Switches: never; the loop whenever it has to wait. Source: beyond the seed.
+    """
+    return Reconnecting(
+        lambda: connect(uri, **options),
+        Backoff(min_delay_s, max_delay_s, max_attempts),
+        should_retry,
+    )
+
+
+def _joined(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(f"bad options: table expected, got {type_name(options)}")
+    return {**keywords, **(options or {})}

@@ -1,0 +1,320 @@
+"""WebSocket servers: on a port of their own, or on an HTTP server's (seed: lasa.websocket.server; RFC 6455).
+
+The handshake is a request to an HTTP server, whose limits and timeouts hold for it: each client has a light thread of
+its own, so that one that is slow, or sends nonsense, keeps nobody from being accepted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Final
+
+from lasa import _hub, semaphore, thread
+from lasa._values import timeout_ms
+from lasa.errors import SocketError
+from lasa.http import server as http_server
+from lasa.http._server.request import Request
+from lasa.http._server.service import check_handler, no_handler
+from lasa.http._wire.errors import BadMessage
+from lasa.socket._halves import DEFAULT_TIMEOUT_MS
+from lasa.websocket._socket.framing import FrameSizes
+from lasa.websocket._socket.messaging import WebSocket
+from lasa.websocket._socket.options import Options, unknown_option
+from lasa.websocket._socket.session import Session
+from lasa.websocket._wire import deflate
+from lasa.websocket._wire.closing import INTERNAL_ERROR, NORMAL
+from lasa.websocket._wire.handshake import (
+    HandshakeRefused,
+    OriginRule,
+    answer_headers,
+    check_origin,
+    check_request,
+    choose_protocol,
+    origin_rule,
+)
+
+__all__ = ["Server", "ServerWebSocket", "accept_request", "new"]
+
+SEND_S: Final = 30.0
+WAITING_MAX: Final = 128  # connections that accept() has not returned yet
+
+Accepted = tuple["ServerWebSocket | None", str | None]
+
+
+class ServerWebSocket(WebSocket):
+    """A WebSocket that a client has opened."""
+
+    __slots__ = ()
+
+    @property
+    def request(self) -> Request | None:
+        """The request of the handshake: path, query, headers, cookies, peer; None once the connection is over."""
+        return None if self._session is None else self._session.handshake
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """On what terms clients are accepted."""
+
+    options: Options
+    protocols: Any
+    may_open: OriginRule
+    headers: Any
+
+    @classmethod
+    def parse(cls, given: Mapping[str, Any], *, compresses: bool) -> tuple[Terms, dict[str, Any]]:
+        """Check the options among ``given``, and return them with what is none of them.
+
+        Raises:
+            TypeError, ValueError: a bad one.
+        """
+        options, others = Options.parse(given, compresses=compresses)
+        protocols = others.pop("protocols", None)
+        choose_protocol((), protocols)  # what is wrong with it is told now
+        rule = origin_rule(others.pop("origins", None))
+        return cls(options, protocols, rule, others.pop("headers", None)), others
+
+
+def accept_request(request: Request, given: Mapping[str, Any]) -> Accepted:
+    """As Request.websocket()."""
+    terms, others = Terms.parse(given, compresses=True)
+    for name in others:
+        raise unknown_option(name, frozenset(("protocols", "origins", "headers")))
+    return _accept_messages(request, terms)
+
+
+def _accept_messages(request: Request, terms: Terms) -> Accepted:
+    session, err = _shake_hands(request, terms, SEND_S)
+    if session is None:
+        return None, err
+    wb = ServerWebSocket(FrameSizes(2**31 - 1, 2**31 - 1), terms.options, masks=False, timeout_s=SEND_S)
+    wb._read_s = semaphore.FOREVER_S
+    wb._begin(session, for_messages=True)
+    request.follow(_Follower(wb))
+    return wb, None
+
+
+def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session | None, str | None]:
+    try:
+        offer = check_request(request.method, request.http_version, request.headers)
+        check_origin(offer, terms.may_open)
+        protocol = choose_protocol(offer.protocols, terms.protocols)
+        settings = terms.options.compression
+        agreed = None
+        if settings is not None and offer.extensions:
+            try:
+                agreed = deflate.answer(settings, [offer.extensions])
+            except SocketError as error:
+                raise HandshakeRefused(error.reason) from None
+        extensions, agreement = (None, None) if agreed is None else agreed
+        pairs = answer_headers(offer, protocol, extensions, terms.headers)
+        sock = request.upgrade(101, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs])
+    except HandshakeRefused as refusal:
+        return None, _refuse(request, refusal)
+    except BadMessage as error:
+        return None, _refuse(request, HandshakeRefused(error.reason))
+    except SocketError as error:
+        return None, error.reason
+    unread = sock.take_unread()
+    session = Session(
+        sock.give_away(),
+        unread,
+        is_client=False,
+        subprotocol=protocol,
+        agreement=agreement,
+        handshake=request,
+        send_s=send_s,
+    )
+    return session, None
+
+
+def _refuse(request: Request, refusal: HandshakeRefused) -> str:
+    try:
+        request.answer(refusal.status, refusal.headers, f"{refusal.reason}\n".encode())
+    except SocketError as error:
+        return error.reason
+    return refusal.reason
+
+
+class _Follower:
+    """A WebSocket as the HTTP server sees it."""
+
+    __slots__ = ("_websocket",)
+
+    def __init__(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
+
+    def end(self, *, has_failed: bool) -> None:
+        self._websocket.close(INTERNAL_ERROR if has_failed else NORMAL)
+
+    def go_away(self) -> None:
+        self._websocket.go_away()
+
+    def abort(self) -> None:
+        self._websocket.abort()
+
+
+class Server:
+    """A bound address; ``lasa.websocket.server.new()`` makes it."""
+
+    def __init__(
+        self, server: http_server.Server, terms: Terms, terms_of_frames: Terms, sizes: FrameSizes, timeout_s: float
+    ) -> None:
+        self._server = server
+        self._terms = terms
+        self._terms_of_frames = terms_of_frames
+        self._sizes = sizes
+        self._timeout_s = timeout_s
+        self._accepted: deque[Accepted] = deque()
+        self._arrived, _ = semaphore.new(0)
+        self._places, _ = semaphore.new(WAITING_MAX)
+        self._is_accepting = self._is_over = False
+
+    def __repr__(self) -> str:
+        return f"<lasa websocket server at {self.url}>"
+
+    @property
+    def address(self) -> tuple[str, int | None]:
+        """``(ip, port)``, with the port that the system chose; or ``("unix:/path", None)``."""
+        return self._server.address
+
+    @property
+    def url(self) -> str:
+        """Where the server is, as "ws://127.0.0.1:8080"."""
+        return "ws" + self._server.url.removeprefix("http")
+
+    @property
+    def connections(self) -> int:
+        """How many connections run() serves."""
+        return self._server.connections
+
+    def set_timeout(self, timeout: float | None) -> None:
+        """Bound accept(), and every wait of what it returns from now on, to ``timeout`` milliseconds.
+
+        Raises, Switches: as set_timeout() of a WebSocket.
+        """
+        self._timeout_s = timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000
+
+    def accept(self) -> Accepted:
+        """Return the next client that has connected and shaken hands, as a WebSocket for frames.
+
+        Returns:
+            ``(wbc, None)``; or ``(None, err)``: "timeout", "closed" (the server is), or why a client was refused, with
+            400 or another status: 'bad "upgrade" request header: V', "origin not allowed: X" and the like. The server
+            goes on in any case.
+        Raises:
+            RuntimeError: run() serves it.
+        Switches: until one is there. Source: seed, "wb.accept".
+        """
+        if not self._is_accepting:
+            if self._server.handler is not no_handler:
+                raise RuntimeError("the server runs already")
+            self._is_accepting = True
+            # From the hub, so that a program that has nothing else to do can end.
+            _hub.call_soon(partial(thread.spawn, self._serve))
+        ok, _ = self._arrived.wait(self._timeout_s)
+        if not ok:
+            return None, "timeout"
+        if not self._accepted:
+            self._arrived.post()  # for the others who wait
+            return None, "closed"
+        self._places.post()
+        return self._accepted.popleft()
+
+    def _serve(self) -> None:
+        try:
+            self._server.run(self._hand_over)
+        finally:
+            self._is_over = True
+            self._arrived.post()
+
+    def _hand_over(self, request: Request) -> None:
+        self._places.wait(semaphore.FOREVER_S)
+        wb = None
+        session, err = _shake_hands(request, self._terms_of_frames, self._timeout_s)
+        if session is not None:
+            request.let_go()
+            wb = ServerWebSocket(self._sizes, self._terms_of_frames.options, masks=False, timeout_s=self._timeout_s)
+            wb._begin(session, for_messages=False)
+        self._accepted.append((wb, err))
+        self._arrived.post()
+
+    def run(self, handler: Callable[[ServerWebSocket], Any]) -> tuple[bool | None, str | None]:
+        """Serve until ``stop()``: each client has ``handler(wb)``, a WebSocket for messages, in a light thread.
+
+        When the handler returns, the connection is closed with 1000; when it raises, with 1011, and the traceback is
+        logged. ``wb.request`` is what the client has asked for.
+
+        Returns:
+            ``(True, None)`` once stopped and all connections have ended; ``(None, err)`` if the address cannot be
+            listened on any more.
+        Raises:
+            TypeError: the handler cannot be called with one argument. RuntimeError: it runs already.
+        Switches: all the time. Source: beyond the seed.
+        """
+        check_handler(handler)
+        if self._is_accepting:
+            raise RuntimeError("the server accepts already")
+
+        def serve(request: Request) -> None:
+            wb, _ = _accept_messages(request, self._terms)
+            if wb is not None:
+                handler(wb)
+
+        return self._server.run(serve)
+
+    def stop(self, grace_s: float = http_server.DEFAULT_GRACE_S) -> tuple[bool, list[str]]:
+        """Stop: take no more clients, close every connection with 1001, and cut off what is open after the grace.
+
+        Connections that accept() has returned belong to whoever called it, and go on.
+
+        Args, Returns, Raises, Switches: as lasa.http.server.Server.stop().
+        """
+        stopped = self._server.stop(grace_s)
+        for wb, _ in self._accepted:
+            if wb is not None:
+                wb.abort()
+        self._accepted.clear()
+        if not self._is_over:
+            self._is_over = True
+            self._arrived.post()
+        return stopped
+
+    def close(self) -> tuple[int | None, str | None]:
+        """As ``stop(0)``; returns ``(1, None)``, or ``(None, "closed")`` if it is stopped already."""
+        if self._server.is_stopping:
+            return None, "closed"
+        self.stop(0)
+        return 1, None
+
+
+def new(where: str | Mapping[str, Any], **options: Any) -> tuple[Server | None, str | None]:
+    """Return ``(server, None)``, bound and listening.
+
+    Args:
+        where: "127.0.0.1:8080", "[::1]:0" or "unix:/path" (port 0 lets the system choose); or a mapping with ``host``
+            and the other options.
+        options: ``ssl={"ssl_cert": file, "ssl_key": file}`` for wss; ``timeout`` (milliseconds), ``max_payload_len``,
+            ``max_recv_len``, ``max_send_len`` and ``send_masked`` for frames; ``protocols``, ``origins``, ``headers``,
+            ``compression``, ``max_message`` and the others of messages, see docs/websocket.md; ``access_log`` (False),
+            ``backlog`` and the limits of lasa.http.server.new().
+    Returns:
+        ``(None, err)``: "address already in use" and other words of ``bind``, or of a name that is not found.
+    Raises:
+        TypeError, ValueError: an address that is none, a bad option or certificate.
+    Switches: only to look up a name. Source: seed, "lasa.websocket.server.new".
+    """
+    given = {**options, **where} if isinstance(where, Mapping) else {**options, "where": where}
+    timeout_s = timeout_ms(given.pop("timeout", None), DEFAULT_TIMEOUT_MS) / 1000
+    sizes = FrameSizes.of(given, "send_masked")
+    for name in ("max_payload_len", "max_recv_len", "max_send_len", "send_masked"):
+        given.pop(name, None)
+    terms, others = Terms.parse(given, compresses=True)
+    terms_of_frames, _ = Terms.parse(given, compresses=False)
+    server, err = http_server.new(**{"access_log": False, **others})
+    if server is None:
+        return None, err
+    return Server(server, terms, terms_of_frames, sizes, timeout_s), None

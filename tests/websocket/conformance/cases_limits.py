@@ -1,0 +1,125 @@
+"""Chapters 9 and 10: large messages, many fragments, many messages, the limit on a message, short fragments.
+
+The sizes are smaller than the Autobahn test-suite's, large enough for what does not grow in proportion to show.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.websocket.conformance.case import (
+    BINARY,
+    CONTINUATION,
+    TEXT,
+    TOO_BIG,
+    Case,
+    Deflate,
+    Fragments,
+    Frame,
+    Message,
+    Pong,
+    case,
+    ping,
+)
+
+__all__ = ["CASES", "MAX_MESSAGE"]
+
+# The limit with which both sides are run.
+MAX_MESSAGE: Final = 64 << 20
+
+_K: Final = 1 << 10
+_M: Final = 1 << 20
+
+# 64 octets of text, so that any multiple is whole; 251 octets of data, so that nothing repeats with a power of two.
+_LINE: Final = "Zwölf große Boxkämpfer jagen Viktor quer über den Deich - 世界".encode().ljust(64, b".")
+_OCTETS: Final = bytes(range(251))
+
+
+def _payload(opcode: int, size: int) -> bytes:
+    unit = _LINE if opcode == TEXT else _OCTETS
+    return (unit * (size // len(unit) + 1))[:size]
+
+
+def _sizes() -> list[Case]:
+    cases = []
+    for part, (kind, opcode) in enumerate((("text", TEXT), ("binary", BINARY))):
+
+        def echo(section: int, index: int, title: str, size: int, frame: int = 0, cut: int = 0) -> None:
+            payload = _payload(opcode, size)
+            steps = (Fragments(opcode, payload, frame), Message(opcode, payload))
+            cases.append(case(f"9.{section + part}.{index}", f"{kind}, {title}", *steps, cut=cut))
+
+        for index, size in enumerate((64 * _K, 256 * _K, _M, 4 * _M, 16 * _M), 1):
+            echo(1, index, f"{size} octets", size)
+        fragments = ((64, _M), (256, _M), (_K, _M), *((size * _K, 4 * _M) for size in (4, 16, 64, 256, 1024, 4096)))
+        for index, (frame, size) in enumerate(fragments, 1):
+            echo(3, index, f"{size} octets in frames of {frame}", size, frame=frame)
+        for index, cut in enumerate((64, 128, 256, 512, 1024, 2048), 1):
+            echo(5, index, f"256 kB, {cut} octets at a time", 256 * _K, cut=cut)
+        for index, size in enumerate((0, 16, 64, 256, 1024, 4096), 1):
+            payload = _payload(opcode, size)
+            turns = [step for _ in range(100) for step in (Fragments(opcode, payload), Message(opcode, payload))]
+            cases.append(case(f"9.{7 + part}.{index}", f"100 times {size} octets of {kind} by turns", *turns))
+            sent, awaited = [Fragments(opcode, payload)] * 400, [Message(opcode, payload)] * 400
+            title = f"400 times {size} octets of {kind} without waiting"
+            cases.append(case(f"9.{9 + part}.{index}", title, *sent, *awaited))
+    return cases
+
+
+def _limit() -> list[Case]:
+    quarter = bytes(MAX_MESSAGE // 4)
+    pieces = (Frame(BINARY, quarter, fin=False), *[Frame(CONTINUATION, quarter, fin=False)] * 3)
+    last = Frame(CONTINUATION, announced=1)
+    answered = (ping(b"well?"), Pong(b"well?"))
+    return [
+        case("9.11.1", "a frame above the limit, before any payload", _announcing(MAX_MESSAGE + 1), ending=TOO_BIG),
+        case("9.11.2", "a frame of nearly 2 ** 63 octets", _announcing((1 << 63) - 1), ending=TOO_BIG),
+        case("9.11.3", "fragments above the limit", *pieces, *answered, last, ending=TOO_BIG),
+        case(
+            "9.11.4",
+            "a message that inflates above the limit",
+            Fragments(BINARY, bytes(MAX_MESSAGE + 1), deflated=True),
+            ending=TOO_BIG,
+            deflate=Deflate(),
+        ),
+        case(
+            "9.11.5",
+            "fragments that inflate above the limit",
+            Fragments(TEXT, bytes(MAX_MESSAGE + 1), 1000, deflated=True),
+            ending=TOO_BIG,
+            deflate=Deflate(),
+        ),
+        case("9.11.6", "a second fragment above the limit", _part(), _rest(MAX_MESSAGE), ending=TOO_BIG),
+    ]
+
+
+def _announcing(size: int) -> Frame:
+    return Frame(BINARY, announced=size)
+
+
+def _part() -> Frame:
+    return Frame(TEXT, b"x", fin=False)
+
+
+def _rest(size: int) -> Frame:
+    return Frame(CONTINUATION, announced=size)
+
+
+def _short_fragments() -> list[Case]:
+    words, octets = _payload(TEXT, 64 * _K), _payload(BINARY, 64 * _K)
+    return [
+        case("10.1.1", "64 kB of text in frames of 1300", Fragments(TEXT, words, 1300), Message(TEXT, words)),
+        case("10.1.2", "64 kB of data in frames of 1300", Fragments(BINARY, octets, 1300), Message(BINARY, octets)),
+        case(
+            "10.1.3", "1 kB of text in frames of one octet", Fragments(TEXT, words[:_K], 1), Message(TEXT, words[:_K])
+        ),
+        case(
+            "10.1.4",
+            "64 kB of text in frames of 1300, 997 octets at a time",
+            *(Fragments(TEXT, words, 1300), Message(TEXT, words)),
+            cut=997,
+        ),
+    ]
+
+
+CASES: Final = [*_sizes(), *_limit(), *_short_fragments()]
