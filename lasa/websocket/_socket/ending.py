@@ -11,7 +11,7 @@ import _socket
 import time
 import weakref
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Self
 
 from lasa import _hub, semaphore, thread
 from lasa.errors import SocketClosed, SocketError
@@ -23,6 +23,7 @@ from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import (
     ABNORMAL,
     GOING_AWAY,
+    INTERNAL_ERROR,
     NO_STATUS,
     NORMAL,
     REASON_MAX,
@@ -57,6 +58,15 @@ class Ending(Framing):
         self._close_alarm: _hub.Alarm | None = None
         self._over: semaphore.Semaphore | None = None  # for whoever waits until somebody else has read the close
         self._word: str | None = None  # why it ended, where "closed" does not say it
+
+    def __enter__(self) -> Self:
+        """Return the WebSocket; leaving the ``with`` closes it, with 1011 after an error."""
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, Exception):
+            self.close(NORMAL if kind is None else INTERNAL_ERROR)
+        self.abort()
 
     @property
     def latency_s(self) -> float | None:

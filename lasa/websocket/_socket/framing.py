@@ -105,14 +105,6 @@ class Framing:
         self._is_reading = self._is_fatal = self._close_sent = False
         self.closing: Closing | None = None
 
-    def __enter__(self) -> Self:
-        """Return the WebSocket; leaving the ``with`` ends its connection."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-        self.abort()
-
     def __repr__(self) -> str:
         return f"<lasa websocket {'open' if self.is_open else 'closed'} at {id(self):#x}>"
 
@@ -337,10 +329,6 @@ class Framing:
                 return None, f"failed to send close frame: {err}"
         self.abort()
         return 1, None
-
-    def close(self) -> tuple[Any, str | None]:
-        """End the connection."""
-        return self._close_frames()
 
     def abort(self) -> None:
         """End the connection at once, for everyone and without a word; nothing happens if there is none.

@@ -39,12 +39,8 @@ class Piece(NamedTuple):
     is_last: bool
 
 
-class WireFrame(NamedTuple):
-    """One frame as it came, inflated if it was compressed."""
-
-    opcode: int
-    payload: bytes
-    is_fin: bool
+# One frame as it came, inflated if it was compressed: opcode, payload, whether it ends its message.
+WireFrame = tuple[int, bytes, bool]
 
 
 class Protocol:
@@ -57,6 +53,7 @@ class Protocol:
     """
 
     __slots__ = (
+        "_bytes",
         "_decoder",
         "_expects_more",
         "_frame_opcode",
@@ -74,6 +71,7 @@ class Protocol:
 
     def __init__(self, reader: FrameReader, inflater: Inflater | None = None, max_message: int | None = None) -> None:
         self.reader = reader
+        self._bytes = reader.buffer
         self.arrivals = 0
         self.max_message = max_message
         self._inflater = inflater
@@ -96,7 +94,7 @@ class Protocol:
     def receive_bytes(self, data: bytes) -> None:
         """Take in what has come."""
         self.arrivals += 1
-        self.reader.receive_bytes(data)
+        self._bytes.feed(data)
 
     @property
     def is_between_messages(self) -> bool:
@@ -109,6 +107,8 @@ class Protocol:
         Raises:
             BadFrame.
         """
+        if not self._bytes.front and not self._is_inflating:
+            return None
         whole = None if self._expects_more else self.reader.take_whole()
         if whole is not None:  # most messages are one frame, and come in one piece
             first, payload = whole
@@ -168,10 +168,15 @@ class Protocol:
             BadFrame.
         """
         reader = self.reader
+        if not self._bytes.front:
+            return None
         reader.room = None
         whole = reader.take_whole()
         if whole is not None:
-            return self._wire_frame(whole[0] & ~FIN, whole[1], whole[0] >= FIN)
+            first, payload = whole
+            if self._inflater is not None:
+                payload = self._inflated(first & ~FIN, payload, first >= FIN)
+            return first & 15, payload, first >= FIN
         while (frame := reader.process_buffer()) is not None:
             if self._frame_pieces is None:
                 self._frame_pieces = Pieces()
@@ -180,18 +185,20 @@ class Protocol:
             if frame.frame_finished:
                 payload = self._frame_pieces.joined()
                 self._frame_pieces = None
-                rsv1 = RSV1 if reader.is_compressed and self._frame_opcode in (TEXT, BINARY) else 0
-                return self._wire_frame(rsv1 | self._frame_opcode, payload, frame.message_finished)
+                opcode, is_fin = self._frame_opcode, frame.message_finished
+                if self._inflater is not None:
+                    rsv1 = RSV1 if reader.is_compressed and opcode in (TEXT, BINARY) else 0
+                    payload = self._inflated(rsv1 | opcode, payload, is_fin)
+                return opcode, payload, is_fin
         return None
 
-    def _wire_frame(self, first: int, payload: bytes, is_fin: bool) -> WireFrame:
-        opcode = first & 15
-        if self._inflater is not None and opcode < CLOSE:
-            if opcode:
-                self.reader.is_compressed = bool(first & RSV1)
-            if self.reader.is_compressed:
-                payload = self._inflater.inflate(payload, is_fin, self.reader.max_frame)
-        return WireFrame(opcode, payload, is_fin)
+    def _inflated(self, first: int, payload: bytes, is_fin: bool) -> bytes:
+        assert self._inflater is not None
+        if first & 15 >= CLOSE:
+            return payload
+        if first & 15:
+            self.reader.is_compressed = bool(first & RSV1)
+        return self._inflater.inflate(payload, is_fin, self.reader.max_frame) if self.reader.is_compressed else payload
 
     # -- from frames to pieces
 
