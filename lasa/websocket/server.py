@@ -19,6 +19,7 @@ from lasa.http import server as http_server
 from lasa.http._server.request import Request
 from lasa.http._server.service import check_handler, no_handler
 from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.fields import Prepared
 from lasa.socket._halves import DEFAULT_TIMEOUT_MS
 from lasa.websocket._socket.framing import FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
@@ -111,7 +112,8 @@ def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session
                 raise HandshakeRefused(error.reason) from None
         extensions, agreement = (None, None) if agreed is None else agreed
         pairs = answer_headers(offer, protocol, extensions, terms.headers)
-        sock = request.upgrade(101, [(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs])
+        # Each answer is another one, by its key: not for what HTTP keeps of headers that come again.
+        sock = request.upgrade(101, Prepared([(name, name.lower(), value) for name, value in pairs]))
     except HandshakeRefused as refusal:
         return None, _refuse(request, refusal)
     except BadMessage as error:

@@ -24,6 +24,7 @@ from lasa.http._server.incoming import Incoming
 from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import Request, ResponseWriter, Successor
 from lasa.http._server.service import Service
+from lasa.http._wire.exchange import Exchange, Limits
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
 from lasa.http._wire.pieces import piece_bytes
 from lasa.socket import TcpSocket
@@ -32,6 +33,8 @@ __all__ = ["Outgoing"]
 
 JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 
+# For all who have switched: HTTP's state of a connection is a kilobyte, and such connections may stay for days.
+_SPENT: Final = Exchange(h11.SERVER, Limits())
 _END: Final = h11.EndOfMessage()
 _UPGRADE: Final = (b"Connection", b"connection", b"Upgrade")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)
@@ -242,14 +245,14 @@ class Outgoing(Incoming):
         if request is self.request and not self._answered:
             self._is_broken = True
 
-    def upgrade(self, request: Request, status: int, headers: HeaderSource) -> TcpSocket:
+    def upgrade(self, request: Request, status: int, headers: HeaderSource | Prepared) -> TcpSocket:
         """As Request.upgrade()."""
         self._refuse_late(request)
         self._refuse_second()
         exchange = self._exchange
         if status != 101:
             checked_status(status)
-        fields = Headers(prepare(headers).items)
+        fields = Headers((headers if isinstance(headers, Prepared) else prepare(headers)).items)
         if not exchange.would_switch(status):
             raise Refusal("no switch of protocols asked for")
         if self._next_piece(self._limits.body_timeout_s):
@@ -267,6 +270,8 @@ class Outgoing(Incoming):
         self._status = status
         self._send(data)
         self._upgraded = self._conduit.to_socket()
+        self._exchange = self._conduit.exchange = _SPENT
+        request.forget_view()
         return self._upgraded
 
     def let_go(self, request: Request) -> None:

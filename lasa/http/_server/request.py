@@ -14,7 +14,7 @@ from multidict import CIMultiDictProxy, MultiDict
 from lasa.errors import SocketError
 from lasa.http._server.forms import FormTooLarge, UploadedFile, parse_multipart, parse_urlencoded
 from lasa.http._server.refusal import Refusal
-from lasa.http._wire.fields import HeaderSource, header_view
+from lasa.http._wire.fields import HeaderSource, Prepared, header_view
 from lasa.http._wire.heads import RawHeaders
 from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
@@ -51,7 +51,7 @@ class Turn(Protocol):
     def inform(self, request: Request, status: int, headers: HeaderSource) -> None: ...
     def respond(self, request: Request, status: int, headers: HeaderSource) -> ResponseWriter: ...
     def respond_whole(self, request: Request, status: int, headers: HeaderSource, body: bytes) -> None: ...
-    def upgrade(self, request: Request, status: int, headers: HeaderSource) -> TcpSocket: ...
+    def upgrade(self, request: Request, status: int, headers: HeaderSource | Prepared) -> TcpSocket: ...
     def let_go(self, request: Request) -> None: ...
     def follow(self, request: Request, successor: Successor) -> None: ...
 
@@ -302,6 +302,10 @@ class Request:
                 raise Refusal(TOO_LARGE, 413)
             yield piece
 
+    def forget_view(self) -> None:
+        """Make the header view again when it is asked for the next time; called by the connection."""
+        self._headers = None
+
     def note_trailers(self, items: RawHeaders) -> None:
         """The body has ended with these; called by the connection."""
         self._trailers = items
@@ -343,7 +347,7 @@ class Request:
         """
         return self._connection.respond(self, status, headers)
 
-    def upgrade(self, status: int = 101, headers: HeaderSource = None) -> TcpSocket:
+    def upgrade(self, status: int = 101, headers: HeaderSource | Prepared = None) -> TcpSocket:
         """Switch to another protocol, and return the raw socket; what the client sent ahead is read from it first.
 
         Args:

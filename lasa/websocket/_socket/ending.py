@@ -11,7 +11,7 @@ import _socket
 import time
 import weakref
 from collections.abc import Callable
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from lasa import _hub, semaphore, thread
 from lasa.errors import SocketClosed, SocketError
@@ -84,8 +84,9 @@ class Ending(Framing):
         reader.max_frame = options.max_frame or LENGTH_MAX
         session.protocol.limit(options.max_message)
         if options.ping_interval_s is not None:
-            on_lost = weakref.WeakMethod(self._lose)
-            self._keepalive = Keepalive(session, options.ping_interval_s, options.ping_timeout_s, _Weak(on_lost))
+            self._keepalive = Keepalive(
+                session, options.ping_interval_s, options.ping_timeout_s, _Weak(Ending._lose, self)
+            )
         self._watch(session)
 
     def _answer(self, session: Session, frame: ControlFrame) -> bool:
@@ -114,7 +115,7 @@ class Ending(Framing):
     def _watch(self, session: Session) -> None:
         if session.is_open:
             self._is_watching = True
-            session.connection.link.readable.watch(_Weak(weakref.WeakMethod(self._on_event)))
+            session.connection.link.readable.watch(_Weak(Ending._on_event, self))
 
     def _on_event(self) -> None:
         # In the hub: something has come, and nobody waits for it.
@@ -230,7 +231,7 @@ class Ending(Framing):
         self._close_sent = True
         self.closing = Closing(code, "", "us")
         session.post(CLOSE, close_payload(code, ""))
-        self._close_alarm = _hub.Alarm(_Weak(weakref.WeakMethod(self.abort)))
+        self._close_alarm = _hub.Alarm(_Weak(Ending.abort, self))
         self._close_alarm.set_after(self._options.close_timeout_s)
 
     def close(
@@ -314,15 +315,16 @@ class Ending(Framing):
 class _Weak:
     """A method to call as long as its object is there: what the hub keeps must not keep a connection."""
 
-    __slots__ = ("_method",)
+    __slots__ = ("_method", "_owner")
 
-    def __init__(self, method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    def __init__(self, method: Callable[[Any], None], owner: Ending) -> None:
         self._method = method
+        self._owner = weakref.ref(owner)
 
     def __call__(self) -> None:
-        method = self._method()
-        if method is not None:
-            method()
+        owner = self._owner()
+        if owner is not None:
+            self._method(owner)
 
 
 def _read_away(session: Session) -> None:

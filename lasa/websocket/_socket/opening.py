@@ -20,7 +20,7 @@ from lasa.http._client.stream import ResponseBody
 from lasa.http._client.target import Target
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
-from lasa.http._wire.fields import field, lines_of
+from lasa.http._wire.fields import lines_of
 from lasa.socket import TcpSocket
 from lasa.socket._options import ConnectOptions
 from lasa.websocket._socket.options import Options, unknown_option
@@ -81,7 +81,7 @@ class Opening:
         self._route: Route = route_to(_target_of(self._uri), policy)
         self._offers = None if options.compression is None else deflate.offer(options.compression)
         pairs, self._key = request_headers(self._uri, extensions=self._offers, **handshake)
-        self._items = [field(name.decode("latin-1"), value.decode("latin-1")) for name, value in pairs]
+        self._items = [(name, name.lower(), value) for name, value in pairs]
         self._protocols = _protocols_in(pairs)
 
     @property

@@ -64,7 +64,7 @@ class Outlet:
         self.has_failed = False
         self.message = Turn()
         self._wire = Turn()
-        self._posted: deque[bytes] = deque()
+        self._posted: deque[bytes] | None = None  # made when the first frame has to wait
         self._posted_size = 0
 
     @property
@@ -112,6 +112,8 @@ class Outlet:
         if self._wire.is_taken:
             if self._posted_size + len(frame) > POSTED_MAX:
                 return False
+            if self._posted is None:
+                self._posted = deque()
             self._posted.append(frame)
             self._posted_size += len(frame)
             return True
@@ -146,9 +148,8 @@ class Outlet:
             self._wire.give_back()
 
     def _send_posted(self) -> None:
-        posted = self._posted
-        while posted:
-            frame = posted.popleft()
+        while self._posted:
+            frame = self._posted.popleft()
             self._posted_size -= len(frame)
             self._stream.send(frame, self.wait_s)
 

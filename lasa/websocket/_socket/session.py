@@ -1,4 +1,4 @@
-"""What belongs to one open connection, also while it is idle in a pool: its stream and the states of both directions."""
+"""What belongs to one open connection, also while it is idle in a pool: its stream and the state of both directions."""
 
 from __future__ import annotations
 

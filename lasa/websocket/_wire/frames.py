@@ -52,9 +52,11 @@ _WITH_RSV1: Final = RsvBits(True, False, False)
 _NO_MASK: Final = XorMaskerNull()
 _OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
 
-_DATA_HEADS: Final = frozenset(fin | opcode for fin in (0, FIN) for opcode in (CONTINUATION, TEXT, BINARY))
-_COMPRESSED_HEADS: Final = frozenset(fin | RSV1 | opcode for fin in (0, FIN) for opcode in (TEXT, BINARY))
-_CONTROL_HEADS: Final = frozenset(FIN | opcode for opcode in (CLOSE, PING, PONG))
+# First bytes of frames that may be taken directly.
+_PLAIN_HEADS: Final = frozenset(
+    (CONTINUATION, TEXT, BINARY, *(FIN | opcode for opcode in (CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG)))
+)
+_PLAIN_HEADS_WITH_DEFLATE: Final = _PLAIN_HEADS | {fin | RSV1 | kind for fin in (0, FIN) for kind in (TEXT, BINARY)}
 
 _SHORT: Final = Struct("!BBH").pack
 _LONG: Final = Struct("!BBQ").pack
@@ -124,10 +126,8 @@ class FrameReader(FrameDecoder):
         self.room: int | None = None
         self.is_compressed = False
         self._mask_bit = 0 if client else 0x80
-        self._plain_heads = _DATA_HEADS | _CONTROL_HEADS
+        self._plain_heads = _PLAIN_HEADS_WITH_DEFLATE if deflates else _PLAIN_HEADS
         self._deflates = deflates
-        if deflates:
-            self._plain_heads |= _COMPRESSED_HEADS
 
     def receive_bytes(self, data: bytes) -> None:
         """Take in what has come."""
