@@ -35,6 +35,7 @@ JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 
 # For all who have switched: HTTP's state of a connection is a kilobyte, and such connections may stay for days.
 _SPENT: Final = Exchange(h11.SERVER, Limits())
+
 _END: Final = h11.EndOfMessage()
 _UPGRADE: Final = (b"Connection", b"connection", b"Upgrade")
 _RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)

@@ -12,6 +12,7 @@ from tests.websocket.conformance.case import (
     CONTINUATION,
     TEXT,
     TOO_BIG,
+    WHOLE,
     Case,
     Deflate,
     Fragments,
@@ -41,28 +42,33 @@ def _payload(opcode: int, size: int) -> bytes:
 
 
 def _sizes() -> list[Case]:
+    return [case for part, opcode in enumerate((TEXT, BINARY)) for case in _sizes_of(part, opcode)]
+
+
+def _sizes_of(part: int, opcode: int) -> list[Case]:
+    """The sections for text have odd numbers, those for data the even ones behind them."""
+    kind = "text" if opcode == TEXT else "data"
     cases = []
-    for part, (kind, opcode) in enumerate((("text", TEXT), ("binary", BINARY))):
 
-        def echo(section: int, index: int, title: str, size: int, frame: int = 0, cut: int = 0) -> None:
-            payload = _payload(opcode, size)
-            steps = (Fragments(opcode, payload, frame), Message(opcode, payload))
-            cases.append(case(f"9.{section + part}.{index}", f"{kind}, {title}", *steps, cut=cut))
+    def echo(section: int, index: int, title: str, size: int, frame: int = 0, cut: int = WHOLE) -> None:
+        payload = _payload(opcode, size)
+        steps = (Fragments(opcode, payload, frame), Message(opcode, payload))
+        cases.append(case(f"9.{section + part}.{index}", f"{kind}, {title}", *steps, cut=cut))
 
-        for index, size in enumerate((64 * _K, 256 * _K, _M, 4 * _M, 16 * _M), 1):
-            echo(1, index, f"{size} octets", size)
-        fragments = ((64, _M), (256, _M), (_K, _M), *((size * _K, 4 * _M) for size in (4, 16, 64, 256, 1024, 4096)))
-        for index, (frame, size) in enumerate(fragments, 1):
-            echo(3, index, f"{size} octets in frames of {frame}", size, frame=frame)
-        for index, cut in enumerate((64, 128, 256, 512, 1024, 2048), 1):
-            echo(5, index, f"256 kB, {cut} octets at a time", 256 * _K, cut=cut)
-        for index, size in enumerate((0, 16, 64, 256, 1024, 4096), 1):
-            payload = _payload(opcode, size)
-            turns = [step for _ in range(100) for step in (Fragments(opcode, payload), Message(opcode, payload))]
-            cases.append(case(f"9.{7 + part}.{index}", f"100 times {size} octets of {kind} by turns", *turns))
-            sent, awaited = [Fragments(opcode, payload)] * 400, [Message(opcode, payload)] * 400
-            title = f"400 times {size} octets of {kind} without waiting"
-            cases.append(case(f"9.{9 + part}.{index}", title, *sent, *awaited))
+    for index, size in enumerate((64 * _K, 256 * _K, _M, 4 * _M, 16 * _M), 1):
+        echo(1, index, f"{size} octets", size)
+    fragments = ((64, _M), (256, _M), (_K, _M), *((size * _K, 4 * _M) for size in (4, 16, 64, 256, 1024, 4096)))
+    for index, (frame, size) in enumerate(fragments, 1):
+        echo(3, index, f"{size} octets in frames of {frame}", size, frame=frame)
+    for index, cut in enumerate((64, 128, 256, 512, 1024, 2048), 1):
+        echo(5, index, f"256 kB, {cut} octets at a time", 256 * _K, cut=cut)
+    for index, size in enumerate((0, 16, 64, 256, 1024, 4096), 1):
+        payload = _payload(opcode, size)
+        turns = [step for _ in range(100) for step in (Fragments(opcode, payload), Message(opcode, payload))]
+        cases.append(case(f"9.{7 + part}.{index}", f"{kind}, 100 times {size} octets by turns", *turns))
+        sent, awaited = [Fragments(opcode, payload)] * 400, [Message(opcode, payload)] * 400
+        title = f"{kind}, 400 times {size} octets without waiting"
+        cases.append(case(f"9.{9 + part}.{index}", title, *sent, *awaited))
     return cases
 
 

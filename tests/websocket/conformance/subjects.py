@@ -3,8 +3,8 @@
     python -m tests.websocket.conformance.subjects server
     python -m tests.websocket.conformance.subjects client
 
-The server prints its URL and runs until it is ended. The client prints "ready"; then it reads a URI a line, echoes there
-until the connection is closed, and prints "done".
+The server prints its URL and runs until it is ended. The client prints "ready"; then it reads a URI a line, echoes
+there until the connection is closed, and prints "done".
 """
 
 from __future__ import annotations
