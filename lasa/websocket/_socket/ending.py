@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, Final, Self
 
 from lasa import _hub, semaphore, thread
-from lasa.errors import SocketClosed, SocketError
+from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.socket._tls import TlsStream
 from lasa.websocket._socket.framing import FrameSizes, Framing
 from lasa.websocket._socket.keepalive import Keepalive
@@ -134,6 +134,12 @@ class Ending(Framing):
             return
         self._watch(session)
 
+    def _end_read(self, session: Session) -> None:
+        """Somebody has read, and does no longer."""
+        self._is_reading = False
+        if not self._is_watching:
+            self._watch(session)
+
     def _may_read_ahead(self) -> bool:
         return self._inbox is None
 
@@ -169,7 +175,7 @@ class Ending(Framing):
     def _finish(self, session: Session, *, is_failed: bool = False) -> None:
         """Let our close frame leave, and TCP end. Switches: as far as it has to wait."""
         try:
-            session.outlet.settle()
+            session.outlet.settle(LINGER_S)
             if is_failed or not session.is_client:
                 stream = session.stream
                 if isinstance(stream, TlsStream):
@@ -267,8 +273,8 @@ class Ending(Framing):
                 if not self._close_sent:
                     self._close_sent = True
                     self.closing = Closing(NORMAL if code is None else code, reason, "us")
-                    session.outlet.wait_s = min(session.outlet.wait_s, wait_s)
-                    session.outlet.send(session.frame(FIN | CLOSE, payload))
+                    if not session.post(CLOSE, payload):
+                        raise SocketClosed
                 self._wait_for_close(session, deadline_s)
             except SocketError as error:
                 self._end(session)
@@ -287,7 +293,7 @@ class Ending(Framing):
                 self._over, _ = semaphore.new(0)
             while session.is_open:
                 if not self._over.wait(max(0.0, deadline_s - time.monotonic()))[0]:
-                    raise SocketError("timeout")
+                    raise SocketTimeout
             self._over.post()
             return
         self._is_reading = True
@@ -302,7 +308,7 @@ class Ending(Framing):
                 if event is None:
                     left_s = deadline_s - time.monotonic()
                     if left_s <= 0:
-                        raise SocketError("timeout")
+                        raise SocketTimeout
                     session.read(left_s)
                 elif type(event) is ControlFrame and self._answer(session, event):
                     self._finish(session)

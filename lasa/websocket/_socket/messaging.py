@@ -87,16 +87,12 @@ class WebSocket(Ending):
                 self._next_piece(session, deadline_s)
             return self._next_message(session, deadline_s), None
         except SocketError as error:
-            if deadline_s is not None and error.reason == "timeout":
-                return None, "timeout"
             return None, self._end_reading(session, error)
         except _hub.GreenletExit:
             self.abort()
             raise
         finally:
-            self._is_reading = False
-            if not self._is_watching:
-                self._watch(session)
+            self._end_read(session)
 
     def _end_reading(self, session: Session, error: SocketError) -> str:
         return "timeout" if type(error) is SocketTimeout else self._end_by(session, error)
@@ -107,23 +103,29 @@ class WebSocket(Ending):
         while True:
             event = next_event()
             if event is None:
-                session.read(self._read_s if deadline_s is None else self._left_s(deadline_s))
+                self._read_more(session, deadline_s)
             elif type(event) is ControlFrame:
-                self._take_control(session, event)
+                self._take_control(session, event, deadline_s)
             else:
                 return event  # type: ignore[return-value]
 
-    def _take_control(self, session: Session, frame: ControlFrame) -> None:
+    def _take_control(self, session: Session, frame: ControlFrame, deadline_s: float | None) -> None:
         if self._answer(session, frame):
             self._finish(session)
             raise SocketClosed
         session.connection.link.breathe()
-
-    def _left_s(self, deadline_s: float) -> float:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
+        if deadline_s is not None and deadline_s < time.monotonic():  # under a flood of pings
             raise SocketTimeout
-        return min(left_s, self._read_s)
+
+    def _read_more(self, session: Session, deadline_s: float | None) -> None:
+        if deadline_s is None:
+            session.read(self._read_s)
+            return
+        left_s = deadline_s - time.monotonic()
+        if left_s > 0:
+            session.read(min(left_s, self._read_s))
+        elif not session.read_now():  # what is there already counts
+            raise SocketTimeout
 
     def __iter__(self) -> Self:
         """Receive one message after another until the connection is closed.
@@ -180,9 +182,7 @@ class WebSocket(Ending):
             self.abort()
             raise
         finally:
-            self._is_reading = False
-            if not self._is_watching:
-                self._watch(session)
+            self._end_read(session)
 
     def _next_piece(self, session: Session, deadline_s: float | None) -> Piece:
         next_piece = session.protocol.next_piece
@@ -190,9 +190,9 @@ class WebSocket(Ending):
         while True:
             event = next_piece()
             if event is None:
-                session.read(self._read_s if deadline_s is None else self._left_s(deadline_s))
+                self._read_more(session, deadline_s)
             elif type(event) is ControlFrame:
-                self._take_control(session, event)
+                self._take_control(session, event, deadline_s)
             else:
                 assert type(event) is Piece
                 if event.is_last:
@@ -363,7 +363,7 @@ class MessagePieces:
                 websocket.abort()
                 raise
             finally:
-                websocket._is_reading = False
+                websocket._end_read(self._session)
             self._is_over = piece.is_last
             if piece.data:
                 return piece.data

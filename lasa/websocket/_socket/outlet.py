@@ -12,7 +12,7 @@ from functools import partial
 from typing import Final
 
 from lasa import _hub, semaphore, thread
-from lasa.errors import SocketClosed, SocketError
+from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.socket._connection import Connection
 
 __all__ = ["Outlet", "Turn"]
@@ -30,13 +30,15 @@ class Turn:
         self.is_taken = False
         self._waiting: semaphore.Semaphore | None = None
 
-    def take(self) -> None:
-        """Wait for the turn. Switches: if it is another's."""
+    def take(self, wait_s: float = semaphore.FOREVER_S) -> bool:
+        """Wait for the turn, and say whether it has come in time. Switches: if it is another's."""
         if self.is_taken:
             if self._waiting is None:
                 self._waiting, _ = semaphore.new(0)
-            self._waiting.wait(semaphore.FOREVER_S)  # handed over, so that it stays taken
-        self.is_taken = True
+            if not self._waiting.wait(wait_s)[0]:
+                return False
+        self.is_taken = True  # and it was, if it was handed over
+        return True
 
     def give_back(self) -> None:
         """Let the next one have it. Never switches."""
@@ -52,16 +54,27 @@ class Outlet:
     Attributes:
         wait_s: how long a send may wait without progress.
         message: whose fragments go out.
+        is_closed: whether a close frame was sent, or waits for the wire: nothing can follow it.
         has_failed: whether a frame may have left in part, so that nothing can follow.
     """
 
-    __slots__ = ("_connection", "_posted", "_posted_size", "_stream", "_wire", "has_failed", "message", "wait_s")
+    __slots__ = (
+        "_connection",
+        "_posted",
+        "_posted_size",
+        "_stream",
+        "_wire",
+        "has_failed",
+        "is_closed",
+        "message",
+        "wait_s",
+    )
 
     def __init__(self, connection: Connection, wait_s: float) -> None:
         self._connection = connection
         self._stream = connection.stream
         self.wait_s = wait_s
-        self.has_failed = False
+        self.has_failed = self.is_closed = False
         self.message = Turn()
         self._wire = Turn()
         self._posted: deque[bytes] | None = None  # made when the first frame has to wait
@@ -85,7 +98,7 @@ class Outlet:
         else:
             wire.is_taken = True
         try:
-            if not self._connection.link.is_open or self.has_failed:
+            if self.is_closed or self.has_failed or not self._connection.link.is_open:
                 raise SocketClosed
             try:
                 if len(payload) > SPLIT_AT:
@@ -107,7 +120,7 @@ class Outlet:
 
         Never switches.
         """
-        if self.has_failed or not self._connection.link.is_open:
+        if self.is_closed or self.has_failed or not self._connection.link.is_open:
             return False
         if self._wire.is_taken:
             if self._posted_size + len(frame) > POSTED_MAX:
@@ -133,17 +146,18 @@ class Outlet:
             return self.post(frame)
         return False
 
-    def settle(self) -> None:
+    def settle(self, wait_s: float) -> None:
         """Return when what was posted has left.
 
         Raises:
-            SocketTimeout, SocketClosed, SocketError.
+            SocketTimeout: some of it is still to leave. SocketClosed, SocketError.
         Switches: if something is still to leave.
         """
-        self._wire.take()
+        if not self._wire.take(wait_s):
+            raise SocketTimeout
         try:
             if self._connection.link.is_open:
-                self._stream.flush(self.wait_s)
+                self._stream.flush(wait_s)
         finally:
             self._wire.give_back()
 
@@ -162,7 +176,7 @@ class Outlet:
             self._send_posted()
         except SocketError:
             self.has_failed = True
-            self._connection.close()  # the peer takes nothing: whoever reads gets "closed"
+            self._connection.give_back()  # the peer takes nothing: whoever reads gets "closed"
         except _hub.GreenletExit:
             self.has_failed = True
             raise

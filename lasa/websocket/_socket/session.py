@@ -8,7 +8,7 @@ from lasa.errors import SocketClosed
 from lasa.socket._connection import Connection
 from lasa.websocket._socket.outlet import Outlet
 from lasa.websocket._wire.deflate import Agreement
-from lasa.websocket._wire.frames import FIN, LENGTH_MAX, FrameReader, frame_head
+from lasa.websocket._wire.frames import CLOSE, FIN, LENGTH_MAX, FrameReader, frame_head
 from lasa.websocket._wire.masks import mask, new_key
 from lasa.websocket._wire.protocol import Protocol
 
@@ -124,4 +124,7 @@ class Session:
 
     def post(self, opcode: int, payload: bytes) -> bool:
         """Send a control frame, without waiting; see Outlet.post()."""
-        return self.outlet.post(self.frame(FIN | opcode, payload))
+        is_posted = self.outlet.post(self.frame(FIN | opcode, payload))
+        if opcode == CLOSE:
+            self.outlet.is_closed = True
+        return is_posted
