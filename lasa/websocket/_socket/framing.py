@@ -17,7 +17,7 @@ from lasa.errors import SocketError
 from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
 from lasa.websocket._socket.session import Session
-from lasa.websocket._wire.closing import Closing
+from lasa.websocket._wire.closing import BadFrame, Closing
 from lasa.websocket._wire.frames import (
     BINARY,
     CLOSE,
@@ -274,7 +274,7 @@ class Framing:
             or ``(None, None, err)``: "failed to receive the first 2 bytes: timeout" and other texts with ": timeout",
             after which a further call goes on where this one stopped; all others are fatal, such as "frame unmasked",
             "exceeding max payload len", or "failed to receive the first 2 bytes: closed".
-        Switches: when the frame has not come yet. Source: seed, "wb:recv_frame".
+        Switches: when the frame has not come yet, and now and then. Source: seed, "wb:recv_frame".
         """
         if self._is_fatal:
             return None, None, FATAL
@@ -287,15 +287,15 @@ class Framing:
         protocol = session.protocol
         self._is_reading = True
         try:
+            session.connection.link.breathe()
             while (frame := protocol.next_frame()) is None:
-                try:
-                    session.read(self._read_s)
-                except SocketError as error:
-                    self._is_fatal = error.reason != "timeout"
-                    return None, None, f"{protocol.reader.missing}: {error.reason}"
-        except SocketError as error:  # a frame that is none, or too large
+                session.read(self._read_s)
+        except BadFrame as error:
             self._is_fatal = True
             return None, None, error.reason
+        except SocketError as error:
+            self._is_fatal = error.reason != "timeout"
+            return None, None, f"{protocol.reader.missing}: {error.reason}"
         except _hub.GreenletExit:
             self.abort()
             raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from lasa.errors import SocketError
 
@@ -43,6 +43,9 @@ class BadFrame(SocketError):
     def __init__(self, reason: str, code: int = PROTOCOL_ERROR) -> None:
         super().__init__(reason)
         self.code = code
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.reason, self.code)
 
 
 class Closing(NamedTuple):

@@ -68,15 +68,15 @@ _COMMAS: Final = re.compile(r"[ \t,]*+")
 class BadCompressedData(BadFrame):
     """What the peer compressed cannot be inflated."""
 
-    def __init__(self) -> None:
-        super().__init__("bad compressed data", BAD_DATA)
+    def __init__(self, reason: str = "bad compressed data", code: int = BAD_DATA) -> None:
+        super().__init__(reason, code)
 
 
 class MessageTooBig(BadFrame):
     """A message is larger than it may be."""
 
-    def __init__(self) -> None:
-        super().__init__("message too big", TOO_BIG)
+    def __init__(self, reason: str = "message too big", code: int = TOO_BIG) -> None:
+        super().__init__(reason, code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,8 @@ class FrameReader(FrameDecoder):
         is_strict: whether rules that OpenResty does not check are checked: the mask of what a server sends, the
             shortest form of a length.
         max_frame: bytes of a frame's payload; more is "exceeding max payload len".
-        room: bytes of payload that may still come for a message, None without a limit; more is "message too big".
+        room: bytes of payload that may still come for a message, None without a limit; more is "message too big". What
+            is compressed does not count here: what it stands for does, elsewhere.
         is_compressed: whether the last data frame's head that was parsed had the bit for it.
     """
 
@@ -153,7 +154,7 @@ class FrameReader(FrameDecoder):
         length = front[at + 1] ^ self._mask_bit  # 128 and more: not masked as it should be
         start = at + 2
         if length > CONTROL_MAX:
-            if first >= 0x88:
+            if first & 8:  # a control frame
                 return None
             if length == 126:
                 if at + 4 > end:
@@ -230,7 +231,8 @@ class FrameReader(FrameDecoder):
                 raise BadFrame("fragmented control frame")
         if length > self.max_frame:
             raise BadFrame("exceeding max payload len", TOO_BIG)
-        if opcode < CLOSE and not is_compressed and self.room is not None and length > self.room:
+        is_inflated = self.is_compressed if opcode == CONTINUATION else is_compressed
+        if opcode < CLOSE and not is_inflated and self.room is not None and length > self.room:
             raise BadFrame("message too big", TOO_BIG)
         if is_masked:
             start += 4

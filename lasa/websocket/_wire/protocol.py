@@ -6,6 +6,7 @@ within their limit, and what is wrong raises BadFrame with the code that the pee
 
 from __future__ import annotations
 
+import re
 from typing import Final, NamedTuple
 
 from wsproto.frame_protocol import Frame, MessageDecoder, Opcode, ParseFailed
@@ -23,6 +24,8 @@ _TEXT_MESSAGE: Final = FIN | TEXT
 _BINARY_MESSAGE: Final = FIN | BINARY
 _OPCODES: Final = {int(opcode): opcode for opcode in Opcode}
 _BAD_TEXT: Final = "invalid utf-8"
+# Python's decoder waits for a third byte here, which some of its error handlers ask for; no third byte can mend it.
+_HALF_SURROGATE: Final = re.compile(rb"\xed[\xa0-\xbf]")
 
 
 class ControlFrame(NamedTuple):
@@ -104,6 +107,8 @@ class Protocol:
     def next_event(self) -> str | bytes | ControlFrame | None:
         """Return the next message or control frame; None means: feed me more.
 
+        Not in the middle of a message that next_piece() has begun.
+
         Raises:
             BadFrame.
         """
@@ -153,7 +158,7 @@ class Protocol:
                 return Piece(self._so_far(data) if self._was_text else data, False)
         event = self._next()
         self._raw = b""
-        if type(event) is Piece and event.is_last:
+        if not self._expects_more:  # the next one may be wanted as a whole
             self._set_room(0)
         return event
 
@@ -198,7 +203,10 @@ class Protocol:
             return payload
         if first & 15:
             self.reader.is_compressed = bool(first & RSV1)
-        return self._inflater.inflate(payload, is_fin, self.reader.max_frame) if self.reader.is_compressed else payload
+        if not self.reader.is_compressed:
+            return payload
+        self.reader.is_compressed = not is_fin  # a stray continuation is as it came
+        return self._inflater.inflate(payload, is_fin, self.reader.max_frame)
 
     # -- from frames to pieces
 
@@ -211,6 +219,11 @@ class Protocol:
 
     def _next(self, whole: tuple[int, bytes] | None = None) -> Piece | ControlFrame | None:
         reader = self.reader
+        if self._frame_pieces is not None:  # next_frame() has begun with it, and its time was over
+            data, self._frame_pieces = self._frame_pieces.joined(), None
+            begun = self._take_in(self._frame_opcode, data, ends_frame=False, is_fin=False)
+            if begun is not None:
+                return begun
         while True:
             if self._is_inflating and (piece := self._take_inflated()) is not None:
                 return piece
@@ -269,6 +282,8 @@ class Protocol:
             frame = decoder.process_frame(Frame(_OPCODES[opcode], data, is_last, is_last))
         except ParseFailed as error:
             raise BadFrame(_BAD_TEXT, BAD_DATA) from error
+        if decoder.decoder is not None and _HALF_SURROGATE.match(decoder.decoder.getstate()[0]):
+            raise BadFrame(_BAD_TEXT, BAD_DATA)
         self._expects_more = not is_last
         self._raw = data
         return Piece(frame.payload, is_last)  # type: ignore[arg-type]
