@@ -1,8 +1,8 @@
 """What a case is made of: what is sent, what has to come back, and how the connection has to end.
 
 A case reads as what happens on the wire. Frames (as they should be, or not), raw octets and messages are sent;
-`Message` and `Pong` are awaited, in their order. It is the same for both roles: what only a client does, such as
-masking, the peer does where it plays the client.
+`Message` and `Pong` are awaited, each kind in its order. It is the same for both roles: what only a client does, such
+as masking, the peer does where it plays the client.
 """
 
 from __future__ import annotations
@@ -147,6 +147,7 @@ class Verdict(Enum):
     AGREED = "the server accepts the offer, the client accepts the answer"
     REFUSED = "the server goes on without compression, the client fails the handshake"
     EITHER = "both are right"
+    MALFORMED = "it is no list of extensions at all: both fail the handshake"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ class Deflate:
 
     Attributes:
         offers: what the peer sends as a client, a field line each.
-        answer: what the peer sends as a server.
+        answer: what the peer sends as a server; with what the client's offer demands where it does not fit as it is.
     """
 
     offers: tuple[str, ...] = ("permessage-deflate; client_max_window_bits",)

@@ -129,7 +129,7 @@ def _examples() -> list[Case]:
     again = bytes.fromhex("f200110000")
     stored = bytes.fromhex("000500faff48656c6c6f00")
     finished = bytes.fromhex("f348cdc9c9070000")
-    blocks = bytes.fromhex("f2480500 0000ffff cac9c90700".replace(" ", ""))
+    blocks = bytes.fromhex("f2480500 0000ffff cac9c90700")
     first, last = text(hello[:3], fin=False, rsv=4), more(hello[3:])
     long = ("x" * 200 + "Hello") * 100
 
@@ -328,7 +328,6 @@ _BAD_PARAMETERS: Final = (
     "; server_max_window_bits=ten",
     "; server_max_window_bits=10.0",
     "; server_max_window_bits=99999999999999999999",
-    '; server_max_window_bits=""',
     "; client_max_window_bits=7",
     "; client_max_window_bits=16",
     "; client_max_window_bits=08",
@@ -345,8 +344,16 @@ _BAD_ANSWERS: Final = (
     "x-unknown",
     "permessage-deflate, x-unknown",
     "x-webkit-deflate-frame",
-    "permessage-deflate;",
-    "permessage-deflate; =10",
+)
+
+# What is no list of extensions, for which a connection has to be failed (RFC 6455 section 9.1).
+_MALFORMED: Final = (
+    ";",
+    "; =10",
+    "; server_max_window_bits=",
+    '; server_max_window_bits=""',
+    "; a b",
+    "; server_max_window_bits=(9)",
 )
 
 
@@ -371,6 +378,9 @@ def _negotiation() -> list[Case]:
         cases.append(case(f"13.11.{index}", f"bad answer {answered}", *plain, deflate=deflate, roles=_CLIENT))
     eight = Deflate((f"{name}; server_max_window_bits=8",), f"{name}; client_max_window_bits=8", Verdict.EITHER)
     either = Deflate((f"{name}; server_max_window_bits=8, {name}",), f"{name}; server_max_window_bits=8")
+    for index, parameters in enumerate(_MALFORMED, 1):
+        deflate = Deflate((name + parameters,), name + parameters, Verdict.MALFORMED)
+        cases.append(case(f"13.13.{index}", f"malformed: {parameters}", *plain, deflate=deflate))
     unknown = Deflate(("x-unknown", "x-webkit-deflate-frame; max_window_bits=8"), verdict=Verdict.REFUSED)
     refused = Deflate((f"{name}; unknown",), verdict=Verdict.REFUSED)
     return [

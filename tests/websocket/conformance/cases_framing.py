@@ -133,7 +133,6 @@ def _reserved_bits() -> list[Case]:
         refused("3.8", "RSV 4 in a continuation", text("Hello", fin=False), more("!", rsv=4)),
         refused("3.9", "RSV 4 in a pong", pong(rsv=4)),
         refused("3.10", "RSV 2, seen before any payload", Frame(TEXT, rsv=2, announced=100)),
-        refused("3.11", "RSV 1, seen in the first octet", b"\x91"),
     ]
 
 
@@ -201,18 +200,17 @@ def _fragmentation() -> list[Case]:
     refused("5.23", "a close in two fragments", Frame(CLOSE, b"\x03", fin=False), more(b"\xe8"))
     refused("5.24", "a ping's first fragment, before any payload", Frame(PING, fin=False, announced=9))
     refused("5.25", "an empty last fragment without a first", more())
-    refused("5.26", "a text in a fragmented message, before any payload", first, Frame(TEXT, announced=9))
     return [
         *cases,
         case("5.19", "five fragments and two pings, frame by frame", *many, cut=FRAMES),
         case("5.20", "five fragments and two pings at once", *at_once),
-        case("5.27", "binary data in two fragments", binary(b"\xfe", fin=False), more(b"\xff"), message(b"\xfe\xff")),
-        case("5.28", "a pong between two fragments", first, pong(b"unsolicited"), last, joined),
-        case("5.29", "empty fragments", binary(fin=False), more(fin=False), more(), message(b"")),
-        case("5.30", "an empty first and last fragment", text(fin=False), more("x", fin=False), more(), message("x")),
-        case("5.31", "a whole message behind a fragmented one", first, last, hello, joined, message("Hello, world!")),
+        case("5.26", "binary data in two fragments", binary(b"\xfe", fin=False), more(b"\xff"), message(b"\xfe\xff")),
+        case("5.27", "a pong between two fragments", first, pong(b"unsolicited"), last, joined),
+        case("5.28", "empty fragments", binary(fin=False), more(fin=False), more(), message(b"")),
+        case("5.29", "an empty first and last fragment", text(fin=False), more("x", fin=False), more(), message("x")),
+        case("5.30", "a whole message behind a fragmented one", first, last, hello, joined, message("Hello, world!")),
         case(
-            "5.32",
+            "5.31",
             "a ping between each two of 100 fragments",
             text(fin=False),
             *[frame for n in range(100) for frame in (more("*", fin=False), ping(b"%d" % n))],

@@ -13,6 +13,7 @@ from tests.websocket.conformance.case import (
     Fragments,
     Frame,
     Message,
+    Pong,
     Step,
     binary,
     case,
@@ -21,11 +22,10 @@ from tests.websocket.conformance.case import (
     ping,
     text,
 )
-from tests.websocket.conformance.case import Pong as Ponged
 
 __all__ = ["CASES", "offending"]
 
-_GREEK: Final = "κόσμε".encode()
+_GREEK: Final = "κ\u1f79\u03c3με".encode()  # 11 octets
 _HELLO: Final = "Hello-µ@ßöäüàá-UTF-8!!".encode()
 
 # Which second octets may follow; any other first octet is followed by 80 to BF.
@@ -140,13 +140,13 @@ def _fragmented() -> list[Case]:
         case(
             "6.4.1",
             "beyond Unicode, seen at the second fragment",
-            *(text(_GREEK, fin=False), ping(b"well?"), Ponged(b"well?"), more(beyond[11:], fin=False)),
+            *(text(_GREEK, fin=False), ping(b"well?"), Pong(b"well?"), more(beyond[11:], fin=False)),
             ending=NOT_UTF8,
         ),
         case(
             "6.4.2",
             "beyond Unicode, seen at the very octet, in fragments",
-            *(text(beyond[:12], fin=False), ping(b"well?"), Ponged(b"well?"), more(beyond[12:13], fin=False)),
+            *(text(beyond[:12], fin=False), ping(b"well?"), Pong(b"well?"), more(beyond[12:13], fin=False)),
             ending=NOT_UTF8,
         ),
         case("6.4.3", "beyond Unicode, seen in a frame", Frame(TEXT, beyond[:15], announced=21), ending=NOT_UTF8),
@@ -199,7 +199,7 @@ def _at_once() -> list[Case]:
         case(
             "6.26.5",
             "a character around a ping",
-            *(text(_GREEK[:1], fin=False), ping(b"\xff"), Ponged(b"\xff"), more(_GREEK[1:]), Message(TEXT, _GREEK)),
+            *(text(_GREEK[:1], fin=False), ping(b"\xff"), Pong(b"\xff"), more(_GREEK[1:]), Message(TEXT, _GREEK)),
         ),
         case(
             "6.26.6",

@@ -10,7 +10,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Agreement", "Codec", "acceptable", "agreement_of", "fits", "parse"]
+__all__ = ["Agreement", "Codec", "acceptable", "agreement_of", "answer_to", "fits", "parse"]
 
 _NAME: Final = "permessage-deflate"
 _FLAGS: Final = ("server_no_context_takeover", "client_no_context_takeover")
@@ -63,12 +63,15 @@ def acceptable(offers: list[tuple[str, Parameters]]) -> list[Parameters]:
     A server need not be able to write a window of 8 bits: it may go on to the next offer.
     """
     found = []
-    for name, parameters in offers:
-        if _valid(name, parameters, offered=True):
-            found.append(parameters)
-            if ("server_max_window_bits", "8") not in parameters:
-                break
+    for parameters in _right(offers):
+        found.append(parameters)
+        if ("server_max_window_bits", "8") not in parameters:
+            break
     return found
+
+
+def _right(offers: list[tuple[str, Parameters]]) -> list[Parameters]:
+    return [parameters for name, parameters in offers if _valid(name, parameters, offered=True)]
 
 
 def fits(offer: Parameters, answer: list[tuple[str, Parameters]]) -> bool:
@@ -83,6 +86,24 @@ def fits(offer: Parameters, answer: list[tuple[str, Parameters]]) -> bool:
     if "client_max_window_bits" in given:
         return "client_max_window_bits" in asked and _bits(given, _WINDOWS[1]) <= _bits(asked, _WINDOWS[1])
     return True
+
+
+def answer_to(offers: list[tuple[str, Parameters]], answer: str) -> tuple[Parameters, str] | None:
+    """Return one of a client's offers, and how to answer it; None: none can be answered so.
+
+    Where the answer as it is fits no offer, it also has what an offer demands of a server.
+    """
+    right = _right(offers)
+    candidates = [*[(offer, answer) for offer in right], *[(offer, _completed(answer, offer)) for offer in right]]
+    return next(((offer, text) for offer, text in candidates if fits(offer, parse(text))), None)
+
+
+def _completed(answer: str, offer: Parameters) -> str:
+    given = {key for _, parameters in parse(answer) for key, _ in parameters}
+    for key, value in offer:
+        if key.startswith("server_") and key not in given:
+            answer += f"; {key}={value}" if value else f"; {key}"
+    return answer
 
 
 def _bits(parameters: dict[str, str | None], key: str, default: int = 15) -> int:

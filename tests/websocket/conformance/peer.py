@@ -83,6 +83,7 @@ class Peer:
 
     def __init__(self, sock: Any, *, is_client: bool, codec: Codec | None = None, unread: bytes = b"") -> None:
         self._sock = sock
+        sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)  # a short write goes out at once
         self._is_client = is_client
         self._codec = codec
         self._received = bytearray(unread)
@@ -233,7 +234,9 @@ class Peer:
             return
         code = int.from_bytes(payload[:2], "big")
         assert code in _VALID_CODES, f"a close frame with {payload[:2].hex(' ')} came"
-        self._events.append(CloseFrame(code, payload[2:].decode()))
+        reason = payload[2:].decode(errors="replace")
+        assert reason.encode() == payload[2:], "a reason that is not UTF-8 came"
+        self._events.append(CloseFrame(code, reason))
 
     def _note_message(self, opcode: int, payload: bytes) -> None:
         if self._compressed:

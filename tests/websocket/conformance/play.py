@@ -6,6 +6,8 @@ import base64
 import hashlib
 import os
 import re
+from collections import deque
+from itertools import chain, groupby
 from typing import Any, Final
 
 from tests.websocket.conformance.case import (
@@ -22,7 +24,7 @@ from tests.websocket.conformance.case import (
     Pong,
     Verdict,
 )
-from tests.websocket.conformance.extension import Codec, Parameters, acceptable, agreement_of, fits, parse
+from tests.websocket.conformance.extension import Codec, Parameters, acceptable, agreement_of, answer_to, fits, parse
 from tests.websocket.conformance.peer import WAIT_S, CloseFrame, End, Event, Peer, readable
 
 __all__ = ["play_against_client", "play_against_server"]
@@ -44,6 +46,9 @@ def play_against_server(case: Case, sock: Any, host: str, path: str) -> None:
     sock.setblocking(False)
     sock.send(_head(head))
     status, fields, unread = _read_head(sock)
+    if case.deflate and case.deflate.verdict is Verdict.MALFORMED:
+        assert status.startswith("HTTP/1.1 400 "), status
+        return
     assert status.startswith("HTTP/1.1 101 "), status
     assert fields.get("upgrade", "").lower() == "websocket"
     assert fields.get("connection", "").lower() == "upgrade"
@@ -74,8 +79,8 @@ def play_against_client(case: Case, sock: Any) -> None:
     head.append(f"Sec-WebSocket-Accept: {_accept(key)}")
     codec = None
     if case.deflate:
-        head.append(f"Sec-WebSocket-Extensions: {case.deflate.answer}")
-        codec = _codec_of_server(case.deflate, fields.get("sec-websocket-extensions", ""))
+        answer, codec = _answer(case.deflate, fields.get("sec-websocket-extensions", ""))
+        head.append(f"Sec-WebSocket-Extensions: {answer}")
     peer = Peer(sock, is_client=False, codec=codec)
     if case.eager:
         _play(case, peer, _head(head))
@@ -127,15 +132,16 @@ def _codec_of_client(deflate: Deflate | None, answered: str | None) -> Codec | N
     return _codec("client", "server", offer, answer[0][1])
 
 
-def _codec_of_server(deflate: Deflate, offered: str) -> Codec | None:
-    """Judge what the client offered, and return how to compress for it."""
-    offers = acceptable(parse(offered))
-    assert offers, "the client offers no compression"
-    if deflate.verdict is Verdict.REFUSED:
-        return None
-    answer = parse(deflate.answer)
-    assert fits(offers[0], answer), f"the client offers too little: {offered}"
-    return _codec("server", "client", offers[0], answer[0][1])
+def _answer(deflate: Deflate, offered: str) -> tuple[str, Codec | None]:
+    """Judge what the client offered, and return what to answer, and how to compress for it."""
+    offers = parse(offered)
+    assert acceptable(offers), f"the client offers no compression: {offered!r}"
+    if deflate.verdict in (Verdict.REFUSED, Verdict.MALFORMED):
+        return deflate.answer, None
+    found = answer_to(offers, deflate.answer)
+    assert found is not None, f"the client offers too little: {offered}"
+    offer, answer = found
+    return answer, _codec("server", "client", offer, parse(answer)[0][1])
 
 
 def _codec(ours: str, theirs: str, offer: Parameters, answer: Parameters) -> Codec:
@@ -157,23 +163,36 @@ def _goes_on(deflate: Deflate, peer: Peer) -> bool:
 
 
 def _play(case: Case, peer: Peer, head: bytes = b"") -> None:
-    """Send and await the steps in their order; what is sent in a row is sent together, and cut as the case says.
+    """Send and await in turn; what is sent in a row is sent together, and cut as the case says.
 
     Args:
         head: goes in front of the first write.
     """
     batch = [head] if head else []
-    for step in case.steps:
-        if isinstance(step, Message | Pong):
+    for awaits, steps in groupby(case.steps, lambda step: isinstance(step, Message | Pong)):
+        if awaits:
+            _await(peer, [step for step in steps if isinstance(step, Message | Pong)])
+        else:
+            for step in steps:
+                assert not isinstance(step, Message | Pong)
+                batch += peer.octets_of(step)
             peer.send(_cut(batch, case.cut))
             batch.clear()
-            event = peer.next_event()
-            # What long messages differ in is nothing that anybody wants to see.
-            is_same = event == step
-            assert is_same, f"{_shown(event)} came instead of {_shown(step)}"
-        else:
-            batch += peer.octets_of(step)
-    peer.send(_cut(batch, case.cut))
+
+
+def _await(peer: Peer, steps: list[Message | Pong]) -> None:
+    """Await messages and pongs, each kind in its order: a pong may overtake the echo of a message."""
+    outstanding: dict[type, deque[Message | Pong]] = {Message: deque(), Pong: deque()}
+    for step in steps:
+        outstanding[type(step)].append(step)
+    for _ in steps:
+        event = peer.next_event()
+        queue = outstanding[type(event)] if isinstance(event, Message | Pong) else None
+        assert queue, f"{_shown(event)} came instead of {_shown(next(chain(*outstanding.values())))}"
+        expected = queue.popleft()
+        # What long messages differ in is nothing that anybody wants to see.
+        is_same = event == expected
+        assert is_same, f"{_shown(event)} came instead of {_shown(expected)}"
 
 
 def _cut(batch: list[bytes], cut: int) -> list[bytes]:
