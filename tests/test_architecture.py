@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 import lasa
+from lasa import websocket
 
 ROOT = Path(lasa.__file__).parent
 
@@ -25,10 +28,18 @@ RANK = {
     "socket": 3,
     "_program": 3,
     "http": 4,
-    "_serve": 5,
-    "cli": 5,
-    "__init__": 6,
-    "__main__": 6,
+    "websocket": 5,
+    "_serve": 6,
+    "cli": 6,
+    "__init__": 7,
+    "__main__": 7,
+}
+
+# Imports that lead up, and where they stand: not before somebody asks for them, or for type checkers only.
+DOORS_UP = {
+    ("http/_server/request.py", "lasa.websocket.server"): "def websocket",
+    ("http/_server/request.py", "lasa.websocket"): "if TYPE_CHECKING",
+    ("websocket/_socket/reconnecting.py", "lasa.websocket.client"): "if TYPE_CHECKING",
 }
 
 # Parts of one rank that do not know each other.
@@ -40,8 +51,37 @@ STRANGERS = {
     ("_program", "socket"),
 }
 
-# The rooms of lasa/http, and which parts of lasa.http each may know.
-ROOMS = {"_wire": {"_wire"}, "_client": {"_wire", "_client"}, "_server": {"_wire", "_server", "server"}}
+# The rooms of a folder, and which parts of it each may know.
+ROOMS = {
+    ("http", "_wire"): {"_wire"},
+    ("http", "_client"): {"_wire", "_client"},
+    ("http", "_server"): {"_wire", "_server", "server"},
+    ("websocket", "_wire"): {"_wire"},
+    ("websocket", "_socket"): {"_wire", "_socket"},
+}
+
+# What WebSocket knows of lasa.http: a room what all its modules may, a module what is its own.
+WEBSOCKET_KNOWS_OF_HTTP = {
+    "_wire": {"_wire.errors", "_wire.fields", "_wire.grammar", "_wire.heads", "_wire.pieces"},
+    "_wire/handshake.py": {"_client.auth", "_client.message"},  # Authorization and User-Agent
+    "_wire/uri.py": {"_client.target"},  # one reading of URLs for both
+    "_socket": {"_wire.pieces"},
+    "_socket/opening.py": {  # the way to a server, and its answer
+        "_client.policy",
+        "_client.response",
+        "_client.route",
+        "_client.stream",
+        "_client.target",
+        "_wire.conduit",
+        "_wire.exchange",
+        "_wire.fields",
+    },
+    "client.py": {"client", "_client.response"},
+    "server.py": {"server", "_server.request", "_server.service", "_wire.errors", "_wire.fields"},
+}
+
+# Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
+CORES_BELOW_HTTP = {"errors", "_values", "codec", "socket._address", "socket._options"}
 
 
 def lasa_modules() -> list[Path]:
@@ -53,7 +93,11 @@ def part_of(path: Path) -> str:
 
 
 def imported_names(path: Path) -> set[str]:
-    """Every module that the file imports, ``from lasa import thread`` as "lasa.thread"."""
+    """Every module that the file imports, ``from lasa import thread`` as "lasa.thread"; doors up left out."""
+    return {name for name in all_imported_names(path) if (path.as_posix(), name) not in DOORS_UP}
+
+
+def all_imported_names(path: Path) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(ast.parse((ROOT / path).read_text())):
         if isinstance(node, ast.Import):
@@ -61,8 +105,20 @@ def imported_names(path: Path) -> set[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} uses a relative import"
             module = node.module or ""
-            names |= {f"{module}.{alias.name}" for alias in node.names} if module == "lasa" else {module}
+            inside = {f"{module}.{alias.name}" for alias in node.names}
+            names |= inside if module == "lasa" else {name if is_module(name) else module for name in inside}
     return names
+
+
+def is_module(name: str) -> bool:
+    path = ROOT.parent.joinpath(*name.split("."))
+    return path.with_suffix(".py").exists() or (path / "__init__.py").exists()
+
+
+def parts_known(path: Path, package: str) -> set[str]:
+    """The parts of a package that the file imports: "_wire.fields" of "lasa.http._wire.fields"."""
+    prefix = f"lasa.{package}."
+    return {name.removeprefix(prefix) for name in imported_names(path) if name.startswith(prefix)}
 
 
 @pytest.mark.parametrize("path", lasa_modules(), ids=str)
@@ -76,12 +132,52 @@ def test_module_imports_only_its_own_layer_or_below(path: Path) -> None:
         assert (own, part) not in STRANGERS, f"{path} should not know lasa.{part}"
 
 
-@pytest.mark.parametrize("room", ROOMS)
-def test_client_and_server_of_http_do_not_know_each_other(room: str) -> None:
+@pytest.mark.parametrize(("folder", "room"), ROOMS)
+def test_a_room_knows_only_those_it_stands_on(folder: str, room: str) -> None:
+    paths = [path for path in lasa_modules() if path.parts[:2] == (folder, room)]
+    assert paths
+    for path in paths:
+        known = {name.split(".")[0] for name in parts_known(path, folder)}
+        assert known <= ROOMS[folder, room], path
+
+
+def test_what_websocket_knows_of_http_is_written_down() -> None:
+    used: dict[str, set[str]] = {place: set() for place in WEBSOCKET_KNOWS_OF_HTTP}
     for path in lasa_modules():
-        if path.parts[:2] == ("http", room):
-            known = {name.split(".")[2] for name in imported_names(path) if name.startswith("lasa.http.")}
-            assert known <= ROOMS[room], path
+        if path.parts[0] != "websocket":
+            continue
+        module, room = "/".join(path.parts[1:]), path.parts[1]
+        for name in parts_known(path, "http"):
+            place = room if name in WEBSOCKET_KNOWS_OF_HTTP.get(room, ()) else module
+            used.setdefault(place, set()).add(name)
+    assert used == WEBSOCKET_KNOWS_OF_HTTP
+
+
+def test_the_cores_of_websocket_know_no_sockets_and_no_hub() -> None:
+    for path in lasa_modules():
+        if path.parts[:2] == ("websocket", "_wire"):
+            known = {name.removeprefix("lasa.") for name in imported_names(path) if name.startswith("lasa.")}
+            below = {name for name in known if name.split(".")[0] not in ("http", "websocket")}
+            assert below <= CORES_BELOW_HTTP, path
+            assert not imported_names(path) & {"socket", "_socket", "select", "time"}, path
+
+
+@pytest.mark.parametrize(("path", "name"), DOORS_UP)
+def test_a_door_up_stands_where_it_is_said_to(path: str, name: str) -> None:
+    tree = ast.parse((ROOT / path).read_text())
+    places = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.If):
+            header = f"def {node.name}" if isinstance(node, ast.FunctionDef) else f"if {ast.unparse(node.test)}"
+            places += [header for inner in node.body if isinstance(inner, ast.ImportFrom) and inner.module == name]
+    assert places == [DOORS_UP[path, name]]
+    everywhere = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module == name]
+    assert len(everywhere) == 1
+
+
+def test_an_http_server_loads_no_websocket_before_somebody_asks_for_one() -> None:
+    script = "import sys, lasa.http.server; sys.exit(any(name.startswith('lasa.websocket') for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT.parent, check=True)
 
 
 @pytest.mark.parametrize("path", lasa_modules(), ids=str)
@@ -94,17 +190,22 @@ def test_only_the_hub_imports_gevent_and_greenlet(path: Path) -> None:
 def test_module_says_what_it_is_for_and_what_it_offers(path: Path) -> None:
     tree = ast.parse((ROOT / path).read_text())
     assert ast.get_docstring(tree)
-    defines_all = any(
-        isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name) and node.targets[0].id == "__all__"
-        for node in tree.body
-    )
-    assert defines_all or path.name == "__main__.py"
+    assert "__all__" in assigned_names(tree) or path.name == "__main__.py"
+
+
+def assigned_names(tree: ast.Module) -> set[str]:
+    targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
+    targets += [node.target for node in tree.body if isinstance(node, ast.AnnAssign) and node.value is not None]
+    return {target.id for target in targets if isinstance(target, ast.Name)}
 
 
 def test_every_public_callable_has_a_docstring_that_says_where_it_switches() -> None:
     missing = []
-    modules = [lasa, lasa.thread, lasa.coroutine, lasa.timer, lasa.semaphore, lasa.socket]
-    owners: list[object] = [*modules, lasa.socket.TcpSocket, lasa.socket.UdpSocket, lasa.semaphore.Semaphore]
+    owners: list[object] = [lasa, lasa.thread, lasa.coroutine, lasa.timer, lasa.semaphore, lasa.socket]
+    owners += [lasa.socket.TcpSocket, lasa.socket.UdpSocket, lasa.semaphore.Semaphore]
+    owners += [websocket, websocket.client, websocket.server]
+    owners += [websocket.WebSocket, websocket.client.ClientWebSocket, websocket.client.Reconnecting]
+    owners += [websocket.server.Server, websocket.server.ServerWebSocket]
     pure = set(lasa.codec.__all__) | {
         "log",
         "set_limits",

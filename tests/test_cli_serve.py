@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+import lasa
+from lasa import websocket
 from tests.conftest import Certificates
 from tests.processes import DEADLINE_S, ask, ask_over, begin, program, write_module
 from tests.servers import free_port
@@ -146,6 +148,34 @@ def test_light_threads_and_timers_of_the_module_end_with_the_service(tmp_path: P
         running.signal(signal.SIGTERM)
         assert running.end() == 0
     assert "background cleaned up\ntimer True\n" in running.output
+
+
+@pytest.mark.parametrize("workers", [(), ("--workers", "1")], ids=["in one process", "by gunicorn"])
+def test_websockets_are_served_and_closed_with_1001_by_a_signal(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    source = """
+        def handler(request):
+            wb, err = request.websocket()
+            for message in wb or ():
+                wb.send(message)
+            print("handler ended:", wb and wb.closing)
+    """
+    write_module(tmp_path, source)
+    with program(tmp_path, "serve", "web", *HERE, *workers) as running:
+        listening = r"Listening at: http://127\.0\.0\.1:(\d+)" if workers else SERVING
+        port = int(running.line_with(listening)[1])
+        assert ask(port, "/plain") == (426, 'bad "upgrade" request header: nil\n')
+        wb = lasa.check(websocket.client.connect(f"ws://127.0.0.1:{port}/chat", proxy=False))
+        for message in ("hello", b"x" * 100_000):
+            assert wb.send(message)[1] is None
+            assert wb.receive(DEADLINE_S) == (message, None)
+        running.signal(signal.SIGTERM)
+        assert wb.receive(DEADLINE_S) == (None, "closed")
+        assert wb.closing == websocket.Closing(1001, "", "peer")
+        assert running.end() == 0
+    assert "handler ended: Closing(code=1001, reason='', by='us')" in running.output
+    assert '"GET /chat HTTP/1.1" 101 ' in running.output
+    assert "cut off" not in running.output
+    assert "Traceback" not in running.output
 
 
 def test_an_error_of_a_handler_is_told_to_the_log_and_not_to_the_client(tmp_path: Path) -> None:

@@ -22,10 +22,15 @@ from typing import IO, Any
 
 import pytest
 
+import lasa
+from lasa import websocket
 from lasa.http.client import Response
+from lasa.websocket import Closing
+from lasa.websocket.client import ClientWebSocket
 from tests.helpers import Peer, original_socket_class, raw_listener, select_original
 from tests.http import client_tools, tools
 from tests.servers import Server, free_port
+from tests.websocket.tools import BINARY, CLOSE, TEXT, answer_of, frame, request
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = ROOT / "examples"
@@ -78,8 +83,8 @@ class Running:
         return found[1], int(found[2])
 
     def url(self) -> str:
-        """Wait for the line that tells where the HTTP server listens."""
-        found = re.fullmatch(r"listening on (http://127\.0\.0\.1:\d+)", self.line())
+        """Wait for the line that tells where the HTTP or WebSocket server listens."""
+        found = re.fullmatch(r"listening on ((?:http|ws)://127\.0\.0\.1:\d+)", self.line())
         assert found
         return found[1]
 
@@ -241,11 +246,15 @@ def test_echo_client_tells_what_came_before_the_server_went_away() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ("chat.py",),
         ("echo_server.py",),
         ("json_service.py",),
         ("reverse_proxy.py", "http://127.0.0.1:1"),
         ("sse_clock.py",),
         ("tcp_proxy.py", "127.0.0.1:1"),
+        ("websocket_broadcast.py",),
+        ("websocket_echo_server.py",),
+        ("websocket_ticker.py", "--serve"),
     ],
     ids=lambda a: a[0],
 )
@@ -253,7 +262,7 @@ def test_server_tells_why_it_cannot_bind(arguments: tuple[str, ...]) -> None:
     name, *others = arguments
     with raw_listener() as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        ended = run(name, address, *others)
+        ended = run(name, *others, address) if "--serve" in others else run(name, address, *others)
     assert ended == Finished("", f"cannot bind to {address}: {os.strerror(errno.EADDRINUSE).lower()}\n", 1)
 
 
@@ -620,9 +629,365 @@ def test_sse_reader_tells_what_is_no_event_stream() -> None:
     assert ended == Finished("", complaint, 1)
 
 
+# -- WebSocket
+
+
+@contextmanager
+def talking(url: str, **options: Any) -> Iterator[ClientWebSocket]:
+    """A client of an example's server, for messages."""
+    wb, err = websocket.client.connect(url.replace("http://", "ws://"), proxy=False, **options)
+    assert wb is not None, err
+    with wb:
+        yield wb
+
+
+def received(wb: ClientWebSocket) -> str | bytes:
+    """Wait for a message."""
+    message, err = wb.receive(LIMIT_S)
+    assert message is not None, err
+    return message
+
+
+@both_ways
+def test_websocket_echo_client_prints_what_the_echo_server_sends_back(by: tuple[str, ...]) -> None:
+    with running("websocket_echo_server.py", "127.0.0.1:0", by=by) as server:
+        url = server.url()
+        ended = run("websocket_echo_client.py", url, "hello, world", "", "blåbærgrød", by=by)
+        assert ended == Finished("hello, world\n\nblåbærgrød\n", "", 0)
+        assert server.terminate() == Finished("", "", TERMINATED if by == BY_LASA else -signal.SIGTERM)
+
+
+def test_websocket_echo_server_takes_a_port_and_sends_messages_of_64_mib_back_compressed() -> None:
+    message = b"x" * (64 << 20)
+    with running("websocket_echo_server.py", "0") as server, talking(server.url(), max_message=None) as wb:
+        assert wb.response is not None
+        assert wb.response.headers["sec-websocket-extensions"].startswith("permessage-deflate")
+        sent = lasa.check(wb.send(message))
+        assert sent < 1 << 20
+        assert received(wb) == message
+        lasa.check(wb.send("text"))
+        assert received(wb) == "text"
+        assert wb.close(1000) == (Closing(1000, "", "us"), None)
+        assert server.terminate().errors == ""
+
+
+def test_websocket_echo_server_survives_clients_that_break_the_rules_or_a_limit() -> None:
+    with running("websocket_echo_server.py", "127.0.0.1:0", "--max-message", "5") as server:
+        url = server.url()
+        assert ask(url.replace("ws", "http")).code == 426
+        with talking(url) as wb:
+            wb.send("123456")
+            assert wb.receive(LIMIT_S) == (None, "closed")
+            assert wb.closing == Closing(1009, "message too big", "peer")
+        wb, _ = websocket.client.new()
+        with wb:
+            assert wb.connect(url) == (1, None)
+            wb.send_frame(True, 3, b"")
+            assert wb.recv_frame() == (b"reserved non-control frames", "close", 1002)
+        with talking(url) as wb:
+            wb.abort()
+        with talking(url) as wb:
+            wb.send("12345")
+            assert received(wb) == "12345"
+        assert server.terminate() == Finished("", "", TERMINATED)
+
+
+def test_websocket_echo_client_tells_that_nobody_listens_and_what_is_no_websocket() -> None:
+    address = f"127.0.0.1:{free_port()}"
+    refused = run("websocket_echo_client.py", f"ws://{address}", "hello")
+    assert refused == Finished("", f"ws://{address}: failed to connect: connection refused\n", 1)
+    no_uri = run("websocket_echo_client.py", f"http://{address}")
+    assert no_uri == Finished("", f"http://{address}: bad websocket uri\n", 1)
+    with running("json_service.py", "127.0.0.1:0") as service:
+        url = service.url().replace("http", "ws")
+        ended = run("websocket_echo_client.py", url, "hello")
+    assert ended == Finished("", f"{url}: bad HTTP response status line: HTTP/1.1 404 Not Found\n", 1)
+
+
+def upgraded(listener: Any) -> tuple[Peer, bytes]:
+    """Accept a client that wants a WebSocket, and return the target of its request too."""
+    peer = Peer(listener.accept()[0])
+    head = until(peer, b"\r\n\r\n")
+    peer.sendall(answer_of(head[:-4]))
+    return peer, head.split(b" ")[1]
+
+
+def close_of(code: int, reason: bytes = b"") -> bytes:
+    return frame(CLOSE, code.to_bytes(2, "big") + reason)
+
+
+def sent_by(peer: Peer) -> list[tuple[int, bytes]]:
+    """The masked frames, none of them long, that a client sends until it ends the connection."""
+    data, found = peer.recv_until_closed(), []
+    while data:
+        length, key = data[1] & 127, data[2:6]
+        found.append((data[0], bytes(byte ^ key[at % 4] for at, byte in enumerate(data[6 : 6 + length]))))
+        data = data[6 + length :]
+    return found
+
+
+@both_ways
+def test_websocket_echo_client_is_the_echo_until_the_server_closes(by: tuple[str, ...]) -> None:
+    with raw_listener() as listener:
+        uri = f"ws://127.0.0.1:{listener.getsockname()[1]}/any?thing"
+        with running("websocket_echo_client.py", uri, by=by) as client:
+            peer, target = upgraded(listener)
+            assert target == b"/any?thing"
+            peer.sendall(frame(TEXT, b"a", fin=False) + frame(0, "å".encode()) + frame(BINARY, b"\xff"))
+            peer.sendall(close_of(4000, b"enough"))
+            peer.finish()
+            assert sent_by(peer) == [(0x81, "aå".encode()), (0x82, b"\xff"), (0x88, b"\x0f\xa0")]
+            peer.close()
+            assert client.finish() == Finished("closed by peer: 4000 enough\n", "", 0)
+
+
+CASES = """\
+1 of 6: closed by peer: 1000
+2 of 6: reserved non-control frames
+3 of 6: bad HTTP response status line: HTTP/1.1 500 Broken
+4 of 6: connection reset by peer
+5 of 6: invalid utf-8
+6 of 6: closed by nobody: 1006 closed
+"""
+
+
+def test_websocket_echo_client_goes_through_all_cases_of_a_fuzzing_server_whatever_happens() -> None:
+    with raw_listener() as listener:
+        uri = f"ws://127.0.0.1:{listener.getsockname()[1]}/"
+        with running("websocket_echo_client.py", "--cases", uri) as client:
+            targets = []
+
+            def serve(data: bytes) -> list[tuple[int, bytes]]:
+                peer, target = upgraded(listener)
+                targets.append(target)
+                peer.sendall(data)
+                peer.finish()
+                frames = sent_by(peer)
+                peer.close()
+                return frames
+
+            serve(frame(TEXT, b"6") + close_of(1000))
+            assert serve(frame(TEXT, b"one") + close_of(1000))[0] == (0x81, b"one")
+            assert serve(frame(3))[0] == (0x88, b"\x03\xeareserved non-control frames")
+            refusing = Peer(listener.accept()[0])
+            targets.append(until(refusing, b"\r\n\r\n").split(b" ")[1])
+            refusing.sendall(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+            peer, target = upgraded(listener)
+            targets.append(target)
+            peer.reset()
+            assert serve(frame(TEXT, b"\xff"))[0] == (0x88, b"\x03\xefinvalid utf-8")
+            serve(b"")
+            serve(close_of(1000))
+            assert client.finish() == Finished(CASES, "", 0)
+            refusing.close()
+    cases = [b"/runCase?case=%d&agent=lasa" % number for number in range(1, 7)]
+    assert targets == [b"/getCaseCount", *cases, b"/updateReports?agent=lasa"]
+
+
+@both_ways
+def test_chat_tells_everybody_and_remembers_what_was_said(by: tuple[str, ...]) -> None:
+    with running("chat.py", "127.0.0.1:0", by=by) as chat:
+        url = chat.url()
+        page = ask(url)
+        assert (page.code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        assert page.body == (EXAMPLES / "chat.html").read_bytes()
+        assert ask(f"{url}/elsewhere").code == 404
+        with talking(f"{url}/chat", origin=url) as ann:
+            assert received(ann) == "Welcome!"
+            assert received(ann) == "guest 1 has come"
+            with talking(f"{url}/chat") as bob:
+                assert received(bob) == "Welcome!\nguest 1 has come"
+                bob.send("hello")
+                bob.send(b"\x89PNG")
+                for member in ann, bob:
+                    expected = ["guest 2 has come", "guest 2: hello", "guest 2 shows:", b"\x89PNG"]
+                    assert [received(member) for _ in expected] == expected
+                bob.close(1000, "goodbye")
+            assert received(ann) == "guest 2 has left"
+            assert chat.line() == "guest 2 Closing(code=1000, reason='goodbye', by='peer')"
+            ann.send(b"x" * (8 * 1024 * 1024 + 1))
+            assert ann.receive(LIMIT_S) == (None, "closed")
+            assert ann.closing == Closing(1009, "message too big", "peer")
+        assert chat.line() == "guest 1 Closing(code=1009, reason='message too big', by='us')"
+        assert chat.terminate().errors == ""
+
+
+def test_chat_is_closed_to_pages_from_elsewhere() -> None:
+    with running("chat.py", "127.0.0.1:0") as chat:
+        uri = chat.url().replace("http", "ws") + "/chat"
+        wb, err = websocket.client.connect(uri, origin="https://elsewhere.example")
+        assert wb is None
+        assert err == "bad HTTP response status line: HTTP/1.1 403 Forbidden"
+        assert chat.line() == "refused: origin not allowed: https://elsewhere.example"
+        assert chat.terminate().errors == ""
+
+
+def test_chat_under_lasa_serve_says_goodbye_to_everybody_when_it_stops() -> None:
+    port = free_port()
+    serve = [sys.executable, "-m", "lasa", "serve", "--access-log", "off", "--listen", f"127.0.0.1:{port}"]
+    with started([*serve, "examples.chat:handler"]) as service:
+        while "serving" not in service.errors():
+            assert not select_original([], 0.01)[0]
+            assert service.process.poll() is None, service.errors()
+        with talking(f"ws://127.0.0.1:{port}/chat") as wb:
+            assert received(wb) == "Welcome!"
+            assert received(wb) == "guest 1 has come"
+            service.process.send_signal(signal.SIGTERM)
+            assert wb.receive(LIMIT_S) == (None, "closed")
+            assert wb.closing == Closing(1001, "", "peer")
+        ended = service.finish()
+    assert (ended.output, ended.status) == ("guest 1 Closing(code=1001, reason='', by='us')\n", 0)
+
+
+@both_ways
+def test_websocket_ticker_comes_back_when_the_server_does(by: tuple[str, ...]) -> None:
+    address = f"127.0.0.1:{free_port()}"
+    with running("websocket_ticker.py", "--serve", address, "0.01", by=by) as server:
+        assert server.url() == f"ws://{address}"
+        with running("websocket_ticker.py", f"ws://{address}/", by=by) as reader:
+            assert reader.line() == "connected"
+            assert re.fullmatch(r"tick \d+", reader.line())
+            server.terminate()
+            while (line := reader.line()).startswith("tick"):
+                pass
+            assert line.startswith("lost: Closing(code=1006,")
+            with running("websocket_ticker.py", "--serve", address, "0.01", by=by):
+                assert reader.line() == "connected"
+                ticks = [int(reader.line().removeprefix("tick ")) for _ in range(3)]
+                assert ticks == list(range(ticks[0], ticks[0] + 3))
+                assert reader.terminate().errors == ""
+
+
+def test_websocket_ticker_reads_as_many_as_it_is_told_and_gives_up_on_what_is_no_ticker() -> None:
+    with running("websocket_ticker.py", "--serve", "127.0.0.1:0", "0.01") as server:
+        ended = run("websocket_ticker.py", server.url(), "2")
+        assert server.terminate().errors == ""
+    assert re.fullmatch(r"connected\ntick \d+\ntick \d+\n", ended.output)
+    assert (ended.errors, ended.status) == ("", 0)
+    with running("json_service.py", "127.0.0.1:0") as service:
+        uri = service.url().replace("http", "ws")
+        ended = run("websocket_ticker.py", uri)
+    assert ended == Finished("", f"cannot read {uri}: bad HTTP response status line: HTTP/1.1 404 Not Found\n", 1)
+
+
+@both_ways
+def test_websocket_broadcast_sends_what_is_posted_to_all_readers(by: tuple[str, ...]) -> None:
+    with running("websocket_broadcast.py", "127.0.0.1:0", by=by) as news:
+        url = news.url()
+        assert ask(url, body=b"nobody hears").json() == {"sent": 0, "skipped": 0}
+        with talking(url) as ann, talking(url) as bob:
+            assert ask(url, body="it rains på øen").json() == {"sent": 2, "skipped": 0}
+            for reader in ann, bob:
+                assert received(reader) == "it rains på øen"
+            bob.close()
+            ann.send("nobody listens to me")
+            assert ask(url, body=b"it snows").json()["sent"] == 1
+            assert received(ann) == "it snows"
+        assert ask(url).code == 426
+        assert news.terminate().errors == ""
+
+
+def test_websocket_broadcast_sends_a_reader_away_that_does_not_read() -> None:
+    story = b"x" * 65_536
+    with running("websocket_broadcast.py", "127.0.0.1:0") as news:
+        url = news.url()
+        host, _, port = url.removeprefix("http://").partition(":")
+        with connected(host, int(port)) as deaf, talking(url) as reader:
+            deaf.sendall(request("/"))
+            assert until(deaf, b"\r\n\r\n").startswith(b"HTTP/1.1 101 ")
+            skipped = 0
+            while not skipped:
+                answer = ask(url, body=story).json()
+                skipped = answer["skipped"]
+                assert received(reader) == story.decode()
+            assert answer == {"sent": 1, "skipped": 1}
+            assert ask(url, body=b"the end").json() == {"sent": 1, "skipped": 0}
+            assert received(reader) == "the end"
+            end = b""
+            while not end.endswith(close_of(1013)):
+                chunk = deaf.sock.recv(65536)
+                assert chunk, "it was not told"
+                end = end[-8:] + chunk
+        assert news.terminate().errors == ""
+
+
+# -- the snippets of the manual
+
+SNIPPET_SERVES = "server.run(handler)"
+EXPECTED = re.compile(r"^ *print\(.*\)  # (.+)$", re.MULTILINE)
+
+# Runs each snippet as a script of its own, in one process.
+RUN_SNIPPETS = """
+import json, pathlib, sys
+for snippet in json.loads(pathlib.Path(sys.argv[1]).read_text()):
+    exec(compile(snippet, "snippet", "exec"), {"__name__": "__main__"})
+"""
+
+
+def snippets(name: str, port: int) -> list[str]:
+    """The Python in a page, in order, with another port in place of 8080."""
+    text = (ROOT / name).read_text()
+    return [code.replace(":8080", f":{port}") for code in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.M)]
+
+
+@contextmanager
+def serving_snippet(code: str, port: int) -> Iterator[None]:
+    """A snippet that serves, until the body ends."""
+    with started([*BY_PYTHON, "-c", code]) as server:
+        while True:
+            with original_socket_class()() as probe:
+                if probe.connect_ex(("127.0.0.1", port)) == 0:
+                    break
+            assert server.process.poll() is None, server.errors()
+            assert not select_original([], 0.01)[0]
+        yield
+        assert server.terminate().errors == ""
+
+
+def test_every_snippet_about_websockets_in_the_manual_does_what_it_says(tmp_path: Path) -> None:
+    port = free_port()
+    server, *others = snippets("docs/websocket.md", port)
+    assert "server.run(echo)" in server
+    clients = [code for code in others if SNIPPET_SERVES not in code]
+    assert len(clients) > 8
+    script = tmp_path / "snippets.json"
+    script.write_text(json.dumps(clients))
+    with serving_snippet(server, port), started([*BY_PYTHON, "-c", RUN_SNIPPETS, str(script)]) as client:
+        ended = client.finish()
+    assert (ended.errors, ended.status) == ("", 0)
+    lines = iter(ended.output.splitlines())
+    for expected in EXPECTED.findall("".join(clients)):
+        assert expected in lines, f"{expected!r} is missing, or in another order, in:\n{ended.output}"
+
+
+def test_every_server_about_websockets_in_the_manual_serves() -> None:
+    port = free_port()
+    uri = f"ws://127.0.0.1:{port}"
+    on_http, on_its_own, broadcasting = (code for code in snippets("docs/websocket.md", port) if SNIPPET_SERVES in code)
+    with serving_snippet(on_http, port):
+        assert ask(f"http://127.0.0.1:{port}/").text().startswith("<!doctype html>")
+        with talking(f"{uri}/clock") as wb:
+            assert str(received(wb)).isdecimal()
+    with serving_snippet(on_its_own, port), talking(f"{uri}/?name=Ann") as wb:
+        assert received(wb) == "hello, Ann"
+        wb.send("how are you?")
+        assert received(wb) == "Ann says: how are you?"
+    with serving_snippet(broadcasting, port), talking(uri) as ann, talking(uri) as bob:
+        bob.send("hello")
+        assert [received(ann), received(bob)] == ["hello", "hello"]
+
+
+def test_websocket_snippets_of_the_readme_talk_to_each_other() -> None:
+    port = free_port()
+    client, server = (code for code in snippets("README.md", port) if "lasa.websocket" in code)
+    with serving_snippet(server, port), started([*BY_PYTHON, "-c", client]) as run_client:
+        assert run_client.finish() == Finished("hello\nyou said: hello\n", "", 0)
+
+
 @pytest.mark.parametrize(
     "name",
     [
+        "chat.py",
         "download.py",
         "echo_client.py",
         "echo_server.py",
@@ -631,6 +996,8 @@ def test_sse_reader_tells_what_is_no_event_stream() -> None:
         "sse_clock.py",
         "tcp_proxy.py",
         "udp_time_server.py",
+        "websocket_broadcast.py",
+        "websocket_ticker.py",
     ],
 )
 def test_example_that_needs_arguments_says_which(name: str) -> None:

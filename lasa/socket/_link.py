@@ -31,6 +31,8 @@ class Stream(Protocol):
     def flush(self, timeout_s: float) -> None: ...
     @property
     def has_unsent(self) -> bool: ...
+    @property
+    def holds_input(self) -> bool: ...
     def has_input(self) -> bool: ...
     def shutdown(self, how: int) -> None: ...
     def close(self) -> None: ...
@@ -146,6 +148,11 @@ class Link:
     @property
     def has_unsent(self) -> bool:
         """Whether send_now() has taken bytes that have not left: never, here."""
+        return False
+
+    @property
+    def holds_input(self) -> bool:
+        """Whether bytes have left the kernel that recv() has not returned: no event tells of them. Never, here."""
         return False
 
     def flush(self, timeout_s: float) -> None:

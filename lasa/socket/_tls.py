@@ -257,6 +257,11 @@ class TlsStream:
         """As Link.has_unsent."""
         return bool(self._unsent)
 
+    @property
+    def holds_input(self) -> bool:
+        """As Link.holds_input."""
+        return bool(self._decrypted or self._incoming.pending or self._object.pending())
+
     def flush(self, timeout_s: float) -> None:
         """As Link.flush. Switches: when the stream below takes nothing."""
         self._flush(timeout_s)

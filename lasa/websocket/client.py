@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lasa import semaphore
-from lasa._values import integer, timeout_ms, type_name
+from lasa._values import integer, number, timeout_ms, type_name
 from lasa.errors import SocketError
 from lasa.http._client.response import Response
 from lasa.http.client import Failure
 from lasa.socket import TcpSocket
-from lasa.socket._halves import DEFAULT_TIMEOUT_MS
+from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
 from lasa.socket._options import refuse_unknown
 from lasa.websocket._socket.framing import FATAL, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
@@ -32,11 +32,12 @@ class ClientWebSocket(WebSocket):
             before, and for a connection out of the pool.
     """
 
-    __slots__ = ("response",)
+    __slots__ = ("_is_connecting", "response")
 
     def __init__(self, sizes: FrameSizes, timeout_s: float) -> None:
         super().__init__(sizes, Options(), masks=True, timeout_s=timeout_s)
         self.response: Response | None = None
+        self._is_connecting = False
 
     def connect(
         self, uri: str, options: Mapping[str, Any] | None = None, **keywords: Any
@@ -51,7 +52,8 @@ class ClientWebSocket(WebSocket):
         Returns:
             ``(1, None)``; or ``(None, err)``: "bad websocket uri", "failed to connect: E", "ssl handshake failed: E",
             "failed to send the handshake request: E", "failed to receive response header: E", "bad HTTP response
-            status line: L" (``response`` has the rest), or another word of an answer that does not agree.
+            status line: L" (``response`` has the rest), another word of an answer that does not agree, or "socket busy
+            connecting", "socket busy reading", "socket busy writing": another light thread does.
         Raises:
             TypeError, ValueError: a bad option; nothing has happened then.
         Switches: whenever it has to wait. Source: seed, "wb:connect".
@@ -62,19 +64,32 @@ class ClientWebSocket(WebSocket):
     def _connect(
         self, uri: str, given: Mapping[str, Any], *, compresses: bool, for_messages: bool
     ) -> tuple[int | None, str | None]:
-        self._options, others = Options.parse(given, compresses=compresses)
+        asked, others = Options.parse(given, compresses=compresses)
         try:
-            opening = Opening(uri, self._options, others)
+            opening = Opening(uri, asked, others)
+            self._refuse_if_busy()
             self.abort()
+            self._options = asked
             self.response = None
+            self._is_connecting = True
             try:
                 session = opening.run(self._send_s, min(self._send_s, self._read_s))
             finally:
+                self._is_connecting = False
                 self.response = opening.response
         except SocketError as error:
             return None, error.reason
         self._begin(session, for_messages=for_messages)
         return 1, None
+
+    def _refuse_if_busy(self) -> None:
+        # What another light thread meets on the old connection would count for the new one.
+        if self._is_connecting:
+            raise SocketError(BUSY_CONNECTING)
+        if self._is_reading:
+            raise SocketError(BUSY_READING)
+        if self._session is not None and self._session.is_open and not self._session.outlet.is_free:
+            raise SocketError(BUSY_WRITING)
 
     def set_keepalive(self, timeout: Any = None, size: Any = None) -> tuple[int | None, str | None]:
         """Put the connection into its pool, for the next connect() that tells the server the same.
@@ -83,11 +98,19 @@ class ClientWebSocket(WebSocket):
             timeout, size: as setkeepalive() of a cosocket: milliseconds (60,000), connections (30).
         Returns:
             ``(1, None)``; or ``(None, err)``: "fatal error already happened", "closed", "already closed" (a close frame
-            was sent), "unread data in buffer", "connection in dubious state".
+            was sent), a busy word, "unread data in buffer"; or "connection in dubious state" (the peer has sent
+            something or is gone), and the connection is closed.
         Raises:
-            TypeError, ValueError: as setkeepalive().
+            TypeError: no number. ValueError: a size below 1. Nothing has happened then.
         Switches: never. Source: lua-resty-websocket, "set_keepalive".
         """
+        count = 1 if size is None else integer(size)
+        if timeout is not None and number(timeout) is None:
+            raise TypeError(f"number expected, got {type_name(timeout)}")
+        if count is None:
+            raise TypeError(f"number expected, got {type_name(size)}")
+        if count < 1:
+            raise ValueError(f'bad "pool_size" option value: {count}')
         session = self._session
         if self._is_fatal:
             return None, FATAL
@@ -96,14 +119,11 @@ class ClientWebSocket(WebSocket):
         if self._close_sent:
             return None, "already closed"
         if self._is_reading:
-            return None, "socket busy reading"
+            return None, BUSY_READING
         if not session.outlet.is_free:
-            return None, "socket busy writing"
-        if self._inbox is not None or self._pieces is not None or not session.protocol.is_between_messages:
+            return None, BUSY_WRITING
+        if self._pieces is not None or not session.protocol.is_between_messages:
             return None, "unread data in buffer"
-        for value in (timeout, size):
-            if value is not None and integer(value) is None:
-                raise TypeError(f"number expected, got {type_name(value)}")
         self._rest()
         connection = session.connection
         connection.companion = session
@@ -133,7 +153,7 @@ def new(opts: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[ClientW
     return ClientWebSocket(sizes, timeout_ms(given.get("timeout"), DEFAULT_TIMEOUT_MS) / 1000), None
 
 
-def connect(uri: str, **options: Any) -> tuple[ClientWebSocket | None, str | None]:
+def connect(uri: str, **options: Any) -> tuple[ClientWebSocket | None, Failure | None]:
     """Connect for messages.
 
     Args:

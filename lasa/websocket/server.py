@@ -29,6 +29,7 @@ from lasa.websocket._wire import deflate
 from lasa.websocket._wire.closing import INTERNAL_ERROR, NORMAL
 from lasa.websocket._wire.handshake import (
     HandshakeRefused,
+    Offer,
     OriginRule,
     answer_headers,
     check_origin,
@@ -76,7 +77,9 @@ class Terms:
         protocols = others.pop("protocols", None)
         choose_protocol((), protocols)  # what is wrong with it is told now
         rule = origin_rule(others.pop("origins", None))
-        return cls(options, protocols, rule, others.pop("headers", None)), others
+        headers = others.pop("headers", None)
+        answer_headers(Offer(""), None, None, headers)  # likewise
+        return cls(options, protocols, rule, headers), others
 
 
 def accept_request(request: Request, given: Mapping[str, Any]) -> Accepted:
@@ -157,6 +160,11 @@ class _Follower:
 
     def abort(self) -> None:
         self._websocket.abort()
+
+    def is_end(self, error: BaseException) -> bool:
+        # As a loop over its messages raises it, or check().
+        closing = self._websocket.closing
+        return closing is not None and isinstance(error, SocketError) and error.reason in ("closed", closing.reason)
 
 
 class Server:
@@ -248,7 +256,8 @@ class Server:
         """Serve until ``stop()``: each client has ``handler(wb)``, a WebSocket for messages, in a light thread.
 
         When the handler returns, the connection is closed with 1000; when it raises, with 1011, and the traceback is
-        logged. ``wb.request`` is what the client has asked for.
+        logged, unless it only says that the client has ended the connection. ``wb.request`` is what the client has
+        asked for.
 
         Returns:
             ``(True, None)`` once stopped and all connections have ended; ``(None, err)`` if the address cannot be

@@ -260,6 +260,8 @@ class ServerConnection(Outgoing):
 
     def _fail(self, error: BaseException, request: Request) -> None:
         is_of_client = error is self._read_error or error is self._send_error
+        if self.successor is not None and not is_of_client:
+            is_of_client = self.successor.is_end(error)
         why = ""
         if isinstance(error, Refusal) or (is_of_client and isinstance(error, BadMessage)):
             status, why = error.status, error.reason

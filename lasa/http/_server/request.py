@@ -68,6 +68,9 @@ class Successor(Protocol):
     def abort(self) -> None:
         """End it at once. Never switches."""
 
+    def is_end(self, error: BaseException) -> bool:
+        """Whether an error of the handler only says that the connection has ended. Never switches."""
+
 
 class RequestBody:
     """A request's body; iterate over it, once.

@@ -11,6 +11,7 @@ import _socket
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, Self
 
 from lasa import _hub, semaphore, thread
@@ -46,14 +47,13 @@ PING_TIMEOUT: Final = "ping timeout"
 class Ending(Framing):
     """A WebSocket that answers control frames and knows how to end."""
 
-    __slots__ = ("_close_alarm", "_inbox", "_is_answering", "_is_watching", "_keepalive", "_options", "_over", "_word")
+    __slots__ = ("_close_alarm", "_is_answering", "_is_watching", "_keepalive", "_options", "_over", "_word")
 
     def __init__(self, sizes: FrameSizes, options: Options, *, masks: bool, timeout_s: float) -> None:
         super().__init__(sizes, masks=masks, timeout_s=timeout_s)
         self._options = options
         self._is_answering = False  # pings, and a close; the level of messages
         self._is_watching = False  # the hub reads when nobody does
-        self._inbox: str | bytes | None = None  # a message that the hub has read
         self._keepalive: Keepalive | None = None
         self._close_alarm: _hub.Alarm | None = None
         self._over: semaphore.Semaphore | None = None  # for whoever waits until somebody else has read the close
@@ -67,6 +67,15 @@ class Ending(Framing):
         if kind is None or issubclass(kind, Exception):
             self.close(NORMAL if kind is None else INTERNAL_ERROR)
         self.abort()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a connection that neither side has closed; a peer that has gone silently is not known yet.
+
+        At the level of frames a close frame changes nothing: there is one until close().
+        """
+        # Not while the closing handshake goes on: a loop that sends as long as it is open would never let it end.
+        return super().is_open and not (self._is_answering and self._close_sent)
 
     @property
     def latency_s(self) -> float | None:
@@ -87,7 +96,10 @@ class Ending(Framing):
             self._keepalive = Keepalive(
                 session, options.ping_interval_s, options.ping_timeout_s, _Weak(Ending._lose, self)
             )
-        self._watch(session)
+        if self._is_reading:
+            self._watch(session)
+        else:
+            self._read_ahead(session)  # also what came together with the handshake
 
     def _answer(self, session: Session, frame: ControlFrame) -> bool:
         """Do what a control frame asks for, and say whether it was the peer's close frame. Never switches.
@@ -121,39 +133,56 @@ class Ending(Framing):
         # In the hub: something has come, and nobody waits for it.
         session = self._session
         self._is_watching = False
-        if session is None or self._is_reading or not self._may_read_ahead():
-            return  # whoever reads watches again afterwards
+        if session is not None and not self._is_reading:  # whoever reads calls _end_read() afterwards
+            self._read_ahead(session)
+
+    def _end_read(self, session: Session) -> None:
+        """Somebody has read, and does no longer. Never switches."""
+        self._is_reading = False
+        if self._over is not None:
+            self._over.post()
+        if self._is_watching:
+            return
+        if session.protocol.reader.has_unread or session.stream.holds_input:
+            # Not at once: what a close or a broken rule ends is first for whoever answers the message before it.
+            self._is_watching = True
+            _hub.call_soon(_Weak(Ending._on_event, self))
+        else:
+            self._watch(session)
+
+    def _read_ahead(self, session: Session) -> None:
+        """Nobody reads: answer what has come before the next message, and let the hub go on so. Never switches."""
+        if not session.is_open or session.is_ending:
+            return
+        protocol = session.protocol
         try:
             for _ in range(AHEAD_MAX):
+                while protocol.is_control_next and (event := protocol.next_event()) is not None:
+                    if self._answer(session, event):  # type: ignore[arg-type]
+                        self._end_aside(session, self._finish)
+                        return
+                if protocol.reader.has_unread and not protocol.is_control_next:
+                    session.is_backed_up = True
+                    return
                 if not session.read_now():
                     break
-                if not self._read_ahead(session):
-                    return
+            else:
+                _hub.call_soon(_Weak(Ending._on_event, self))  # the peer streams: let others go first
+                return
+        except BadFrame as error:
+            if not self._close_sent:  # whoever receives before that light thread runs hears "closed", and asks why
+                self.closing = Closing(error.code, error.reason, "us")
+            self._end_aside(session, self._end_by, error)
+            return
         except SocketError as error:
-            thread.spawn(self._end_by, session, error)
+            self._end_by(session, error)
             return
         self._watch(session)
 
-    def _end_read(self, session: Session) -> None:
-        """Somebody has read, and does no longer."""
-        self._is_reading = False
-        if not self._is_watching:
-            self._watch(session)
-
-    def _may_read_ahead(self) -> bool:
-        return self._inbox is None
-
-    def _read_ahead(self, session: Session) -> bool:
-        next_event = session.protocol.next_event
-        while (event := next_event()) is not None:
-            if type(event) is not ControlFrame:
-                self._inbox = event  # type: ignore[assignment]
-                session.is_backed_up = True
-                return False
-            if self._answer(session, event):
-                thread.spawn(self._finish, session)
-                return False
-        return True
+    def _end_aside(self, session: Session, end: Callable[..., Any], *arguments: Any) -> None:
+        """Let a light thread of its own end the connection. Never switches."""
+        session.is_ending = True
+        _hub.call_soon(partial(thread.spawn, end, session, *arguments))
 
     # -- the end
 
@@ -172,16 +201,16 @@ class Ending(Framing):
         self._finish(session, is_failed=True)
         return error.reason
 
-    def _finish(self, session: Session, *, is_failed: bool = False) -> None:
+    def _finish(self, session: Session, *, is_failed: bool = False, linger_s: float = LINGER_S) -> None:
         """Let our close frame leave, and TCP end. Switches: as far as it has to wait."""
         try:
-            session.outlet.settle(LINGER_S)
+            session.outlet.settle(linger_s)
             if is_failed or not session.is_client:
                 stream = session.stream
                 if isinstance(stream, TlsStream):
                     stream.say_goodbye()
                 stream.shutdown(_socket.SHUT_WR)
-            _read_away(session)
+            _read_away(session, linger_s)
         except SocketError:
             pass  # the peer is gone: that is all we wanted
         finally:
@@ -288,20 +317,19 @@ class Ending(Framing):
         return closing, None
 
     def _wait_for_close(self, session: Session, deadline_s: float) -> None:
-        if self._is_reading:  # whoever does meets the peer's close frame, too
+        while self._is_reading or session.is_ending:  # whoever reads meets the peer's close frame, too
             if self._over is None:
                 self._over, _ = semaphore.new(0)
-            while session.is_open:
-                if not self._over.wait(max(0.0, deadline_s - time.monotonic()))[0]:
-                    raise SocketTimeout
-            self._over.post()
-            return
+            if not self._over.wait(max(0.0, deadline_s - time.monotonic()))[0]:
+                raise SocketTimeout
+            if not session.is_open:
+                self._over.post()  # for the others who wait
+                return
         self._is_reading = True
-        self._inbox = None
         try:
             while True:
                 try:
-                    event = session.protocol.next_event()
+                    event = session.protocol.next_piece()  # which has no limit: all of it is dropped
                 except BadFrame as error:
                     self._end_by(session, error)
                     raise
@@ -311,11 +339,11 @@ class Ending(Framing):
                         raise SocketTimeout
                     session.read(left_s)
                 elif type(event) is ControlFrame and self._answer(session, event):
-                    self._finish(session)
+                    self._finish(session, linger_s=max(0.0, min(LINGER_S, deadline_s - time.monotonic())))
                     return
                 session.connection.link.breathe()
         finally:
-            self._is_reading = False
+            self._end_read(session)
 
 
 class _Weak:
@@ -333,9 +361,9 @@ class _Weak:
             self._method(owner)
 
 
-def _read_away(session: Session) -> None:
+def _read_away(session: Session, linger_s: float) -> None:
     # Until the peer has ended TCP; what it still sends is nobody's.
-    deadline_s = time.monotonic() + LINGER_S
+    deadline_s = time.monotonic() + linger_s
     left = LINGER_BYTES
     while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
         size = len(session.stream.recv(LINGER_BYTES >> 5, left_s, False))

@@ -251,10 +251,11 @@ class Framing:
                     session.outlet.send(head, payload)
                 except SocketError as error:
                     err = f"failed to send frame: {error.reason}"
-                except BaseException as error:  # part of the frame may have left
-                    self._is_fatal = True
-                    if isinstance(error, _hub.GreenletExit):
-                        self.abort()
+                except BaseException as error:
+                    if session.outlet.has_failed:  # part of the frame may have left; else it waited for its turn
+                        self._is_fatal = True
+                        if isinstance(error, _hub.GreenletExit):
+                            self.abort()
                     raise
         if err is not None:
             self._is_fatal = True
@@ -342,6 +343,7 @@ class Framing:
     def _open(self, session: Session) -> None:
         """Begin with a new connection."""
         self._session = session
+        session.outlet.wait_s = self._send_s  # out of the pool it has another's
         self._is_fatal = self._close_sent = False
         self.closing = None
         reader = session.protocol.reader

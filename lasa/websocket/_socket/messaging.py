@@ -27,6 +27,7 @@ __all__ = ["MessagePieces", "WebSocket"]
 
 _WHOLE_TEXT: Final = FIN | TEXT
 _WHOLE_BINARY: Final = FIN | BINARY
+_END: Final[Any] = object()  # of an iterable
 
 
 class WebSocket(Ending):
@@ -51,7 +52,7 @@ class WebSocket(Ending):
     def _begin(self, session: Session, *, for_messages: bool) -> None:
         self._open(session)
         self._is_answering = False
-        self._inbox = self._pieces = self._word = None
+        self._pieces = self._word = None
         if for_messages:
             self._answer_by_itself(session)
 
@@ -72,15 +73,11 @@ class WebSocket(Ending):
         Switches: when no message has come yet, and now and then. Source: beyond the seed.
         """
         session = self._session
-        if self._is_reading or session is None:
+        if self._is_reading or session is None or session.is_ending:
             return None, BUSY_READING if self._is_reading else "closed"
         deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
         self._is_reading = True
         try:
-            if self._inbox is not None:
-                message, self._inbox = self._inbox, None
-                session.is_backed_up = False
-                return message, None
             if not self._is_answering:
                 self._answer_by_itself(session)
             while self._pieces is not None:  # nobody wants the rest of it
@@ -139,7 +136,7 @@ class WebSocket(Ending):
     def __next__(self) -> str | bytes:
         message, err = self.receive()
         if message is None:
-            if self.ends_quietly and not self.is_open:
+            if self.ends_quietly and (self.closing is not None or not self.is_open):
                 raise StopIteration
             if err == "closed" and self.closing is not None and self.closing.is_normal:
                 raise StopIteration
@@ -158,7 +155,7 @@ class WebSocket(Ending):
         Switches: as receive(). Source: beyond the seed.
         """
         session = self._session
-        if self._is_reading or session is None:
+        if self._is_reading or session is None or session.is_ending:
             return None, BUSY_READING if self._is_reading else "closed"
         deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
         self._is_reading = True
@@ -167,10 +164,6 @@ class WebSocket(Ending):
                 self._answer_by_itself(session)
             while self._pieces is not None:
                 self._next_piece(session, deadline_s)
-            if self._inbox is not None:
-                message, self._inbox = self._inbox, None
-                session.is_backed_up = False
-                return MessagePieces(self, session, Piece(message, True)), None
             first = self._next_piece(session, deadline_s)
             pieces = MessagePieces(self, session, first)
             if not first.is_last:
@@ -198,9 +191,6 @@ class WebSocket(Ending):
                 if event.is_last:
                     self._pieces = None
                 return event
-
-    def _may_read_ahead(self) -> bool:
-        return self._inbox is None and self._pieces is None
 
     # -- sending
 
@@ -247,7 +237,8 @@ class WebSocket(Ending):
         except SocketError as error:
             return None, error.reason
         except _hub.GreenletExit:
-            self.abort()
+            if outlet.has_failed:  # else it was killed while it waited for its turn
+                self.abort()
             raise
 
     def _send_whole(self, session: Session, first: int, payload: bytes) -> int:
@@ -263,11 +254,11 @@ class WebSocket(Ending):
                 payload = mask(payload, key)
         else:
             head = frame_head(first, length, 0)
-        session.outlet.send(head, payload)
+        session.send(head, payload)
         return len(head) + length
 
     def _send_fragments(self, pieces: Iterator[Any]) -> Sent:
-        piece = next(pieces, None)
+        piece = next(pieces, _END)
         kind = _kind_of(piece, None)
         session = self._session
         if session is None or self._close_sent:
@@ -278,40 +269,38 @@ class WebSocket(Ending):
         deflater = session.deflater
         sent = 0
         opcode = kind | (RSV1 if deflater is not None else 0)
-        outlet.message.take()
+        is_asking = False  # for a piece: the caller's own sockets may fail, too, which is no failure of ours
         try:
-            while True:
-                data = b"" if piece is None else piece.encode() if isinstance(piece, str) else bytes(piece)
-                is_last = piece is None
-                if deflater is not None:
-                    data = deflater.deflate(data, is_last)
-                if data or is_last:
-                    if self._close_sent:
-                        return None, "closed"
-                    frame = session.frame((FIN if is_last else 0) | opcode, data)
-                    outlet.send(frame)
-                    sent += len(frame)
-                    opcode = CONTINUATION
-                if is_last:
-                    return sent, None
-                piece = _next_of(pieces, kind)
-        except _SourceFailed as failure:
-            self._give_up()
-            raise failure.error from None
-        except SocketError as error:
-            return None, error.reason
-        except _hub.GreenletExit:
-            self.abort()
+            outlet.message.take()
+            try:
+                while True:
+                    is_last = piece is _END
+                    data = b"" if is_last else piece.encode() if isinstance(piece, str) else bytes(piece)
+                    if deflater is not None:
+                        data = deflater.deflate(data, is_last)
+                    if data or is_last:
+                        if self._close_sent:
+                            return None, "closed"
+                        frame = session.frame((FIN if is_last else 0) | opcode, data)
+                        session.send(frame)
+                        sent += len(frame)
+                        opcode = CONTINUATION
+                    if is_last:
+                        return sent, None
+                    is_asking = True
+                    piece = next(pieces, _END)
+                    _kind_of(piece, kind)
+                    is_asking = False
+            finally:
+                outlet.message.give_back()
+        except BaseException as error:
+            if not is_asking and isinstance(error, SocketError):
+                return None, error.reason
+            if not is_asking and isinstance(error, _hub.GreenletExit):
+                self.abort()
+            elif sent:
+                self.go_away(INTERNAL_ERROR)  # a message that has begun cannot be ended
             raise
-        except BaseException:
-            self._give_up()
-            raise
-        finally:
-            outlet.message.give_back()
-
-    def _give_up(self) -> None:
-        # A message that has begun cannot be ended.
-        self.go_away(INTERNAL_ERROR)
 
 
 class MessagePieces:
@@ -351,6 +340,9 @@ class MessagePieces:
                 raise SocketClosed
             if websocket._is_reading:
                 raise SocketError(BUSY_READING)
+            if self._session.is_ending:
+                self._is_over = True
+                raise SocketClosed
             websocket._is_reading = True
             try:
                 piece = websocket._next_piece(self._session, None)
@@ -358,7 +350,9 @@ class MessagePieces:
                 word = websocket._end_reading(self._session, error)
                 if word != "timeout":
                     self._is_over = True
-                raise type(error)(word) if word == error.reason else SocketError(word) from error
+                if word == error.reason:
+                    raise
+                raise SocketError(word) from error
             except _hub.GreenletExit:
                 websocket.abort()
                 raise
@@ -370,24 +364,8 @@ class MessagePieces:
         raise StopIteration
 
 
-class _SourceFailed(Exception):
-    def __init__(self, error: BaseException) -> None:
-        super().__init__(str(error))
-        self.error = error
-
-
-def _next_of(pieces: Iterator[Any], kind: int) -> Any:
-    # The caller's own sockets may fail, too: that must not pass for a failure of our connection.
-    try:
-        piece = next(pieces, None)
-        _kind_of(piece, kind)
-    except (Exception, _hub.GreenletExit) as error:
-        raise _SourceFailed(error) from error
-    return piece
-
-
 def _kind_of(piece: Any, expected: int | None) -> int:
-    if piece is None:
+    if piece is _END:
         return BINARY if expected is None else expected
     kind = TEXT if isinstance(piece, str) else BINARY if isinstance(piece, BYTES_LIKE) else None
     if kind is None:

@@ -7,11 +7,13 @@ since a connection that is reused skips the handshake: the URI, what was asked f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 import h11
 from h11._headers import Headers
 
+from lasa._values import number
 from lasa.errors import SocketError
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
@@ -64,19 +66,21 @@ class Opening:
             if name not in _ALL:
                 raise unknown_option(name, _ALL)
         timeout_s = own.pop("open_timeout_s", OPEN_TIMEOUT_S)
+        if timeout_s is not None and not (number(timeout_s) or 0) > 0:
+            raise ValueError(f'bad "open_timeout_s" option value: {timeout_s!r}')
         of_http = {_OTHER_NAMES.get(name, name): own[name] for name in own if name in _OF_HTTP or name in _OTHER_NAMES}
         if own.get("server_name") is not None and not isinstance(own["server_name"], str):
             raise TypeError("SSL server_name must be a string")
         if of_http.get("ssl_cert") is not None and of_http.get("ssl_key") is None and "client_cert" in own:
             raise ValueError("client_priv_key must be provided with client_cert")
         handshake = {name: own[name] for name in _HANDSHAKE if own.get(name) is not None}
-        if "server_name" not in own and isinstance(own.get("host"), str):
-            of_http.setdefault("ssl_server_name", _without_port(own["host"]))
+        self._uri: WebSocketUri = parse_uri(uri)
+        if self._uri.is_secure and of_http.get("ssl_server_name") is None and isinstance(own.get("host"), str):
+            of_http["ssl_server_name"] = _without_port(own["host"])
         policy = Policy(max_body=REFUSAL_MAX, tunnels=True).with_options({"timeout": timeout_s, **of_http})
         self._pool = ConnectOptions.parse(
             {name: own[name] for name in _POOL if name in own}, pool=None, pool_size=None, backlog=None
         )
-        self._uri: WebSocketUri = parse_uri(uri)
         self._policy = policy
         self._route: Route = route_to(_target_of(self._uri), policy)
         self._offers = None if options.compression is None else deflate.offer(options.compression)
@@ -89,19 +93,21 @@ class Opening:
         """The name of the pool: connections of one name can stand for each other."""
         told = [item for item in self._items if item[1] != b"sec-websocket-key"]
         which = self._pool.pool if self._pool.pool is not None else f"{self._uri.path} {told!r}"
-        return f"lasa.websocket {self._route.pool_name} {which}"
+        return f"lasa.websocket {self._route.pool_name} {self._options.compression} {which}"  # which it goes on with
 
     def run(self, send_s: float, connect_s: float) -> Session:
         """Open the connection, or take one out of the pool.
 
         Args:
-            send_s, connect_s: how long single waits may last.
+            send_s: how long a single wait to send may last.
+            connect_s: likewise any other wait, also one for the answer.
         Raises:
             SocketError: "failed to connect: E", "ssl handshake failed: E", "failed to send the handshake request: E",
             "failed to receive response header: E", "bad HTTP response status line: L" and other words of an answer
             that does not agree.
         Switches: whenever it has to wait.
         """
+        self._policy = replace(self._policy, send=send_s, tls=connect_s, read=connect_s)
         deadline = Deadline(self._policy.timeout)
         sock = TcpSocket()
         try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lasa.errors import SocketClosed
+from lasa.errors import SocketClosed, SocketError
 from lasa.socket._connection import Connection
 from lasa.websocket._socket.outlet import Outlet
 from lasa.websocket._wire.deflate import Agreement
@@ -28,7 +28,8 @@ class Session:
         is_client: whether we opened it.
         subprotocol: that was agreed on.
         handshake: the client's response, or the server's request.
-        is_backed_up: whether a message has come that nobody has received, so that nothing behind it is read.
+        is_backed_up: whether a message has come that nobody receives, so that nothing behind it is read.
+        is_ending: whether nothing more is received, since a light thread of its own lets the connection end.
     """
 
     __slots__ = (
@@ -39,6 +40,7 @@ class Session:
         "handshake",
         "is_backed_up",
         "is_client",
+        "is_ending",
         "outlet",
         "protocol",
         "stream",
@@ -63,7 +65,7 @@ class Session:
         self.is_client = is_client
         self.subprotocol = subprotocol
         self.handshake = handshake
-        self.is_backed_up = False
+        self.is_backed_up = self.is_ending = False
         self.deflater = None if agreement is None else agreement.deflater(is_client=is_client)
         self.threshold = 0 if agreement is None else agreement.threshold
         inflater = None if agreement is None else agreement.inflater(is_client=is_client)
@@ -87,6 +89,7 @@ class Session:
         Switches: when nothing has come yet.
         """
         size = self._size
+        self.is_backed_up = False
         if not self.connection.link.is_open:
             raise SocketClosed
         chunk = self.stream.recv(size, wait_s, self._more_expected)
@@ -115,12 +118,28 @@ class Session:
         self.protocol.receive_bytes(chunk)
         return True
 
+    def has_input(self) -> bool:
+        """Whether something has come that was not read, be it the end. Never switches."""
+        try:
+            return self.connection.link.has_input()
+        except SocketError:
+            return True
+
     def frame(self, first: int, payload: bytes) -> bytes:
         """Return a frame of ours, as this side of the connection sends it."""
         if self.is_client:
             key = new_key()
             return frame_head(first, len(payload), 0x80) + key + (mask(payload, key) if payload else b"")
         return frame_head(first, len(payload), 0) + payload
+
+    def send(self, head: bytes, payload: bytes = b"") -> None:
+        """Send a frame of a message; see Outlet.send()."""
+        try:
+            self.outlet.send(head, payload)
+        except BaseException:
+            if self.deflater is not None:
+                self.deflater.forget()  # the peer has not got it, so nothing can refer to it
+            raise
 
     def post(self, opcode: int, payload: bytes) -> bool:
         """Send a control frame, without waiting; see Outlet.post()."""

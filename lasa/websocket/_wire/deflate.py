@@ -599,6 +599,10 @@ class Deflater:
         self._mem_level = mem_level
         self._stream: zlib._Compress | None = None
 
+    def forget(self) -> None:
+        """Begin the next message with an empty window: what was deflated last will not leave."""
+        self._stream = None
+
     def deflate(self, data: bytes | bytearray | memoryview, is_last: bool = True) -> bytes:
         """Return what stands for ``data``: the payload of a message or of a fragment.
 

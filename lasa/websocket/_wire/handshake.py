@@ -366,7 +366,7 @@ def check_answer(
         SocketError: "bad HTTP response status line: L", 'bad "upgrade" response header: V', 'bad "connection" response
             header', 'bad "sec-websocket-accept" response header', 'bad "sec-websocket-protocol" response header: V'.
     """
-    if status_code != 101:
+    if status_code != 101 or status_line.startswith("HTTP/1.0 "):
         raise SocketError(f"bad HTTP response status line: {shown(status_line)}")
     upgrades = headers.getall("Upgrade", [])
     if len(upgrades) != 1 or upgrades[0].lower() != "websocket":

@@ -104,6 +104,17 @@ class Protocol:
         """Whether nothing has come of a message that is not over."""
         return not self._expects_more and not self.reader.has_unread
 
+    @property
+    def is_control_next(self) -> bool:
+        """Whether a control frame, or its beginning, is what has come next."""
+        if self._is_inflating:
+            return False
+        header = self.reader.header
+        if header is not None:
+            return header.opcode.iscontrol()
+        unread = self._bytes
+        return len(unread) > 0 and unread.front[unread.position] & CLOSE > 0
+
     def next_event(self) -> str | bytes | ControlFrame | None:
         """Return the next message or control frame; None means: feed me more.
 
