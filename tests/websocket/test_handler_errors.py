@@ -13,7 +13,7 @@ from lasa import websocket
 from lasa.websocket import Closing
 from lasa.websocket.client import ClientWebSocket
 from lasa.websocket.server import ServerWebSocket
-from tests.websocket.tools import TEXT, frame, raw_connection, request, serving
+from tests.websocket.tools import CLOSE, TEXT, frame, raw_connection, request, serving
 
 
 def loop(wb: ServerWebSocket) -> None:
@@ -87,20 +87,44 @@ def test_a_broken_rule_right_behind_a_message_is_known_as_soon_as_the_loop_is_ov
         wb.ends_quietly = is_quiet
         try:
             seen.extend(wb)
-        except lasa.Error:
-            assert not is_quiet
+        except lasa.Error as error:
+            seen.append(error.reason)
             raise
         finally:
-            seen.append(wb.closing)
+            seen.extend((wb.closing, wb.request))
             over.post()
 
     with serving(handler) as server, raw_connection(server) as wire:
         wire.send(request())
         wire.head()
         wire.send(frame(TEXT, b"one", masked=True) + frame(15, b"", masked=True))
+        wire.rest()
+        wire.close()
         assert over.wait(10)[0]
-    assert seen == ["one", Closing(1002, "reserved control frames", "us")]
+    assert seen == ["one", *([] if is_quiet else ["closed"]), Closing(1002, "reserved control frames", "us"), None]
     assert [record.message for record in caplog.records if record.levelno >= logging.INFO] == []
+
+
+def test_a_close_right_behind_a_message_is_answered_after_the_echo_and_received_when_all_is_over() -> None:
+    seen: list[object] = []
+    over, _ = lasa.semaphore.new(0)
+
+    def handler(wb: ServerWebSocket) -> None:
+        for message in wb:
+            wb.send(message)
+        seen.extend((wb.closing, wb.request))
+        over.post()
+
+    data = frame(TEXT, b"one", masked=True) + frame(TEXT, b"two", masked=True) + frame(CLOSE, b"\x03\xe8", masked=True)
+    with serving(handler) as server, raw_connection(server) as wire:
+        wire.send(request())
+        wire.head()
+        wire.send(data)
+        assert wire.exactly(14) == frame(TEXT, b"one") + frame(TEXT, b"two") + frame(CLOSE, b"\x03\xe8")
+        assert wire.rest() == b""
+        wire.close()
+        assert over.wait(10)[0]
+    assert seen == [Closing(1000, "", "peer"), None]
 
 
 def test_an_error_of_the_handlers_own_sockets_is_logged_while_its_client_is_there(

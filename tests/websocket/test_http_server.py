@@ -192,6 +192,20 @@ def test_a_bad_option_raises_before_anything_is_answered(
         assert [(answer.status, answer.body) for answer in answers(talk(server, data))] == [(200, b"told")]
 
 
+def test_a_websocket_is_made_once() -> None:
+    def handler(asked: Request) -> None:
+        wb, err = asked.websocket()
+        assert wb is not None, err
+        for again in (asked.websocket, asked.respond, asked.upgrade, asked.inform, lambda: asked.answer(200)):
+            with pytest.raises(RuntimeError, match="answered already"):
+                again()
+        echo(wb)
+
+    with serving(handler) as server, connect(server) as wb:
+        wb.send("and goes on")
+        assert wb.receive(5) == ("and goes on", None)
+
+
 def test_an_answer_that_has_begun_leaves_no_websocket() -> None:
     def handler(asked: Request) -> Any:
         with asked.respond(200) as response:

@@ -13,6 +13,7 @@ import lasa
 from lasa import semaphore, thread
 from lasa.errors import SocketClosed
 from lasa.websocket import WebSocket
+from lasa.websocket._socket.outlet import Turn
 from tests.conftest import Certificates
 from tests.helpers import no_switch, settle
 from tests.socket.tools import failure_of, result_of, spawn_blocked
@@ -406,25 +407,40 @@ def test_a_peer_that_takes_nothing_is_a_timeout_after_which_nothing_can_be_sent(
         assert wb.receive(timeout_s=5) == ("still read", None)
 
 
-@pytest.mark.parametrize("message", ["second", ["sec", "ond"]])
-def test_a_gevent_timeout_of_a_sender_that_waits_for_its_turn_harms_nobody(message: Any) -> None:
-    with talking("server") as (wb, far):
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("message", ["gives up", ["gives", "up"]])
+@pytest.mark.parametrize("waits_for", ["wire", "message"])
+@pytest.mark.parametrize("ends", ["kill", "timeout"])
+def test_a_sender_that_gives_up_while_it_waits_for_its_turn_harms_nobody(
+    role: str, message: Any, waits_for: str, ends: str
+) -> None:
+    with talking(role) as (wb, far):
         narrow(wb)
-        first = spawn_blocked(wb.send, bytes(LARGE))
-        second = spawn_blocked(wb.send, "waits for the wire")
+        others = [spawn_blocked(wb.send, bytes(LARGE))]
+        if waits_for == "message":
+            others.append(spawn_blocked(wb.send, "second"))
 
         def hurried() -> None:
-            with gevent.Timeout(0.001):
+            with gevent.Timeout(0.001 if ends == "timeout" else None):
                 wb.send(message)
 
-        assert isinstance(failure_of(thread.spawn(hurried)), gevent.Timeout)
-        third = spawn_blocked(wb.send, "third")
+        hurrying = spawn_blocked(hurried)
+        others.append(spawn_blocked(wb.send, "third"))
+        if ends == "kill":
+            assert thread.kill(hurrying) == (1, None)
+        else:
+            assert isinstance(failure_of(hurrying), gevent.Timeout)
+        others.append(spawn_blocked(wb.send, ["fourth"]))
         far.next_is(BINARY, bytes(LARGE))
-        far.next_is(TEXT, b"waits for the wire")
+        if waits_for == "message":
+            far.next_is(TEXT, b"second")
         far.next_is(TEXT, b"third")
-        for sender in (first, second, third):
+        far.next_is(TEXT, b"fourth", fin=False)
+        far.next_is(CONTINUATION, b"")
+        for sender in others:
             assert result_of(sender)[1] is None
-        wb.send("last")
+        with no_switch():
+            wb.send("last")
         far.next_is(TEXT, b"last")
 
 
@@ -446,16 +462,46 @@ def test_a_gevent_timeout_of_a_sender_that_waits_for_the_wire_leaves_compression
         assert result_of(second)[1] is None
 
 
-@pytest.mark.parametrize("message", ["second", ["sec", "ond"]])
-def test_a_kill_of_a_sender_that_waits_for_its_turn_ends_the_connection_for_everyone(message: Any) -> None:
+def test_a_turn_that_comes_together_with_a_kill_is_the_next_ones_or_nobodys() -> None:
+    turn = Turn()
+    turn.take()
+    first, second = spawn_blocked(turn.take), spawn_blocked(turn.take)
+    turn.give_back()
+    thread.kill(first)
+    assert result_of(second) == (True,)
+    third = spawn_blocked(turn.take)
+    turn.give_back()
+    thread.kill(third)
+    assert not turn.is_taken
+    with no_switch():
+        assert turn.take()
+
+
+def test_what_was_posted_leaves_also_where_the_next_sender_is_killed_at_its_turn() -> None:
     with talking("server") as (wb, far):
+        session = wb.open_session
+        assert session is not None
+        outlet = session.outlet
+        outlet._wire.take()
+        waiting = spawn_blocked(wb.send, "never leaves")
+        outlet._wire.give_back()
+        assert outlet.post(b"\x89\x00")
+        thread.kill(waiting)
+        far.next_is(PING, b"")
+        wb.send("leaves")
+        far.next_is(TEXT, b"leaves")
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize("message", [bytes(LARGE), ["text", "x" * LARGE]], ids=["whole", "fragments"])
+def test_a_kill_in_the_middle_of_a_frame_ends_the_connection_for_everyone(role: str, message: Any) -> None:
+    with talking(role) as (wb, far):
         narrow(wb)
-        first = spawn_blocked(wb.send, bytes(LARGE))
-        others = [spawn_blocked(wb.send, message) for _ in range(3)]
-        assert thread.kill(others[1]) == (1, None)
-        assert result_of(first) == (None, "closed")
-        assert result_of(others[0]) == (None, "closed")
-        assert result_of(others[2]) == (None, "closed")
+        first = spawn_blocked(wb.send, message)
+        others = [spawn_blocked(wb.send, other) for other in ("second", ["third"], "fourth")]
+        assert thread.kill(first) == (1, None)
+        for sender in others:
+            assert result_of(sender) == (None, "closed")
         assert not wb.is_open
         far.wire.close()
 

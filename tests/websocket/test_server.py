@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import ssl
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from lasa import thread, websocket
 from lasa.http import client as http_client
 from lasa.websocket import Closing, WebSocket
 from lasa.websocket.client import ClientWebSocket
-from lasa.websocket.server import Server, ServerWebSocket
+from lasa.websocket.server import WAITING_MAX, Server, ServerWebSocket
 from tests.conftest import Certificates
 from tests.helpers import settle
 from tests.http.client_tools import Wire
@@ -29,6 +30,7 @@ from tests.websocket.tools import (
     PONG,
     TEXT,
     Far,
+    accepted,
     accepting,
     frame,
     nothing_left,
@@ -375,6 +377,38 @@ def test_accept_tells_who_was_refused_and_goes_on() -> None:
         assert result_of(waiting) == (None, 'bad "upgrade" request header: nil')
 
 
+def test_only_so_many_wait_for_accept_and_the_next_has_its_turn_after_one_of_them() -> None:
+    with accepting() as server, ExitStack() as stack:
+        wires = []
+        for _ in range(WAITING_MAX + 1):
+            wire = stack.enter_context(raw_connection(server))
+            wire.send(request())
+            wires.append(wire)
+        first = accepted(server)
+        heads = [wire.head() for wire in wires]  # also the last one's, whose place is the first one's
+        assert {head[:13] for head in heads} == {b"HTTP/1.1 101 "}
+        others = [accepted(server) for _ in range(WAITING_MAX)]
+        assert len(server._accepted) == 0
+        for wbc in (first, *others):
+            wbc.abort()
+
+
+def test_who_waits_for_accept_too_long_is_cut_when_the_server_stops() -> None:
+    with nothing_left(), accepting(timeout=10_000) as server, ExitStack() as stack:
+        wires = [stack.enter_context(raw_connection(server)) for _ in range(WAITING_MAX + 2)]
+        for wire in wires:
+            wire.send(request())
+        wbc = accepted(server)
+        while len(server._accepted) < WAITING_MAX or server.connections != 1:
+            lasa.sleep(0.001)
+        settle()  # it has been read
+        ok, cut = server.stop(0)
+        assert (ok, len(cut)) == (True, 1)
+        assert sum(wire.head() == b"" for wire in wires) == 1
+        wbc.abort()
+        assert [wire.rest() for wire in wires] == [b""] * len(wires)
+
+
 # slow and hostile handshakes
 
 
@@ -402,7 +436,7 @@ def test_clients_that_are_slow_to_shake_hands_keep_nobody_waiting(certificates: 
 
 
 def test_a_client_that_takes_too_long_is_told_so_however_it_spreads_its_bytes() -> None:
-    with serving(echo, head_timeout_s=0.05) as server, raw_connection(server) as wire:
+    with serving(echo, head_timeout_s=0.2) as server, raw_connection(server) as wire:
         sender = thread.spawn(drip, wire, request())
         assert wire.rest().startswith(b"HTTP/1.1 408 ")
         thread.kill(sender)
@@ -472,10 +506,11 @@ def test_a_client_that_is_gone_before_its_answer_disturbs_nobody(caplog: pytest.
         for part in (b"", request()[:40], request(), request() + frame(TEXT, b"x", masked=True)):
             with raw_connection(server) as wire:
                 wire.send(part)
-                wire.sock.setsockopt(1, 13, b"\1\0\0\0\0\0\0\0")  # SO_LINGER: it ends with a reset
+                wire.reset()
         assert_serves(server)
         while server.connections:
             lasa.sleep(0.001)
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
 
 
 def test_frames_that_come_with_the_request_in_one_segment_are_not_lost() -> None:

@@ -191,7 +191,7 @@ def test_a_handler_that_never_ends_is_cut_and_named_and_cleans_up(starting: Any)
 def test_a_client_that_never_answers_is_cut_and_named(starting: Any) -> None:
     handler = Gathering(echo)
     with nothing_left(), starting(handler) as server, far_client(server) as far, far_client(server) as polite:
-        stopping = thread.spawn(server.stop, 0.05)
+        stopping = thread.spawn(server.stop, 0.25)
         for one in (far, polite):
             one.next_is(CLOSE, AWAY)
         leave(polite)
