@@ -37,9 +37,8 @@ def echo(wb: WebSocket) -> str:
         message, err = wb.receive(PATIENCE_S)
         if message is not None:
             _, err = wb.send(message)
-    if err == "closed" and wb.closing is not None:
-        return f"closed by {wb.closing.by}: {wb.closing.code} {wb.closing.reason}".rstrip()
-    return err
+    closing = wb.closing
+    return err if closing is None else f"closed by {closing.by}: {closing.code} {closing.reason}".rstrip()
 
 
 def run_case(uri: str, options: dict[str, Any]) -> str:

@@ -743,10 +743,10 @@ def test_websocket_echo_client_is_the_echo_until_the_server_closes(by: tuple[str
 
 CASES = """\
 1 of 6: closed by peer: 1000
-2 of 6: reserved non-control frames
+2 of 6: closed by us: 1002 reserved non-control frames
 3 of 6: bad HTTP response status line: HTTP/1.1 500 Broken
-4 of 6: connection reset by peer
-5 of 6: invalid utf-8
+4 of 6: closed by nobody: 1006 connection reset by peer
+5 of 6: closed by us: 1007 invalid utf-8
 6 of 6: closed by nobody: 1006 closed
 """
 
@@ -772,6 +772,7 @@ def test_websocket_echo_client_goes_through_all_cases_of_a_fuzzing_server_whatev
             refusing = Peer(listener.accept()[0])
             targets.append(until(refusing, b"\r\n\r\n").split(b" ")[1])
             refusing.sendall(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+            refusing.close()
             peer, target = upgraded(listener)
             targets.append(target)
             peer.reset()
@@ -779,7 +780,6 @@ def test_websocket_echo_client_goes_through_all_cases_of_a_fuzzing_server_whatev
             serve(b"")
             serve(close_of(1000))
             assert client.finish() == Finished(CASES, "", 0)
-            refusing.close()
     cases = [b"/runCase?case=%d&agent=lasa" % number for number in range(1, 7)]
     assert targets == [b"/getCaseCount", *cases, b"/updateReports?agent=lasa"]
 

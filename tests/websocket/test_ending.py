@@ -250,7 +250,7 @@ def test_a_close_wakes_whoever_iterates_over_pieces() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_close_goes_on_by_itself_where_whoever_received_has_stopped(role: str) -> None:
     with talking(role) as (wb, far):
-        reading = spawn_blocked(wb.receive, 0.01)
+        reading = thread.spawn(wb.receive, 0.01)
         ending = spawn_blocked(wb.close)
         assert result_of(reading) == (None, "timeout")
         far.send(TEXT, b"nobody receives this")

@@ -424,7 +424,7 @@ def test_a_sender_that_gives_up_while_it_waits_for_its_turn_harms_nobody(
             with gevent.Timeout(0.001 if ends == "timeout" else None):
                 wb.send(message)
 
-        hurrying = spawn_blocked(hurried)
+        hurrying = thread.spawn(hurried)
         others.append(spawn_blocked(wb.send, "third"))
         if ends == "kill":
             assert thread.kill(hurrying) == (1, None)

@@ -47,13 +47,14 @@ PING_TIMEOUT: Final = "ping timeout"
 class Ending(Framing):
     """A WebSocket that answers control frames and knows how to end."""
 
-    __slots__ = ("_close_alarm", "_is_answering", "_is_watching", "_keepalive", "_options", "_over", "_word")
+    __slots__ = ("_close_alarm", "_is_answering", "_is_due", "_is_watching", "_keepalive", "_options", "_over", "_word")
 
     def __init__(self, sizes: FrameSizes, options: Options, *, masks: bool, timeout_s: float) -> None:
         super().__init__(sizes, masks=masks, timeout_s=timeout_s)
         self._options = options
         self._is_answering = False  # pings, and a close; the level of messages
         self._is_watching = False  # the hub reads when nobody does
+        self._is_due = False  # and does so soon, since something is there already
         self._keepalive: Keepalive | None = None
         self._close_alarm: _hub.Alarm | None = None
         self._over: semaphore.Semaphore | None = None  # for whoever waits until somebody else has read the close
@@ -92,6 +93,7 @@ class Ending(Framing):
         reader.is_strict = True
         reader.max_frame = options.max_frame or LENGTH_MAX
         session.protocol.limit(options.max_message)
+        session.outlet.on_broken = _Weak(Ending._break, self)
         if options.ping_interval_s is not None:
             self._keepalive = Keepalive(
                 session, options.ping_interval_s, options.ping_timeout_s, _Weak(Ending._lose, self)
@@ -132,7 +134,7 @@ class Ending(Framing):
     def _on_event(self) -> None:
         # In the hub: something has come, and nobody waits for it.
         session = self._session
-        self._is_watching = False
+        self._is_watching = self._is_due = False
         if session is not None and not self._is_reading:  # whoever reads calls _end_read() afterwards
             self._read_ahead(session)
 
@@ -141,13 +143,11 @@ class Ending(Framing):
         self._is_reading = False
         if self._over is not None:
             self._over.post()
-        if self._is_watching:
-            return
         if session.protocol.reader.has_unread or session.stream.holds_input:
-            # Not at once: what a close or a broken rule ends is first for whoever answers the message before it.
-            self._is_watching = True
-            _hub.call_soon(_Weak(Ending._on_event, self))
-        else:
+            if not self._is_due:  # not at once: the message before a close or a broken rule may still be answered
+                self._is_due = True
+                _hub.call_soon(_Weak(Ending._on_event, self))
+        elif not self._is_watching:
             self._watch(session)
 
     def _read_ahead(self, session: Session) -> None:
@@ -156,7 +156,7 @@ class Ending(Framing):
             return
         protocol = session.protocol
         try:
-            for _ in range(AHEAD_MAX):
+            for reads in range(AHEAD_MAX):
                 while protocol.is_control_next and (event := protocol.next_event()) is not None:
                     if self._answer(session, event):  # type: ignore[arg-type]
                         self._end_aside(session, self._finish)
@@ -164,13 +164,14 @@ class Ending(Framing):
                 if protocol.reader.has_unread and not protocol.is_control_next:
                     session.is_backed_up = True
                     return
-                if not session.read_now():
+                # What the kernel still has is another event, after those of others: the peer may stream.
+                if (reads and not session.stream.holds_input) or not session.read_now():
                     break
             else:
-                _hub.call_soon(_Weak(Ending._on_event, self))  # the peer streams: let others go first
+                _hub.call_soon(_Weak(Ending._on_event, self))
                 return
         except BadFrame as error:
-            if not self._close_sent:  # whoever receives before that light thread runs hears "closed", and asks why
+            if not self._close_sent:  # known before that light thread runs
                 self.closing = Closing(error.code, error.reason, "us")
             self._end_aside(session, self._end_by, error)
             return
@@ -183,6 +184,17 @@ class Ending(Framing):
         """Let a light thread of its own end the connection. Never switches."""
         session.is_ending = True
         _hub.call_soon(partial(thread.spawn, end, session, *arguments))
+
+    def _await_end(self, session: Session, timeout_s: float | None) -> str:
+        """Wait until that light thread has done so, and return the word for whoever receives."""
+        wait_s = self._options.close_timeout_s if timeout_s is None else checked_s("timeout_s", timeout_s)
+        try:
+            self._wait_for_close(session, time.monotonic() + wait_s)
+        except SocketTimeout:
+            if timeout_s is not None:
+                return "timeout"
+            self._end(session)
+        return "closed"
 
     # -- the end
 
@@ -225,9 +237,13 @@ class Ending(Framing):
 
     def _lose(self) -> None:
         # In the hub: the peer has not answered a ping.
-        if self.closing is None:
-            self.closing = Closing(ABNORMAL, PING_TIMEOUT, "nobody")
         self._word = PING_TIMEOUT
+        self._break(PING_TIMEOUT)
+
+    def _break(self, word: str) -> None:
+        # The peer is gone, or as good as gone; whoever reads gets "closed", or the word that is set.
+        if self.closing is None:
+            self.closing = Closing(ABNORMAL, word, "nobody")
         self.abort()
 
     def abort(self) -> None:
@@ -263,9 +279,10 @@ class Ending(Framing):
         if not self._is_answering:
             self.abort()
             return
+        payload = close_payload(code, "")
         self._close_sent = True
         self.closing = Closing(code, "", "us")
-        session.post(CLOSE, close_payload(code, ""))
+        session.post(CLOSE, payload)
         self._close_alarm = _hub.Alarm(_Weak(Ending.abort, self))
         self._close_alarm.set_after(self._options.close_timeout_s)
 
@@ -351,14 +368,14 @@ class _Weak:
 
     __slots__ = ("_method", "_owner")
 
-    def __init__(self, method: Callable[[Any], None], owner: Ending) -> None:
+    def __init__(self, method: Callable[..., None], owner: Ending) -> None:
         self._method = method
         self._owner = weakref.ref(owner)
 
-    def __call__(self) -> None:
+    def __call__(self, *arguments: Any) -> None:
         owner = self._owner()
         if owner is not None:
-            self._method(owner)
+            self._method(owner, *arguments)
 
 
 def _read_away(session: Session, linger_s: float) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from typing import Final
 
 from lasa import _hub
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.frames import PING
 
 __all__ = ["Keepalive"]
+
+EARLY_S: Final = 0.001  # a timer may be, by its own clock
+FOREVER_S: Final = float("inf")
 
 
 class Keepalive:
@@ -23,7 +27,9 @@ class Keepalive:
     __slots__ = (
         "_alarm",
         "_arrivals",
+        "_due_s",
         "_interval_s",
+        "_lost_s",
         "_on_lost",
         "_sent_s",
         "_session",
@@ -41,7 +47,9 @@ class Keepalive:
         self._on_lost = on_lost
         self._text = b""  # of the ping that waits for its pong
         self._sent_s = 0.0
-        self._arrivals = -1  # when the last ping was sent; -1 if nothing follows from it
+        self._arrivals = -1  # when the first ping was sent that is not answered
+        self._lost_s = FOREVER_S  # when the peer is, unless something comes
+        self._due_s = time.monotonic() + interval_s
         self.latency_s: float | None = None
         self._alarm: _hub.Alarm | None = _hub.Alarm(self._on_time)
         self._alarm.set_after(interval_s)
@@ -63,22 +71,37 @@ class Keepalive:
         session, alarm = self._session, self._alarm
         assert alarm is not None
         assert session is not None
-        if not session.is_open:  # and nobody has said so: it was dropped
+        if not session.is_open or session.outlet.is_closed:  # it was dropped, or is closed, which has a time of its own
             self.stop()
             return
-        arrivals = session.protocol.arrivals
-        # What nobody receives is not read either: then silence says nothing about the peer. Nor does it where the
-        # hub was held up, and what has come meanwhile is still to be read.
-        if arrivals == self._arrivals and not session.is_backed_up and not session.has_input():
+        now_s = time.monotonic() + EARLY_S
+        if self._lives(session):
+            self._lost_s = FOREVER_S
+        elif now_s >= self._lost_s:
             self._on_lost()
             return
-        timeout_s = self._timeout_s
-        if self._arrivals >= 0 and timeout_s is not None and timeout_s < self._interval_s:
-            self._arrivals = -1  # the peer lives; the next ping is due an interval after the last one
-            alarm.set_after(self._interval_s - timeout_s)
+        if now_s >= self._due_s:
+            self._ping(session)
+        alarm.set_after(min(self._due_s, self._lost_s) - now_s + EARLY_S)
+
+    def _lives(self, session: Session) -> bool:
+        # What nobody receives is not read either: then silence says nothing about the peer. Nor does it while our own
+        # frame is on its way, before which no ping leaves; nor where the hub was held up, and something is unread.
+        return (
+            session.protocol.arrivals != self._arrivals
+            or session.is_backed_up
+            or session.outlet.is_busy
+            or session.has_input()
+        )
+
+    def _ping(self, session: Session) -> None:
+        now_s = time.monotonic()
+        self._due_s = now_s + self._interval_s
+        if session.outlet.is_busy:
             return
         self._text = os.urandom(4)
-        self._sent_s = time.monotonic()
+        self._sent_s = now_s
         session.post(PING, self._text)
-        self._arrivals = -1 if timeout_s is None else arrivals
-        alarm.set_after(self._interval_s if timeout_s is None else timeout_s)
+        if self._timeout_s is not None and self._lost_s == FOREVER_S:
+            self._arrivals = session.protocol.arrivals
+            self._lost_s = now_s + self._timeout_s

@@ -28,6 +28,7 @@ __all__ = ["MessagePieces", "WebSocket"]
 _WHOLE_TEXT: Final = FIN | TEXT
 _WHOLE_BINARY: Final = FIN | BINARY
 _END: Final[Any] = object()  # of an iterable
+COST_SHIFT: Final = 13  # what is inflated costs time by its size: others have their turn after a megabyte
 
 
 class WebSocket(Ending):
@@ -73,8 +74,10 @@ class WebSocket(Ending):
         Switches: when no message has come yet, and now and then. Source: beyond the seed.
         """
         session = self._session
-        if self._is_reading or session is None or session.is_ending:
+        if self._is_reading or session is None:
             return None, BUSY_READING if self._is_reading else "closed"
+        if session.is_ending:
+            return None, self._await_end(session, timeout_s)
         deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
         self._is_reading = True
         try:
@@ -96,7 +99,7 @@ class WebSocket(Ending):
 
     def _next_message(self, session: Session, deadline_s: float | None) -> str | bytes:
         next_event = session.protocol.next_event
-        session.connection.link.breathe()
+        session.connection.link.breathe(session.cost)
         while True:
             event = next_event()
             if event is None:
@@ -104,6 +107,7 @@ class WebSocket(Ending):
             elif type(event) is ControlFrame:
                 self._take_control(session, event, deadline_s)
             else:
+                session.cost = 1 + (len(event) >> COST_SHIFT)
                 return event  # type: ignore[return-value]
 
     def _take_control(self, session: Session, frame: ControlFrame, deadline_s: float | None) -> None:
@@ -155,8 +159,10 @@ class WebSocket(Ending):
         Switches: as receive(). Source: beyond the seed.
         """
         session = self._session
-        if self._is_reading or session is None or session.is_ending:
+        if self._is_reading or session is None:
             return None, BUSY_READING if self._is_reading else "closed"
+        if session.is_ending:
+            return None, self._await_end(session, timeout_s)
         deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
         self._is_reading = True
         try:
@@ -179,7 +185,7 @@ class WebSocket(Ending):
 
     def _next_piece(self, session: Session, deadline_s: float | None) -> Piece:
         next_piece = session.protocol.next_piece
-        session.connection.link.breathe()
+        session.connection.link.breathe(session.cost)
         while True:
             event = next_piece()
             if event is None:
@@ -188,6 +194,7 @@ class WebSocket(Ending):
                 self._take_control(session, event, deadline_s)
             else:
                 assert type(event) is Piece
+                session.cost = 1 + (len(event.data) >> COST_SHIFT)
                 if event.is_last:
                     self._pieces = None
                 return event
@@ -296,7 +303,7 @@ class WebSocket(Ending):
         except BaseException as error:
             if not is_asking and isinstance(error, SocketError):
                 return None, error.reason
-            if not is_asking and isinstance(error, _hub.GreenletExit):
+            if outlet.has_failed and isinstance(error, _hub.GreenletExit):
                 self.abort()
             elif sent:
                 self.go_away(INTERNAL_ERROR)  # a message that has begun cannot be ended

@@ -8,6 +8,7 @@ posts: what the kernel does not take at once leaves in a light thread of its own
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Final
 
@@ -35,8 +36,14 @@ class Turn:
         if self.is_taken:
             if self._waiting is None:
                 self._waiting, _ = semaphore.new(0)
-            if not self._waiting.wait(wait_s)[0]:
-                return False
+            try:
+                if not self._waiting.wait(wait_s)[0]:
+                    return False
+            except BaseException:
+                if self._waiting.count() > 0:  # ours just now, and nobody else waits for it
+                    self._waiting.wait(0)
+                    self.is_taken = False
+                raise
         self.is_taken = True  # and it was, if it was handed over
         return True
 
@@ -56,6 +63,7 @@ class Outlet:
         message: whose fragments go out.
         is_closed: whether a close frame was sent, or waits for the wire: nothing can follow it.
         has_failed: whether a frame may have left in part, so that nothing can follow.
+        on_broken: called with the error word where what was posted cannot leave; without it the connection is closed.
     """
 
     __slots__ = (
@@ -67,6 +75,7 @@ class Outlet:
         "has_failed",
         "is_closed",
         "message",
+        "on_broken",
         "wait_s",
     )
 
@@ -75,6 +84,7 @@ class Outlet:
         self._stream = connection.stream
         self.wait_s = wait_s
         self.has_failed = self.is_closed = False
+        self.on_broken: Callable[[str], None] | None = None
         self.message = Turn()
         self._wire = Turn()
         self._posted: deque[bytes] | None = None  # made when the first frame has to wait
@@ -85,6 +95,11 @@ class Outlet:
         """Whether a whole message could leave at once."""
         return not self._wire.is_taken and not self.message.is_taken
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a frame is on its way."""
+        return self._wire.is_taken
+
     def send(self, head: bytes, payload: bytes | memoryview = b"") -> None:
         """Send a frame; a large payload goes separately, uncopied.
 
@@ -94,7 +109,7 @@ class Outlet:
         """
         wire = self._wire
         if wire.is_taken:
-            wire.take()
+            self._take_wire()
         else:
             wire.is_taken = True
         try:
@@ -161,6 +176,15 @@ class Outlet:
         finally:
             self._wire.give_back()
 
+    def _take_wire(self) -> None:
+        try:
+            self._wire.take()
+        except BaseException:
+            if self._posted and not self._wire.is_taken:  # what others posted, who saw that it was ours
+                self._wire.is_taken = True
+                _hub.call_soon(partial(thread.spawn, self._finish, b""))
+            raise
+
     def _send_posted(self) -> None:
         while self._posted:
             frame = self._posted.popleft()
@@ -174,9 +198,11 @@ class Outlet:
                 self._stream.send(rest, self.wait_s)
             self._stream.flush(self.wait_s)
             self._send_posted()
-        except SocketError:
-            self.has_failed = True
-            self._connection.give_back()  # the peer takes nothing: whoever reads gets "closed"
+        except SocketError as error:
+            self.has_failed = True  # the peer takes nothing
+            if self.on_broken is not None:
+                self.on_broken(error.reason)
+            self._connection.give_back()
         except _hub.GreenletExit:
             self.has_failed = True
             raise

@@ -94,10 +94,11 @@ class Reconnecting:
                 self._pause(None)
         while not self._is_stopped:
             wb, err = self._connect()
-            if wb is not None:
-                if self._is_stopped:
+            if self._is_stopped:  # meanwhile
+                if wb is not None:
                     wb.close()
-                    break
+                break
+            if wb is not None:
                 wb.ends_quietly = True
                 self._current = wb
                 self._opened_s = time.monotonic()

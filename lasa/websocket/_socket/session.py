@@ -14,6 +14,7 @@ from lasa.websocket._wire.protocol import Protocol
 
 __all__ = ["Session"]
 
+AHEAD_READ: Final = 4096  # bytes; of pings they may be 700
 SMALLEST_READ: Final = 16_384
 LARGEST_READ: Final = 262_144
 
@@ -28,6 +29,7 @@ class Session:
         is_client: whether we opened it.
         subprotocol: that was agreed on.
         handshake: the client's response, or the server's request.
+        cost: of what was received last, for the hub's patience with whoever does not wait.
         is_backed_up: whether a message has come that nobody receives, so that nothing behind it is read.
         is_ending: whether nothing more is received, since a light thread of its own lets the connection end.
     """
@@ -36,6 +38,7 @@ class Session:
         "_more_expected",
         "_size",
         "connection",
+        "cost",
         "deflater",
         "handshake",
         "is_backed_up",
@@ -66,6 +69,7 @@ class Session:
         self.subprotocol = subprotocol
         self.handshake = handshake
         self.is_backed_up = self.is_ending = False
+        self.cost = 1
         self.deflater = None if agreement is None else agreement.deflater(is_client=is_client)
         self.threshold = 0 if agreement is None else agreement.threshold
         inflater = None if agreement is None else agreement.inflater(is_client=is_client)
@@ -110,7 +114,7 @@ class Session:
             SocketClosed: also at the end of the stream. SocketError.
         Switches: never.
         """
-        chunk = self.stream.recv_now(SMALLEST_READ)
+        chunk = self.stream.recv_now(AHEAD_READ)
         if chunk is None:
             return False
         if not chunk:

@@ -14,11 +14,12 @@ from wsproto.frame_protocol import Frame, MessageDecoder, Opcode, ParseFailed
 from lasa.http._wire.pieces import Pieces
 from lasa.websocket._wire.closing import BAD_DATA, BadFrame
 from lasa.websocket._wire.deflate import NO_LIMIT, Inflater, MessageTooBig
-from lasa.websocket._wire.frames import BINARY, CLOSE, CONTINUATION, FIN, RSV1, TEXT, FrameReader
+from lasa.websocket._wire.frames import BINARY, CLOSE, CONTINUATION, FIN, PONG, RSV1, TEXT, FrameReader
 
-__all__ = ["ControlFrame", "Piece", "Protocol", "WireFrame"]
+__all__ = ["NOTHING_YET", "ControlFrame", "Piece", "Protocol", "WireFrame"]
 
 PIECE_MAX: Final = 262_144  # bytes of a piece that was inflated
+IN_A_ROW: Final = 64  # fragments that are taken in one call: there is no end of empty ones
 
 _TEXT_MESSAGE: Final = FIN | TEXT
 _BINARY_MESSAGE: Final = FIN | BINARY
@@ -33,6 +34,9 @@ class ControlFrame(NamedTuple):
 
     opcode: int
     payload: bytes
+
+
+NOTHING_YET: Final = ControlFrame(PONG, b"")  # an event that asks for nothing
 
 
 class Piece(NamedTuple):
@@ -116,7 +120,7 @@ class Protocol:
         return len(unread) > 0 and unread.front[unread.position] & CLOSE > 0
 
     def next_event(self) -> str | bytes | ControlFrame | None:
-        """Return the next message or control frame; None means: feed me more.
+        """Return the next message or control frame; None means: feed me more, NOTHING_YET: let others go first.
 
         Not in the middle of a message that next_piece() has begun.
 
@@ -136,7 +140,7 @@ class Protocol:
                 assert self._inflater is not None
                 payload = self._inflater.inflate(payload, True, self._limit)
                 return payload if first == _BINARY_MESSAGE | RSV1 else _text(payload)
-        while True:
+        for _ in range(IN_A_ROW):
             event = self._next(whole)
             if type(event) is not Piece:
                 return event  # type: ignore[return-value]
@@ -154,6 +158,7 @@ class Protocol:
                 data = pieces.joined()
                 return data.decode() if self._was_text else data
             self._set_room(pieces.size)
+        return NOTHING_YET
 
     def next_piece(self) -> Piece | ControlFrame | None:
         """Return the next piece of a message, or control frame; None means: feed me more. No limit on the message.
@@ -235,7 +240,7 @@ class Protocol:
             begun = self._take_in(self._frame_opcode, data, ends_frame=False, is_fin=False)
             if begun is not None:
                 return begun
-        while True:
+        for _ in range(IN_A_ROW):
             if self._is_inflating and (piece := self._take_inflated()) is not None:
                 return piece
             if whole is None:
@@ -260,6 +265,7 @@ class Protocol:
                 piece = self._take_in(opcode, payload, ends_frame=frame.frame_finished, is_fin=frame.message_finished)
             if piece is not None:
                 return piece
+        return self._accept(CONTINUATION, b"", False)  # of compressed fragments that stand for nothing
 
     def _take_in(self, opcode: int, payload: bytes, *, ends_frame: bool, is_fin: bool) -> Piece | None:
         if bool(opcode) is self._expects_more:  # before anything of it is inflated
