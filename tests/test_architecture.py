@@ -63,18 +63,18 @@ ROOMS = {
 # What WebSocket knows of lasa.http: a room what all its modules may, a module what is its own.
 WEBSOCKET_KNOWS_OF_HTTP = {
     "_wire": {"_wire.errors", "_wire.fields", "_wire.grammar", "_wire.heads", "_wire.pieces"},
-    "_wire/handshake.py": {"_client.auth", "_client.message"},  # Authorization and User-Agent
-    "_wire/uri.py": {"_client.target"},  # one reading of URLs for both
+    "_wire/handshake.py": {"_wire.auth"},
+    "_wire/uri.py": {"_wire.target"},  # one reading of URLs for both
     "_socket": {"_wire.pieces"},
     "_socket/opening.py": {  # the way to a server, and its answer
         "_client.policy",
         "_client.response",
         "_client.route",
         "_client.stream",
-        "_client.target",
         "_wire.conduit",
         "_wire.exchange",
         "_wire.fields",
+        "_wire.target",
     },
     "client.py": {"client", "_client.response"},
     "server.py": {"server", "_server.request", "_server.service", "_wire.errors", "_wire.fields"},

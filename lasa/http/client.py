@@ -16,10 +16,10 @@ from lasa.http._client.redirects import plan_redirect
 from lasa.http._client.response import Piece, Response
 from lasa.http._client.retries import IDEMPOTENT, plan_retry
 from lasa.http._client.route import Deadline, open_route, route_to
-from lasa.http._client.target import Target, parse_target
 from lasa.http._client.transfer import SourceFailed, Transfer
 from lasa.http._wire.fields import prepare
 from lasa.http._wire.pieces import Pieces
+from lasa.http._wire.target import Target, parse_target
 
 __all__ = ["Client", "Failure", "Piece", "Response", "new"]
 

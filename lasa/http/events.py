@@ -26,8 +26,8 @@ from lasa.http import client as http_client
 from lasa.http._client.response import Response
 from lasa.http._client.retries import Retries, plan_retry
 from lasa.http._client.sse import MAX_EVENT_BYTES, Event, EventParser
-from lasa.http._client.target import mask_userinfo
 from lasa.http._wire.grammar import CONTROL
+from lasa.http._wire.target import mask_userinfo
 
 __all__ = ["Event", "EventSource", "encode", "plan_wait", "subscribe"]
 

@@ -7,6 +7,6 @@ from lasa.websocket import client, server
 from lasa.websocket._socket.broadcast import broadcast
 from lasa.websocket._socket.messaging import MessagePieces, WebSocket
 from lasa.websocket._wire.closing import Closing
-from lasa.websocket._wire.deflate import Deflate
+from lasa.websocket._wire.extension import Deflate
 
 __all__ = ["Closing", "Deflate", "MessagePieces", "WebSocket", "broadcast", "client", "server"]

@@ -182,6 +182,7 @@ def reconnecting(
     max_delay_s: float = 60.0,
     max_attempts: int | None = None,
     should_retry: Callable[[str], bool] | None = None,
+    renew: Callable[[], Mapping[str, Any]] | None = None,
     **options: Any,
 ) -> Reconnecting:
     """Return an iterator of live connections: when one has ended, the next step of the loop opens another.
@@ -197,12 +198,13 @@ def reconnecting(
         max_attempts: to connect, in a row; None: no limit.
         should_retry: decides by the error word (with ``response``) whether another attempt makes sense; without it,
             it does unless the URI is bad or the server has answered with 4xx, other than 408, 425 and 429.
+        renew: called before each attempt, for options that do not last, such as headers with a token.
     Raises:
         TypeError, ValueError: a bad option. By the loop Error, when no other attempt is made.
     Switches: never; the loop whenever it has to wait. Source: beyond the seed.
     """
     return Reconnecting(
-        lambda: connect(uri, **options),
+        lambda: connect(uri, **(options if renew is None else {**options, **renew()})),
         Backoff(min_delay_s, max_delay_s, max_attempts),
         should_retry,
     )

@@ -25,18 +25,17 @@ from lasa.websocket._socket.framing import FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.options import Options, unknown_option
 from lasa.websocket._socket.session import Session
-from lasa.websocket._wire import deflate
+from lasa.websocket._wire import extension
 from lasa.websocket._wire.closing import INTERNAL_ERROR, NORMAL
 from lasa.websocket._wire.handshake import (
     HandshakeRefused,
     Offer,
-    OriginRule,
     answer_headers,
     check_origin,
     check_request,
     choose_protocol,
-    origin_rule,
 )
+from lasa.websocket._wire.origins import OriginRule, origin_rule
 
 __all__ = ["Server", "ServerWebSocket", "accept_request", "new"]
 
@@ -47,14 +46,17 @@ Accepted = tuple["ServerWebSocket | None", str | None]
 
 
 class ServerWebSocket(WebSocket):
-    """A WebSocket that a client has opened."""
+    """A WebSocket that a client has opened.
 
-    __slots__ = ()
+    Attributes:
+        request: of the handshake: path, query, headers, cookies, peer.
+    """
 
-    @property
-    def request(self) -> Request | None:
-        """The request of the handshake: path, query, headers, cookies, peer; None once the connection is over."""
-        return None if self._session is None else self._session.handshake
+    __slots__ = ("request",)
+
+    def __init__(self, request: Request, sizes: FrameSizes, options: Options, timeout_s: float) -> None:
+        super().__init__(sizes, options, masks=False, timeout_s=timeout_s)
+        self.request = request
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,7 @@ def _accept_messages(request: Request, terms: Terms) -> Accepted:
     session, err = _shake_hands(request, terms, SEND_S)
     if session is None:
         return None, err
-    wb = ServerWebSocket(FrameSizes(2**31 - 1, 2**31 - 1), terms.options, masks=False, timeout_s=SEND_S)
+    wb = ServerWebSocket(request, FrameSizes(2**31 - 1, 2**31 - 1), terms.options, SEND_S)
     wb._read_s = semaphore.FOREVER_S
     wb._begin(session, for_messages=True)
     request.follow(_Follower(wb))
@@ -110,7 +112,7 @@ def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session
         agreed = None
         if settings is not None and offer.extensions:
             try:
-                agreed = deflate.answer(settings, [offer.extensions])
+                agreed = extension.answer(settings, [offer.extensions])
             except SocketError as error:
                 raise HandshakeRefused(error.reason) from None
         extensions, agreement = (None, None) if agreed is None else agreed
@@ -130,7 +132,6 @@ def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session
         is_client=False,
         subprotocol=protocol,
         agreement=agreement,
-        handshake=request,
         send_s=send_s,
     )
     return session, None
@@ -247,7 +248,7 @@ class Server:
         session, err = _shake_hands(request, self._terms_of_frames, self._timeout_s)
         if session is not None:
             request.let_go()
-            wb = ServerWebSocket(self._sizes, self._terms_of_frames.options, masks=False, timeout_s=self._timeout_s)
+            wb = ServerWebSocket(request, self._sizes, self._terms_of_frames.options, self._timeout_s)
             wb._begin(session, for_messages=False)
         self._accepted.append((wb, err))
         self._arrived.post()

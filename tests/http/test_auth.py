@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lasa.http._client.auth import authorization_of
-from lasa.http._client.target import parse_target
+from lasa.http._wire.auth import authorization_of
+from lasa.http._wire.target import parse_target
 
 
 @pytest.mark.parametrize(

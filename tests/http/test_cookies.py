@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lasa.http._client.cookies import cookie_header, jar_of, take_cookies
-from lasa.http._client.target import parse_target
+from lasa.http._wire.target import parse_target
 
 
 def header(jar: CookieJar, url: str) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lasa.http._client.proxies import Proxy, choose_proxy, parse_proxy, proxy_variables
-from lasa.http._client.target import parse_target
+from lasa.http._wire.target import parse_target
 
 HTTP = parse_target("http://h.example/")
 HTTPS = parse_target("https://h.example/")

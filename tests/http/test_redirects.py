@@ -4,7 +4,7 @@ import pytest
 
 from lasa.errors import SocketError
 from lasa.http._client.redirects import Redirect, plan_redirect
-from lasa.http._client.target import parse_target
+from lasa.http._wire.target import parse_target
 
 BASE = parse_target("http://a/b")
 

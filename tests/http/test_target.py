@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lasa.errors import SocketError
-from lasa.http._client.target import BadUri, Query, Target, join_target, parse_target, split_host_port
+from lasa.http._wire.target import BadUri, Query, Target, join_target, parse_target, split_host_port
 
 
 def reason_of(call: Any, *arguments: Any) -> str:

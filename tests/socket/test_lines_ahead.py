@@ -36,6 +36,10 @@ class Chunks:
     def has_input(self) -> bool:
         return bool(self.chunks)
 
+    has_unsent = holds_input = False
+
+    def flush(self, timeout_s: float) -> None: ...
+
     def shutdown(self, how: int) -> None: ...
 
     def close(self) -> None: ...

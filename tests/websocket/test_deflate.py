@@ -16,19 +16,8 @@ from websockets.extensions.permessage_deflate import PerMessageDeflate
 from websockets.frames import CloseCode, Frame, Opcode
 
 from lasa.errors import SocketError
-from lasa.websocket._wire.deflate import (
-    NO_LIMIT,
-    Agreement,
-    BadCompressedData,
-    Deflate,
-    Deflater,
-    Inflater,
-    MessageTooBig,
-    agree,
-    answer,
-    offer,
-    split_extensions,
-)
+from lasa.websocket._wire.deflate import NO_LIMIT, BadCompressedData, Deflater, Inflater, MessageTooBig
+from lasa.websocket._wire.extension import Agreement, Deflate, agree, answer, offer, split_extensions
 
 DEFAULTS = Deflate()
 WIDE = Deflate(server_max_window_bits=15, client_max_window_bits=15)

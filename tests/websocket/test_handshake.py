@@ -23,10 +23,10 @@ from lasa.websocket._wire.handshake import (
     check_request,
     choose_protocol,
     is_upgrade,
-    origin_rule,
     protocols_of,
     request_headers,
 )
+from lasa.websocket._wire.origins import origin_rule
 from lasa.websocket._wire.uri import parse_uri
 
 # The example of RFC 6455, section 1.3.

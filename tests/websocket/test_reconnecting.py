@@ -356,10 +356,12 @@ def test_an_attempt_that_is_cut_off_leaves_nothing_open_and_the_loop_can_go_on(e
         with nothing_left_open():
 
             def step() -> ClientWebSocket:
-                with gevent.Timeout(0.02 if ends == "timeout" else None):
+                with gevent.Timeout(0.05 if ends == "timeout" else None):
                     return next(loop)
 
             stepping = thread.spawn(step)
+            while not server.wires:
+                settle()
             if ends == "kill":
                 assert thread.kill(stepping) == (1, None)
             else:

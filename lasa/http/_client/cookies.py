@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from typing import Any, Final
 
-from lasa.http._client.target import Target
 from lasa.http._wire.grammar import CONTROL, TOKEN
+from lasa.http._wire.target import Target
 
 __all__ = ["cookie_header", "jar_of", "take_cookies"]
 

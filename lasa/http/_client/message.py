@@ -10,20 +10,19 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
-from lasa.http._client.auth import authorization_of
 from lasa.http._client.body import RequestBody, request_body
 from lasa.http._client.coding import ACCEPT_ENCODING
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import Redirect
 from lasa.http._client.route import Route
-from lasa.http._client.target import Target
-from lasa.http._wire.fields import HeaderSource, Prepared, field, kept, lines_of, pairs_of, prepare
+from lasa.http._wire.auth import authorization_of
+from lasa.http._wire.fields import USER_AGENT, HeaderSource, Prepared, field, kept, lines_of, pairs_of, prepare
 from lasa.http._wire.grammar import TOKEN
 from lasa.http._wire.heads import RawHeaders
+from lasa.http._wire.target import Target
 
 __all__ = ["Message", "message_of", "request_event"]
 
-USER_AGENT: Final = "lasa/0.1"
 KNOWN_PATH: Final = 256  # heads of longer paths are not kept
 
 _METHOD: Final = re.compile(TOKEN)

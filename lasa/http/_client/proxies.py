@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from lasa.http._client.auth import authorization_of
-from lasa.http._client.target import BadUri, Target, mask_userinfo, parse_target, split_host_port
+from lasa.http._wire.auth import authorization_of
+from lasa.http._wire.target import BadUri, Target, mask_userinfo, parse_target, split_host_port
 
 __all__ = ["ExplicitProxy", "Proxy", "ProxyVariables", "choose_proxy", "parse_proxy", "proxy_variables"]
 

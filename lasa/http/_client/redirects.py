@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from lasa.errors import SocketError
-from lasa.http._client.target import BadUri, Target, join_target, mask_userinfo
 from lasa.http._wire.errors import shown
+from lasa.http._wire.target import BadUri, Target, join_target, mask_userinfo
 
 __all__ = ["Redirect", "plan_redirect"]
 

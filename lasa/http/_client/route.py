@@ -14,10 +14,10 @@ from lasa import _hub
 from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._client.policy import Policy, Tls
 from lasa.http._client.proxies import Proxy, choose_proxy
-from lasa.http._client.target import Target
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import field
+from lasa.http._wire.target import Target
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection, pools
 

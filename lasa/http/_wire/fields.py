@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
-from functools import lru_cache
+from functools import lru_cache, wraps
 from itertools import chain
 from typing import Any, Final, TypeVar
 
@@ -13,12 +13,13 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.heads import RawHeaders
 
-__all__ = ["HeaderSource", "Prepared", "field", "header_view", "kept", "lines_of", "pairs_of", "prepare"]
+__all__ = ["USER_AGENT", "HeaderSource", "Prepared", "field", "header_view", "kept", "lines_of", "pairs_of", "prepare"]
 
 HeaderSource = Mapping[str, Any] | Iterable[tuple[str, Any]] | None
 
 ValueT = TypeVar("ValueT")
 
+USER_AGENT: Final = "lasa/0.1"
 SMALL: Final = 1024  # bytes of names and values
 
 _NAME: Final = re.compile(TOKEN.encode())
@@ -94,13 +95,18 @@ def prepare(headers: HeaderSource) -> Prepared:
 
 
 def kept(maxsize: int) -> Callable[[Callable[..., ValueT]], Callable[..., ValueT]]:
-    """Return an lru_cache for functions whose first argument is Prepared; what follows from large ones is not kept."""
+    """Return an lru_cache for functions of header fields: what follows from large ones is not kept.
+
+    The first argument is Prepared, and the second may be.
+    """
 
     def decorate(function: Callable[..., ValueT]) -> Callable[..., ValueT]:
         cached = lru_cache(maxsize=maxsize)(function)
 
+        @wraps(function)
         def call(headers: Prepared, *others: Any) -> ValueT:
-            return (cached if headers.is_small else function)(headers, *others)
+            is_small = headers.is_small and (type(others[0]) is not Prepared or others[0].is_small)
+            return (cached if is_small else function)(headers, *others)
 
         return call
 

@@ -120,7 +120,7 @@ class Ending(Framing):
             if not self._close_sent:
                 self.closing = Closing(NO_STATUS if code is None else code, reason, "peer")
                 self._close_sent = True
-                session.post(CLOSE, payload[:2])
+                session.post(CLOSE, payload)  # the reason, too: browsers show what comes back
             return True
         return False
 

@@ -18,6 +18,7 @@ from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import BadFrame, Closing
+from lasa.websocket._wire.extension import Agreement
 from lasa.websocket._wire.frames import (
     BINARY,
     CLOSE,
@@ -95,6 +96,8 @@ class Framing:
         "_session",
         "_sizes",
         "closing",
+        "compression",
+        "protocol",
     )
 
     def __init__(self, sizes: FrameSizes, *, masks: bool, timeout_s: float) -> None:
@@ -104,6 +107,8 @@ class Framing:
         self._read_s = self._send_s = timeout_s
         self._is_reading = self._is_fatal = self._close_sent = False
         self.closing: Closing | None = None
+        self.protocol: str | None = None
+        self.compression: Agreement | None = None
 
     def __repr__(self) -> str:
         return f"<lasa websocket {'open' if self.is_open else 'closed'} at {id(self):#x}>"
@@ -131,11 +136,6 @@ class Framing:
         """The session, if messages can be sent."""
         session = self._session
         return None if session is None or self._close_sent or not session.is_open else session
-
-    @property
-    def protocol(self) -> str | None:
-        """The subprotocol that was agreed on, None without one."""
-        return None if self._session is None else self._session.subprotocol
 
     def set_timeout(self, timeout: float | None) -> None:
         """Bound every later wait to ``timeout`` milliseconds: of a send, a receive, a connect or an accept.
@@ -343,6 +343,8 @@ class Framing:
     def _open(self, session: Session) -> None:
         """Begin with a new connection."""
         self._session = session
+        self.protocol = session.subprotocol
+        self.compression = session.agreement
         session.outlet.wait_s = self._send_s  # out of the pool it has another's
         self._is_fatal = self._close_sent = False
         self.closing = None

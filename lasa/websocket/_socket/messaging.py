@@ -21,7 +21,7 @@ from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import INTERNAL_ERROR
 from lasa.websocket._wire.frames import BINARY, CONTINUATION, FIN, RSV1, TEXT, frame_head
 from lasa.websocket._wire.masks import mask, new_key
-from lasa.websocket._wire.protocol import ControlFrame, Piece
+from lasa.websocket._wire.protocol import IN_A_ROW, NOTHING_YET, ControlFrame, Piece
 
 __all__ = ["MessagePieces", "WebSocket"]
 
@@ -40,6 +40,8 @@ class WebSocket(Ending):
 
     Attributes:
         closing: how it was closed: code, reason, and by whom; None while it is open.
+        protocol: the subprotocol that was agreed on, None without one; also afterwards.
+        compression: the parameters of permessage-deflate that were agreed on, None without it; also afterwards.
         ends_quietly: whether a loop over its messages ends without an error however the connection ends.
     """
 
@@ -101,7 +103,7 @@ class WebSocket(Ending):
         next_event = session.protocol.next_event
         session.connection.link.breathe(session.cost)
         while True:
-            event = next_event()
+            event = next_event(IN_A_ROW)
             if event is None:
                 self._read_more(session, deadline_s)
             elif type(event) is ControlFrame:
@@ -114,7 +116,7 @@ class WebSocket(Ending):
         if self._answer(session, frame):
             self._finish(session)
             raise SocketClosed
-        session.connection.link.breathe()
+        session.connection.link.breathe(IN_A_ROW if frame is NOTHING_YET else 1)
         if deadline_s is not None and deadline_s < time.monotonic():  # under a flood of pings
             raise SocketTimeout
 

@@ -19,15 +19,15 @@ from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
 from lasa.http._client.route import Deadline, Route, prepare_route, route_to
 from lasa.http._client.stream import ResponseBody
-from lasa.http._client.target import Target
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import lines_of
+from lasa.http._wire.target import Target
 from lasa.socket import TcpSocket
 from lasa.socket._options import ConnectOptions
 from lasa.websocket._socket.options import Options, unknown_option
 from lasa.websocket._socket.session import Session
-from lasa.websocket._wire import deflate
+from lasa.websocket._wire import extension
 from lasa.websocket._wire.handshake import check_answer, request_headers
 from lasa.websocket._wire.uri import WebSocketUri, parse_uri
 
@@ -83,7 +83,7 @@ class Opening:
         )
         self._policy = policy
         self._route: Route = route_to(_target_of(self._uri), policy)
-        self._offers = None if options.compression is None else deflate.offer(options.compression)
+        self._offers = None if options.compression is None else extension.offer(options.compression)
         pairs, self._key = request_headers(self._uri, extensions=self._offers, **handshake)
         self._items = [(name, name.lower(), value) for name, value in pairs]
         self._protocols = _protocols_in(pairs)
@@ -189,7 +189,6 @@ class Opening:
                 is_client=True,
                 subprotocol=protocol,
                 agreement=agreement,
-                handshake=response,
                 send_s=send_s,
             )
         except BaseException:
@@ -199,13 +198,13 @@ class Opening:
             if alarm is not None:
                 alarm.clear()
 
-    def _agree(self, response: Response) -> deflate.Agreement | None:
+    def _agree(self, response: Response) -> extension.Agreement | None:
         said = response.headers.getall("Sec-WebSocket-Extensions", [])
         if self._options.compression is None:
             if said:
                 raise SocketError('bad "sec-websocket-extensions" response header: unknown extension')
             return None
-        return deflate.agree(self._options.compression, said)
+        return extension.agree(self._options.compression, said)
 
 
 class _Refused(SocketError):

@@ -8,7 +8,7 @@ from typing import Any, Final, Self
 
 from lasa._values import number
 from lasa.socket._options import did_you_mean
-from lasa.websocket._wire.deflate import Deflate
+from lasa.websocket._wire.extension import Deflate
 from lasa.websocket._wire.frames import LENGTH_MAX
 
 __all__ = ["Options", "checked_s"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from lasa.errors import SocketClosed, SocketError
 from lasa.socket._connection import Connection
 from lasa.websocket._socket.outlet import Outlet
-from lasa.websocket._wire.deflate import Agreement
+from lasa.websocket._wire.extension import Agreement
 from lasa.websocket._wire.frames import CLOSE, FIN, LENGTH_MAX, FrameReader, frame_head
 from lasa.websocket._wire.masks import mask, new_key
 from lasa.websocket._wire.protocol import Protocol
@@ -27,8 +27,7 @@ class Session:
         deflater: what compresses, None where nothing is compressed.
         threshold: bytes of a message from which on it is compressed.
         is_client: whether we opened it.
-        subprotocol: that was agreed on.
-        handshake: the client's response, or the server's request.
+        subprotocol, agreement: what was agreed on; None where nothing was.
         cost: of what was received last, for the hub's patience with whoever does not wait.
         is_backed_up: whether a message has come that nobody receives, so that nothing behind it is read.
         is_ending: whether nothing more is received, since a light thread of its own lets the connection end.
@@ -37,10 +36,10 @@ class Session:
     __slots__ = (
         "_more_expected",
         "_size",
+        "agreement",
         "connection",
         "cost",
         "deflater",
-        "handshake",
         "is_backed_up",
         "is_client",
         "is_ending",
@@ -59,7 +58,6 @@ class Session:
         is_client: bool,
         subprotocol: str | None,
         agreement: Agreement | None,
-        handshake: Any,
         send_s: float,
     ) -> None:
         self.connection = connection
@@ -67,7 +65,7 @@ class Session:
         self.outlet = Outlet(connection, send_s)
         self.is_client = is_client
         self.subprotocol = subprotocol
-        self.handshake = handshake
+        self.agreement = agreement
         self.is_backed_up = self.is_ending = False
         self.cost = 1
         self.deflater = None if agreement is None else agreement.deflater(is_client=is_client)

@@ -14,9 +14,9 @@ from wsproto.frame_protocol import Frame, MessageDecoder, Opcode, ParseFailed
 from lasa.http._wire.pieces import Pieces
 from lasa.websocket._wire.closing import BAD_DATA, BadFrame
 from lasa.websocket._wire.deflate import NO_LIMIT, Inflater, MessageTooBig
-from lasa.websocket._wire.frames import BINARY, CLOSE, CONTINUATION, FIN, PONG, RSV1, TEXT, FrameReader
+from lasa.websocket._wire.frames import BINARY, CLOSE, CONTINUATION, FIN, LENGTH_MAX, PONG, RSV1, TEXT, FrameReader
 
-__all__ = ["NOTHING_YET", "ControlFrame", "Piece", "Protocol", "WireFrame"]
+__all__ = ["IN_A_ROW", "NOTHING_YET", "ControlFrame", "Piece", "Protocol", "WireFrame"]
 
 PIECE_MAX: Final = 262_144  # bytes of a piece that was inflated
 IN_A_ROW: Final = 64  # fragments that are taken in one call: there is no end of empty ones
@@ -119,10 +119,13 @@ class Protocol:
         unread = self._bytes
         return len(unread) > 0 and unread.front[unread.position] & CLOSE > 0
 
-    def next_event(self) -> str | bytes | ControlFrame | None:
-        """Return the next message or control frame; None means: feed me more, NOTHING_YET: let others go first.
+    def next_event(self, in_a_row: int = LENGTH_MAX) -> str | bytes | ControlFrame | None:
+        """Return the next message or control frame; None means: feed me more.
 
         Not in the middle of a message that next_piece() has begun.
+
+        Args:
+            in_a_row: how many fragments may be taken before NOTHING_YET is returned, for others to go first.
 
         Raises:
             BadFrame.
@@ -140,7 +143,7 @@ class Protocol:
                 assert self._inflater is not None
                 payload = self._inflater.inflate(payload, True, self._limit)
                 return payload if first == _BINARY_MESSAGE | RSV1 else _text(payload)
-        for _ in range(IN_A_ROW):
+        for _ in range(in_a_row):
             event = self._next(whole)
             if type(event) is not Piece:
                 return event  # type: ignore[return-value]
@@ -240,7 +243,7 @@ class Protocol:
             begun = self._take_in(self._frame_opcode, data, ends_frame=False, is_fin=False)
             if begun is not None:
                 return begun
-        for _ in range(IN_A_ROW):
+        for _ in range(2):  # not more: fragments that stand for nothing have no end
             if self._is_inflating and (piece := self._take_inflated()) is not None:
                 return piece
             if whole is None:
@@ -265,7 +268,7 @@ class Protocol:
                 piece = self._take_in(opcode, payload, ends_frame=frame.frame_finished, is_fin=frame.message_finished)
             if piece is not None:
                 return piece
-        return self._accept(CONTINUATION, b"", False)  # of compressed fragments that stand for nothing
+        return self._accept(CONTINUATION, b"", False)
 
     def _take_in(self, opcode: int, payload: bytes, *, ends_frame: bool, is_fin: bool) -> Piece | None:
         if bool(opcode) is self._expects_more:  # before anything of it is inflated

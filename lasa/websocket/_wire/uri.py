@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lasa.errors import SocketError
-from lasa.http._client.target import BadUri, parse_target
+from lasa.http._wire.target import BadUri, parse_target
 
 __all__ = ["BAD_URI", "WebSocketUri", "parse_uri"]
 
