@@ -46,7 +46,11 @@ class Error(Exception):
     Attributes:
         reason: the error word of the failed tuple; docs/semantics.md lists them all.
         partial: the bytes that did come before a read failed; None where the call was not a read.
+        response: the answer of an HTTP server that has given one, such as one that refuses a WebSocket; None where
+            there is none. Pickling leaves it behind.
     """
+
+    response: Any = None
 
     def __init__(self, reason: str, partial: bytes | None = None) -> None:
         super().__init__(reason)
@@ -90,13 +94,17 @@ class SocketBroken(SocketError, BrokenPipeError):
     """The peer takes no more data; also a BrokenPipeError."""
 
 
-# The system's words, for who prefers exceptions: each has its number again, and the three that end connections a class.
+# For who prefers exceptions: the system's words have their numbers again, and those that end connections a class.
 _NUMBER_OF_WORD = {strerror(number).lower(): number for number in errorcode}
 _CLASS_OF_WORD: dict[str, type[SocketError]] = {
+    "timeout": SocketTimeout,
+    "ping timeout": SocketTimeout,
+    "closed": SocketClosed,
     strerror(ECONNREFUSED).lower(): SocketRefused,
     strerror(ECONNRESET).lower(): SocketReset,
     strerror(EPIPE).lower(): SocketBroken,
 }
+_TOLD_WHAT_WAS_TRIED = ("failed to ", "ssl handshake failed: ")
 
 
 def system_error(error: OSError) -> SocketError:
@@ -127,7 +135,8 @@ def check(result: tuple[Any, ...]) -> Any:
         reader, ``(None, None, None)``, is no failure and gives None.
     Raises:
         Error: the call failed. "timeout" is a SocketTimeout, also a TimeoutError; "closed" a SocketClosed, also a
-            ConnectionError; other words of sockets are SocketErrors, also OSErrors. What a light thread raised is
+            ConnectionError; other words of sockets are SocketErrors, also OSErrors. A word that tells what was tried
+            is of the kind of its end: "failed to connect: timeout" is a SocketTimeout. What a light thread raised is
             the ``__cause__``.
     Switches: never. Source: seed, by way of Lua's ``assert(sock:receive())``.
     """
@@ -151,12 +160,12 @@ def check(result: tuple[Any, ...]) -> Any:
         raise Error(f"light thread failed: {reason!r}") from reason
     word = str(reason)
     partial = rest[1] if len(rest) > 1 and isinstance(rest[1], bytes) else getattr(reason, "partial", None)
-    if word == "timeout":
-        raise SocketTimeout(partial=partial)
-    if word == "closed":
-        raise SocketClosed(partial=partial)
-    if first is False or word in _NOT_OF_A_SOCKET:  # False: coroutine.resume() has a text where it cannot resume
+    is_text = first is False and word not in ("timeout", "closed")  # coroutine.resume() tells why it cannot resume
+    if is_text or word in _NOT_OF_A_SOCKET:
         raise Error(word, partial)
-    failure = _CLASS_OF_WORD.get(word, SocketError)(word, partial)
-    failure.errno = _NUMBER_OF_WORD.get(word)
+    # Only what begins so: others may quote the peer, who is not to choose the class.
+    cause = word.rpartition(": ")[2] if word.startswith(_TOLD_WHAT_WAS_TRIED) else word
+    failure = _CLASS_OF_WORD.get(cause, SocketError)(word, partial)
+    failure.errno = _NUMBER_OF_WORD.get(cause)
+    failure.response = getattr(reason, "response", None)
     raise failure

@@ -72,6 +72,7 @@ WEBSOCKET_KNOWS_OF_HTTP = {
         "_client.route",
         "_client.stream",
         "_wire.conduit",
+        "_wire.errors",
         "_wire.exchange",
         "_wire.fields",
         "_wire.target",

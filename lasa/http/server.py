@@ -79,20 +79,21 @@ class Server(Service):
 
         The handler returns ``(status, headers, body)``, ``(status, body)`` or a body: bytes, str, a dict or list
         (JSON), an open binary file or an iterable of pieces; or it raises ``Abort`` with the same; or it calls
-        ``request.respond()``. If it raises anything else, SystemExit too, the client gets a 500 without any detail,
-        and the traceback is logged; only KeyboardInterrupt goes on to the program. What is wrong with a request
-        itself is logged as information, and the client is told.
+        ``request.respond()`` or, for a WebSocket, ``request.websocket()``. If it raises anything else, SystemExit too,
+        the client gets a 500 without any detail, and the traceback is logged; only KeyboardInterrupt goes on to the
+        program. What is wrong with a request itself is logged as information, and the client is told.
 
         Returns:
             ``(True, None)`` once stopped and all connections have ended; ``(None, err)`` if the address cannot be
             listened on any more.
         Raises:
-            TypeError: the handler cannot be called with one argument, or is async. RuntimeError: it runs already.
+            TypeError: the handler cannot be called with one argument, or is async. RuntimeError: it runs
+            already, or has run and is stopped.
         Switches: all the time. Source: beyond the seed.
         """
         check_handler(handler)
         if self.handler is not no_handler:
-            raise RuntimeError("the server runs already")
+            raise RuntimeError("the server is stopped" if self.is_stopping else "the server runs already")
         self.handler = handler
         try:
             while True:
@@ -135,7 +136,8 @@ class Server(Service):
     def stop(self, grace_s: float = DEFAULT_GRACE_S) -> tuple[bool, list[str]]:
         """Stop: take no more connections, let running requests finish within the grace, and cut off the rest.
 
-        What is cut off is killed, wherever it waits: its finally clauses run.
+        What is cut off is killed, wherever it waits: its finally clauses run. WebSockets are closed with 1001 at once,
+        and have the grace, too.
 
         Connections that wait for a request are closed at once; answers say "Connection: close". A handler that calls
         it does not wait for itself. The last to return is run(), which waits for that handler too.

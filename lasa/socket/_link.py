@@ -26,7 +26,7 @@ class Stream(Protocol):
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes: ...
     def recv_now(self, size: int) -> bytes | None: ...
-    def send(self, data: bytes, timeout_s: float) -> None: ...
+    def send(self, data: bytes | memoryview, timeout_s: float) -> None: ...
     def send_now(self, data: bytes) -> int: ...
     def flush(self, timeout_s: float) -> None: ...
     @property
@@ -39,7 +39,17 @@ class Stream(Protocol):
 
 
 class Link:
-    """A non-blocking kernel socket with a gate for each direction, made when it is first waited for."""
+    """A non-blocking kernel socket with a gate for each direction, made when it is first waited for.
+
+    Attributes:
+        is_open: whether close() was not called.
+        has_unsent: whether send_now() has taken bytes that have not left: never, here.
+        holds_input: whether bytes have left the kernel that recv() has not returned, so that no event tells of them:
+            never, here.
+    """
+
+    has_unsent: Final = False
+    holds_input: Final = False
 
     __slots__ = ("_hub", "_readable", "_writable", "is_open", "sock")
 
@@ -115,7 +125,7 @@ class Link:
         except OSError as error:
             raise system_error(error) from None
 
-    def send(self, data: bytes, timeout_s: float) -> None:
+    def send(self, data: bytes | memoryview, timeout_s: float) -> None:
         """Hand all of ``data`` to the kernel; the timeout is for each wait without progress.
 
         Raises:
@@ -144,16 +154,6 @@ class Link:
             return 0
         except OSError as error:
             raise system_error(error) from None
-
-    @property
-    def has_unsent(self) -> bool:
-        """Whether send_now() has taken bytes that have not left: never, here."""
-        return False
-
-    @property
-    def holds_input(self) -> bool:
-        """Whether bytes have left the kernel that recv() has not returned: no event tells of them. Never, here."""
-        return False
 
     def flush(self, timeout_s: float) -> None:
         """Let leave what send_now() has taken: nothing, here."""

@@ -229,7 +229,7 @@ class TlsStream:
                 return None
             self._take_in(records)
 
-    def send(self, data: bytes, timeout_s: float) -> None:
+    def send(self, data: bytes | memoryview, timeout_s: float) -> None:
         """As Link.send."""
         view = memoryview(data)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Final
 
 from lasa import semaphore
@@ -12,7 +13,7 @@ from lasa.http._client.response import Response
 from lasa.http.client import Failure
 from lasa.socket import TcpSocket
 from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
-from lasa.socket._options import refuse_unknown
+from lasa.socket._options import did_you_mean
 from lasa.websocket._socket.framing import FATAL, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.opening import Opening
@@ -22,6 +23,8 @@ from lasa.websocket._socket.reconnecting import Backoff, Reconnecting
 __all__ = ["ClientWebSocket", "Reconnecting", "connect", "new", "reconnecting"]
 
 SEND_S: Final = 30.0
+
+_OF_NEW: Final = ("timeout", "max_payload_len", "max_recv_len", "max_send_len", "send_unmasked")
 
 
 class ClientWebSocket(WebSocket):
@@ -148,7 +151,9 @@ def new(opts: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[ClientW
     Switches: never. Source: seed, "client:new"; the sizes are lua-resty-websocket's.
     """
     given = _joined(opts, keywords)
-    refuse_unknown(given, "timeout", "max_payload_len", "max_recv_len", "max_send_len", "send_unmasked")
+    for name in given:
+        if name not in _OF_NEW:
+            raise ValueError(f'unknown option "{name}"{did_you_mean(name, _OF_NEW)}')
     sizes = FrameSizes.of(given, "send_unmasked")
     return ClientWebSocket(sizes, timeout_ms(given.get("timeout"), DEFAULT_TIMEOUT_MS) / 1000), None
 
@@ -158,10 +163,23 @@ def connect(uri: str, **options: Any) -> tuple[ClientWebSocket | None, Failure |
 
     Args:
         uri: "ws://host:port/path", "wss://host:port/path", "ws://unix:/path.sock:/uri".
-        options: docs/websocket.md has them all.
+        protocols: subprotocols to offer, a list or "a, b", the best first.
+        headers: more fields of the request: a mapping, or a list of pairs or of "Name: value". Host, Origin,
+            Authorization and User-Agent among them go before those of the options.
+        origin, host, key: the headers Origin, Host and Sec-WebSocket-Key; host is also TLS's name.
+        auth: ``(user, password)`` for Basic, a str for Bearer; else what the URI says.
+        open_timeout_s: for name look-up, connect, proxy, TLS and handshake together (30); None: no limit.
+        proxy: a URL, False for none; else the environment's.
+        ssl_verify (True), ssl_ca, ssl_cert, ssl_key, ssl_minimum_version, ssl_context: as of lasa.http.client;
+            client_cert and client_priv_key are other names of ssl_cert and ssl_key; server_name: for SNI.
+        compression: of messages (True); False, or settings, see lasa.websocket.Deflate.
+        max_message: bytes of a message that is received whole, inflated (1 MiB); max_frame: of one frame (None).
+        ping_interval_s, ping_timeout_s: of the keepalive (20, 20); None: none.
+        close_timeout_s: for the server's part of a close (10).
+        pool, pool_size, backlog: as of connect() of a cosocket. All of it is in docs/websocket.md, too.
     Returns:
         ``(wb, None)``; or ``(None, err)`` as ClientWebSocket.connect(). Where a server has refused, ``err.response``
-        is its answer.
+        is its answer; so it is of the exception of lasa.check(). ``err.url`` is what was asked for.
     Raises:
         TypeError, ValueError: a bad option; nothing has happened then.
     Switches: whenever it has to wait. Source: beyond the seed.
@@ -189,21 +207,29 @@ def reconnecting(
 
     ``for wb in reconnecting(uri): for message in wb: …`` goes on until somebody breaks, or calls stop(). Within it,
     the inner loop ends however its connection does, ``wb.closing`` tells how, and a connection that is still open at
-    the next step is closed. A failed attempt, or a connection that did not last, is followed by a delay, which is
-    doubled each time, up to its maximum, and shortened by a random part of up to a half.
+    the next step is closed. A failed attempt, or a connection that did not last ten seconds, is followed by a delay,
+    which is doubled each time, up to its maximum, and shortened by a random part of up to a half. Each is logged,
+    "lasa.websocket.client", INFO. ``with reconnecting(uri) as connections:`` stops it and closes the last connection.
 
     Args:
         uri, options: as connect().
         min_delay_s, max_delay_s: seconds.
-        max_attempts: to connect, in a row; None: no limit.
+        max_attempts: that may fail in a row, connections that did not last among them; None: no limit.
         should_retry: decides by the error word (with ``response``) whether another attempt makes sense; without it,
             it does unless the URI is bad or the server has answered with 4xx, other than 408, 425 and 429.
-        renew: called before each attempt, for options that do not last, such as headers with a token.
+        renew: called before each attempt; it returns options that do not last, such as headers with a token, and
+            that go before the others. What it raises goes through the loop.
     Raises:
-        TypeError, ValueError: a bad option. By the loop Error, when no other attempt is made.
+        TypeError, ValueError: a bad option; with ``renew``, by the loop. By the loop Error, when no other attempt is
+            made: the last word of an attempt, or "closed" or another word of a connection that did not last.
     Switches: never; the loop whenever it has to wait. Source: beyond the seed.
     """
+    if renew is None:
+        asked, others = Options.parse(options, compresses=True)
+        with suppress(SocketError):  # a URI that is none is told by the loop, as any other failure
+            Opening(uri, asked, others)
     return Reconnecting(
+        uri,
         lambda: connect(uri, **(options if renew is None else {**options, **renew()})),
         Backoff(min_delay_s, max_delay_s, max_attempts),
         should_retry,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 from typing import Any, Final
 
@@ -41,6 +41,17 @@ __all__ = ["Server", "ServerWebSocket", "accept_request", "new"]
 
 SEND_S: Final = 30.0
 WAITING_MAX: Final = 128  # connections that accept() has not returned yet
+
+_OF_HANDSHAKES: Final = frozenset(("protocols", "origins", "headers"))
+_OF_FRAMES: Final = frozenset(("max_payload_len", "max_recv_len", "max_send_len", "send_masked"))
+_OF_HTTP: Final = frozenset(
+    (
+        *(one.name for one in fields(http_server.ServerLimits) if one.name != "heads"),
+        *(one.name for one in fields(http_server.ServerLimits().heads)),
+        *("where", "host", "port", "sock", "ssl", "access_log", "backlog"),
+        *("ssl_cert", "ssl_key", "ssl_ca"),  # it knows where they belong
+    )
+)
 
 Accepted = tuple["ServerWebSocket | None", str | None]
 
@@ -88,7 +99,7 @@ def accept_request(request: Request, given: Mapping[str, Any]) -> Accepted:
     """As Request.websocket()."""
     terms, others = Terms.parse(given, compresses=True)
     for name in others:
-        raise unknown_option(name, frozenset(("protocols", "origins", "headers")))
+        raise unknown_option(name, _OF_HANDSHAKES)
     return _accept_messages(request, terms)
 
 
@@ -264,12 +275,13 @@ class Server:
             ``(True, None)`` once stopped and all connections have ended; ``(None, err)`` if the address cannot be
             listened on any more.
         Raises:
-            TypeError: the handler cannot be called with one argument. RuntimeError: it runs already.
+            TypeError: the handler cannot be called with one argument, or is async. RuntimeError: it runs already, or
+            has run and is stopped.
         Switches: all the time. Source: beyond the seed.
         """
-        check_handler(handler)
+        check_handler(handler, "a function of one argument, the WebSocket, expected: handler(wb)")
         if self._is_accepting:
-            raise RuntimeError("the server accepts already")
+            raise RuntimeError("the server is stopped" if self._server.is_stopping else "the server accepts already")
 
         def serve(request: Request) -> None:
             wb, _ = _accept_messages(request, self._terms)
@@ -309,10 +321,19 @@ def new(where: str | Mapping[str, Any], **options: Any) -> tuple[Server | None, 
     Args:
         where: "127.0.0.1:8080", "[::1]:0" or "unix:/path" (port 0 lets the system choose); or a mapping with ``host``
             and the other options.
-        options: ``ssl={"ssl_cert": file, "ssl_key": file}`` for wss; ``timeout`` (milliseconds), ``max_payload_len``,
-            ``max_recv_len``, ``max_send_len`` and ``send_masked`` for frames; ``protocols``, ``origins``, ``headers``,
-            ``compression``, ``max_message`` and the others of messages, see docs/websocket.md; ``access_log`` (False),
-            ``backlog`` and the limits of lasa.http.server.new().
+        ssl: ``{"ssl_cert": file, "ssl_key": file, "ssl_ca": file}`` for wss, or an ssl.SSLContext.
+        origins: which pages may open a WebSocket: None for all, "same", one or a list of "https://example.com", or a
+            function of the Origin.
+        protocols: subprotocols that are spoken here, the best first, or a function that chooses one of those offered.
+        headers: more fields of the answer 101.
+        compression: of messages (True); False, or settings, see lasa.websocket.Deflate.
+        max_message: bytes of a message that is received whole, inflated (1 MiB); max_frame: of one frame (None).
+        ping_interval_s, ping_timeout_s: of the keepalive (20, 20); None: none.
+        close_timeout_s: for the client's part of a close (10).
+        timeout: milliseconds of accept(), and of each wait of what it returns (30,000); max_payload_len (65,535),
+            max_recv_len, max_send_len: bytes of a frame of that; send_masked (False).
+        sock, backlog, access_log (False), max_connections, head_timeout_s, tls_timeout_s and the other limits: as
+            lasa.http.server.new(). All of it is in docs/websocket.md, too.
     Returns:
         ``(None, err)``: "address already in use" and other words of ``bind``, or of a name that is not found.
     Raises:
@@ -322,9 +343,12 @@ def new(where: str | Mapping[str, Any], **options: Any) -> tuple[Server | None, 
     given = {**options, **where} if isinstance(where, Mapping) else {**options, "where": where}
     timeout_s = timeout_ms(given.pop("timeout", None), DEFAULT_TIMEOUT_MS) / 1000
     sizes = FrameSizes.of(given, "send_masked")
-    for name in ("max_payload_len", "max_recv_len", "max_send_len", "send_masked"):
+    for name in _OF_FRAMES:
         given.pop(name, None)
     terms, others = Terms.parse(given, compresses=True)
+    for name in others:
+        if name not in _OF_HTTP:
+            raise unknown_option(name, _OF_HANDSHAKES | _OF_FRAMES | _OF_HTTP | {"timeout"})
     terms_of_frames, _ = Terms.parse(given, compresses=False)
     server, err = http_server.new(**{"access_log": False, **others})
     if server is None:

@@ -574,6 +574,7 @@ def test_a_peer_that_breaks_a_rule_while_nobody_receives_is_told_at_once(role: s
         far.next_is(CLOSE, told(1002, "too long payload for control frame"))
         rest_is_nothing(far)
         far.wire.close()
+        assert wb.receive() == (None, "too long payload for control frame")
         assert wb.receive() == (None, "closed")
         assert wb.closing == (1002, "too long payload for control frame", "us")
 

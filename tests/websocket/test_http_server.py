@@ -225,10 +225,12 @@ def test_a_handler_that_returns_or_raises_closes_with_its_code(caplog: pytest.Lo
         assert wb is not None, err
         if asked.path == "/fail":
             raise ZeroDivisionError("secret")
+        if asked.path == "/closes":
+            return wb.close()
         return "never sent" if asked.path == "/returns" else None
 
     with nothing_left(), serving(handler) as server:
-        for path, code in (("/", 1000), ("/returns", 1000), ("/fail", 1011)):
+        for path, code in (("/", 1000), ("/closes", 1000), ("/returns", 1000), ("/fail", 1011)):
             wb = connect(server, path)
             assert wb.receive(5) == (None, "closed")
             assert wb.closing == Closing(code, "", "peer")

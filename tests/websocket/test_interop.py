@@ -357,10 +357,12 @@ def test_closes_go_both_ways_with_code_and_reason(others: Libraries, library: st
         assert wb.receive(20) == (None, "closed")
         assert wb.closing == Closing(code, "é, because", "peer")
         assert wb.close() == (wb.closing, None)
-        assert others.ended(port) == [code, ""]
+        ended = others.ended(port)
+            assert ended == [code, "" if library == "aiohttp" else "é, because"]  # aiohttp does not tell the reason
     with connection(port) as wb:
         assert wb.close(code, "é, because") == (Closing(code, "é, because", "us"), None)
-        assert others.ended(port) == [code, "é, because"]
+        ended = others.ended(port)
+            assert ended == [code, "" if library == "aiohttp" else "é, because"]  # aiohttp does not tell the reason
 
 
 @pytest.mark.parametrize("library", LIBRARIES)

@@ -27,6 +27,7 @@ from tests.websocket.tools import (
     TEXT,
     Far,
     narrow,
+    server_and_far,
     talking,
     talking_pair,
     talking_server,
@@ -250,9 +251,65 @@ def test_an_error_of_the_iterable_in_the_middle_is_raised_as_it_is_and_closes_wi
 def test_a_piece_that_does_not_belong_there_raises_and_closes_with_1011(wrong: Any) -> None:
     with talking("server") as (wb, far):
         with pytest.raises((TypeError, UnicodeEncodeError)):
-            wb.send(["one", wrong, "two"])
+            wb.send(iter(["one", wrong, "two"]))
         far.next_is(TEXT, b"one", fin=False)
         far.next_is(CLOSE, b"\x03\xf3")
+
+
+@pytest.mark.parametrize("wrong", [b"bytes", 1, None, ["nested"]], ids=repr)
+def test_a_list_is_looked_at_as_a_whole_before_anything_of_it_is_sent(wrong: Any) -> None:
+    with talking("server") as (wb, far):
+        with pytest.raises(TypeError):
+            wb.send(["one", wrong, "two"])
+        assert wb.send(["one", "two"])[1] is None
+        far.next_is(TEXT, b"one", fin=False)
+
+
+def test_a_message_within_a_message_of_the_same_light_thread_is_refused() -> None:
+    with talking("server") as (wb, far):
+
+        def pieces() -> Iterator[str]:
+            yield "one"
+            wb.send("inside")
+
+        with pytest.raises(RuntimeError, match="already"):
+            wb.send(pieces())
+        far.next_is(TEXT, b"one", fin=False)
+        far.next_is(CLOSE, b"\x03\xf3")
+
+
+def test_nothing_follows_a_close_frame_that_has_to_wait_for_the_wire() -> None:
+    with server_and_far(max_payload_len=2 * LARGE) as (wb, far):
+        narrow(wb)
+        large = spawn_blocked(wb.send_binary, bytes(LARGE))
+        closing = spawn_blocked(wb.send_close, 1000)
+        late = spawn_blocked(wb.send_text, "late")
+        far.next_is(BINARY, bytes(LARGE))
+        far.next_is(CLOSE, b"\x03\xe8")
+        assert result_of(large)[1] is None
+        assert result_of(closing) == (4, None)
+        assert result_of(late) == (None, "failed to send frame: closed")
+
+
+def test_a_close_frame_sent_by_hand_is_a_close_like_any_other() -> None:
+    with talking("client") as (wb, far):
+        assert wb.send_close(1000, "bye")[1] is None
+        assert not wb.is_open
+        far.next_is(CLOSE, b"\x03\xe8bye")
+        far.send(CLOSE, b"\x03\xe8bye")
+        far.wire.close()
+        assert wb.receive(5) == (None, "closed")
+        assert wb.closing == (1000, "bye", "us")
+
+
+def test_a_send_that_took_too_long_leaves_a_connection_that_is_not_open_and_did_not_end_well() -> None:
+    with talking("server") as (wb, _):
+        narrow(wb)
+        wb.set_timeout(20)
+        assert result_of(thread.spawn(wb.send, bytes(LARGE))) == (None, "timeout")
+        assert not wb.is_open
+        assert wb.close() == (None, "closed")
+        assert wb.closing == (1006, "timeout", "nobody")
 
 
 def test_a_kill_in_the_wait_of_an_iterable_ends_the_message_and_says_so() -> None:

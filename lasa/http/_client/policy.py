@@ -232,6 +232,9 @@ def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
         raise ValueError("ssl_key is given without ssl_cert")
     if "ssl_cert" in options:
         certificate = options["ssl_cert"]
+        if not isinstance(certificate, str | os.PathLike | None):
+            hint = ", its key is ssl_key" if isinstance(certificate, tuple | list) else ""
+            raise TypeError(f'bad "ssl_cert" option: path expected, got {type(certificate).__name__}{hint}')
         changed["certificate"] = None if certificate is None else (str(certificate), _path(options.get("ssl_key")))
     if "ssl_minimum_version" in options:
         version = options["ssl_minimum_version"]

@@ -241,7 +241,8 @@ class ServerConnection(Outgoing):
 
     def _complete(self, returned: Any) -> None:
         # The handler has returned, and has answered by itself.
-        if returned is not None:
+        # "return wb.close()" is no answer.
+        if returned is not None and (self.successor is None or not isinstance(returned, tuple)):
             way = "upgrade()" if self._switched else "respond()"
             logger.error("%s: the handler returned an answer beside %s", self.description, way)
         if self._switched:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import ssl
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from lasa.http._server.access_log import AccessLog
 from lasa.http._server.limits import ServerLimits
@@ -14,6 +14,10 @@ from lasa.http._server.request import Request
 __all__ = ["Handler", "Service", "check_handler", "no_handler"]
 
 Handler = Callable[[Request], Any]
+
+OF_A_REQUEST: Final = (
+    "a function of one argument, the request, expected; a WSGI application becomes one by lasa.http.wsgi.handler_of()"
+)
 
 
 class Service:
@@ -46,9 +50,11 @@ def no_handler(request: Request) -> Any:
     raise RuntimeError(f"no handler yet for {request!r}")
 
 
-def check_handler(handler: Any) -> None:
+def check_handler(handler: Any, expected: str = OF_A_REQUEST) -> None:
     """Refuse what cannot answer any request.
 
+    Args:
+        expected: what it should be, for the error's text.
     Raises:
         TypeError: it cannot be called, or not with one argument, or is asynchronous.
     """
@@ -62,7 +68,4 @@ def check_handler(handler: Any) -> None:
     except ValueError:  # written in C, and silent about its arguments
         return
     except TypeError as error:
-        raise TypeError(
-            f"bad handler: a function of one argument, the request, expected: {error}; "
-            "a WSGI application becomes one by lasa.http.wsgi.handler_of()"
-        ) from None
+        raise TypeError(f"bad handler: {error}; {expected}") from None

@@ -67,6 +67,16 @@ class WireBuffer:
             if self._skipped > MOST_EMPTY_LINES:
                 raise BadMessage("bad request line")
 
+    def may_begin(self, beginning: bytes) -> bool:
+        """Whether what has come, but for bytes that begin no head at all, can be or become that beginning."""
+        data, start = self._data, self._start
+        return (
+            data.startswith(beginning, start)
+            or len(data) == start
+            or data[start] < LOWEST_FIRST_BYTE
+            or beginning.startswith(data[start : start + len(beginning)])
+        )
+
     def take_head(self) -> bytes | None:
         """Return everything up to and with the first empty line; None means: feed me more.
 

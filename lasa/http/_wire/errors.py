@@ -6,7 +6,7 @@ from typing import Final
 
 from lasa.errors import SocketError
 
-__all__ = ["BadMessage", "shown"]
+__all__ = ["BadMessage", "BadStatusLine", "shown"]
 
 SHOWN: Final = 200
 
@@ -29,3 +29,15 @@ class BadMessage(SocketError):
     def __init__(self, reason: str, status: int = 400, partial: bytes | None = None) -> None:
         super().__init__(reason, partial)
         self.status = status
+
+
+class BadStatusLine(BadMessage):
+    """What answers is no HTTP server, or a broken one.
+
+    Attributes:
+        line: what it has said, up to the end of the line if there is one, as it may be shown.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        super().__init__("bad status line")
+        self.line = shown(data.partition(b"\n")[0].decode("latin-1").removesuffix("\r"))

@@ -19,7 +19,7 @@ from h11._state import _SWITCH_CONNECT, _SWITCH_UPGRADE, CLIENT, DONE, IDLE, SEN
 from h11._writers import WRITERS, ContentLengthWriter
 
 from lasa.http._wire.buffer import WireBuffer
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import BadMessage, BadStatusLine
 from lasa.http._wire.heads import request_of, response_of
 
 __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_REQUEST_LINE", "Exchange", "Limits"]
@@ -244,6 +244,8 @@ class Exchange(h11.Connection):
             raise BadMessage("request line too long", 414)
 
     def _read_response(self, wire: WireBuffer) -> h11.Response | h11.InformationalResponse | None:
+        if not wire.may_begin(b"HTTP/"):  # SSH, Redis and others say a line, and wait for the answer
+            raise BadStatusLine(bytes(wire))
         head = wire.take_head()
         if head is None:
             return None

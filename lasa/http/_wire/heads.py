@@ -13,7 +13,7 @@ from typing import Any, Final, TypeVar
 from h11 import InformationalResponse, Request, Response
 from h11._headers import Headers
 
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import BadMessage, BadStatusLine
 from lasa.http._wire.grammar import TOKEN
 
 __all__ = ["RawHeaders", "request_of", "response_of"]
@@ -102,7 +102,7 @@ def response_of(head: bytes, *, max_headers: int) -> Response | InformationalRes
     """
     line = _STATUS_LINE.match(head)
     if line is None:
-        raise BadMessage("bad status line")
+        raise BadStatusLine(head)
     version, code, reason = line.groups()
     if version not in _VERSIONS:
         raise BadMessage("HTTP version not supported")
@@ -122,7 +122,7 @@ def response_of(head: bytes, *, max_headers: int) -> Response | InformationalRes
         raise BadMessage("bad Content-Length")
     status = int(code)
     if status < 100:
-        raise BadMessage("bad status line")
+        raise BadStatusLine(head)
     kind: Any = InformationalResponse if status < 200 else Response
     made: Response | InformationalResponse = _event(
         kind, status_code=status, headers=Headers(items), http_version=version, reason=reason or b""

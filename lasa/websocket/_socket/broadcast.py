@@ -24,9 +24,11 @@ def broadcast(connections: Iterable[WebSocket], message: str | bytes) -> tuple[i
     Returns:
         ``(sent, skipped)``: to how many it goes, and the open connections that it was not sent to.
     Raises:
-        TypeError: no message.
+        TypeError: no message, or no collection.
     Switches: never. Source: beyond the seed.
     """
+    if isinstance(connections, WebSocket):  # it is an iterator itself, of its messages
+        raise TypeError("bad connections: a collection of WebSockets expected, got one WebSocket")
     if isinstance(message, str):
         first, payload = FIN | TEXT, message.encode()
     elif isinstance(message, BYTES_LIKE):

@@ -17,9 +17,10 @@ from typing import Any, Final, Self
 from lasa import _hub, semaphore, thread
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.socket._tls import TlsStream
-from lasa.websocket._socket.framing import FrameSizes, Framing
+from lasa.websocket._socket.framing import FrameSizes, Framing, Sent
 from lasa.websocket._socket.keepalive import Keepalive
 from lasa.websocket._socket.options import Options, checked_s
+from lasa.websocket._socket.outlet import Outlet
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import (
     ABNORMAL,
@@ -76,7 +77,10 @@ class Ending(Framing):
         At the level of frames a close frame changes nothing: there is one until close().
         """
         # Not while the closing handshake goes on: a loop that sends as long as it is open would never let it end.
-        return super().is_open and not (self._is_answering and self._close_sent)
+        session = self._session
+        if session is None or not session.is_open:
+            return False
+        return not (self._is_answering and (self._close_sent or session.outlet.has_failed))
 
     @property
     def latency_s(self) -> float | None:
@@ -84,6 +88,22 @@ class Ending(Framing):
         return None if self._keepalive is None else self._keepalive.latency_s
 
     # -- control frames
+
+    def _send_frame(self, first: int, data: Any) -> Sent:
+        session = self._session
+        if session is None or not self._is_answering:
+            return super()._send_frame(first, data)
+        if first & CLOSE:
+            sent = super()._send_frame(first, data)
+            if first & 15 == CLOSE and sent[0] is not None and self.closing is None:
+                code, reason = _told(data if isinstance(data, bytes) else b"")
+                self.closing = Closing(code, reason, "us")
+            return sent
+        session.outlet.message.take()  # not between the fragments of a message
+        try:
+            return super()._send_frame(first, data)
+        finally:
+            session.outlet.message.give_back()
 
     def _answer_by_itself(self, session: Session) -> None:
         """Begin with the level of messages."""
@@ -93,7 +113,7 @@ class Ending(Framing):
         reader.is_strict = True
         reader.max_frame = options.max_frame or LENGTH_MAX
         session.protocol.limit(options.max_message)
-        session.outlet.on_broken = _Weak(Ending._break, self)
+        session.outlet.on_broken = _Weak(Ending._on_broken, self)
         if options.ping_interval_s is not None:
             self._keepalive = Keepalive(
                 session, options.ping_interval_s, options.ping_timeout_s, _Weak(Ending._lose, self)
@@ -135,14 +155,18 @@ class Ending(Framing):
         # In the hub: something has come, and nobody waits for it.
         session = self._session
         self._is_watching = self._is_due = False
-        if session is not None and not self._is_reading:  # whoever reads calls _end_read() afterwards
+        if (
+            session is not None and self._is_answering and not self._is_reading
+        ):  # whoever reads calls _end_read() afterwards
             self._read_ahead(session)
 
     def _end_read(self, session: Session) -> None:
         """Somebody has read, and does no longer. Never switches."""
         self._is_reading = False
-        if self._over is not None:
+        if self._over is not None and self._over.count() < 0:
             self._over.post()
+        if not self._is_answering:
+            return
         if session.protocol.reader.has_unread or session.stream.holds_input:
             if not self._is_due:  # not at once: the message before a close or a broken rule may still be answered
                 self._is_due = True
@@ -154,6 +178,7 @@ class Ending(Framing):
         """Nobody reads: answer what has come before the next message, and let the hub go on so. Never switches."""
         if not session.is_open or session.is_ending:
             return
+        session.is_backed_up = False
         protocol = session.protocol
         try:
             for reads in range(AHEAD_MAX):
@@ -171,12 +196,12 @@ class Ending(Framing):
                 _hub.call_soon(_Weak(Ending._on_event, self))
                 return
         except BadFrame as error:
-            if not self._close_sent:  # known before that light thread runs
-                self.closing = Closing(error.code, error.reason, "us")
+            self._tell(session, error)
+            self._word = error.reason
             self._end_aside(session, self._end_by, error)
             return
         except SocketError as error:
-            self._end_by(session, error)
+            self._word = self._end_by(session, error)
             return
         self._watch(session)
 
@@ -194,9 +219,21 @@ class Ending(Framing):
             if timeout_s is not None:
                 return "timeout"
             self._end(session)
-        return "closed"
+        return self._take_word()
+
+    def _take_word(self) -> str:
+        """Return why the connection has ended, once; "closed" afterwards."""
+        word, self._word = self._word, None
+        return word or "closed"
 
     # -- the end
+
+    def _tell(self, session: Session, error: BadFrame) -> None:
+        """Tell the peer what it has done wrong. Never switches."""
+        if not self._close_sent:
+            self._close_sent = True
+            self.closing = Closing(error.code, error.reason, "us")
+            session.post(CLOSE, error.code.to_bytes(2, "big") + error.reason.encode()[:REASON_MAX])
 
     def _end_by(self, session: Session, error: SocketError) -> str:
         """End since ``error`` was met while reading, and return its word. Switches: to tell the peer."""
@@ -206,10 +243,7 @@ class Ending(Framing):
             word, self._word = self._word or error.reason, None
             self._end(session)
             return word
-        if not self._close_sent:
-            self._close_sent = True
-            self.closing = Closing(error.code, error.reason, "us")
-            session.post(CLOSE, error.code.to_bytes(2, "big") + error.reason.encode()[:REASON_MAX])
+        self._tell(session, error)
         self._finish(session, is_failed=True)
         return error.reason
 
@@ -237,11 +271,15 @@ class Ending(Framing):
 
     def _lose(self) -> None:
         # In the hub: the peer has not answered a ping.
-        self._word = PING_TIMEOUT
         self._break(PING_TIMEOUT)
 
+    def _on_broken(self, outlet: Outlet, word: str) -> None:
+        if self._session is not None and self._session.outlet is outlet:
+            self._break(word)
+
     def _break(self, word: str) -> None:
-        # The peer is gone, or as good as gone; whoever reads gets "closed", or the word that is set.
+        # The peer is gone, or as good as gone.
+        self._word = word
         if self.closing is None:
             self.closing = Closing(ABNORMAL, word, "nobody")
         self.abort()
@@ -264,9 +302,11 @@ class Ending(Framing):
         session, self._session = self._session, None
         if self._keepalive is not None:
             self._keepalive.stop()
-        if session is not None and self._is_watching:
-            session.connection.link.readable.on_idle_event = None
-            self._is_watching = False
+        if session is not None:
+            session.outlet.on_broken = None
+            if self._is_watching:
+                session.connection.link.readable.on_idle_event = None
+                self._is_watching = False
 
     def go_away(self, code: int = GOING_AWAY) -> None:
         """Begin to close, without waiting for the peer: for a server that stops. Its answer is read as ever.
@@ -282,7 +322,8 @@ class Ending(Framing):
         payload = close_payload(code, "")
         self._close_sent = True
         self.closing = Closing(code, "", "us")
-        session.post(CLOSE, payload)
+        if not session.post(CLOSE, payload):
+            self.closing = Closing(ABNORMAL, session.outlet.failure, "nobody")
         self._close_alarm = _hub.Alarm(_Weak(Ending.abort, self))
         self._close_alarm.set_after(self._options.close_timeout_s)
 
@@ -318,9 +359,10 @@ class Ending(Framing):
             try:
                 if not self._close_sent:
                     self._close_sent = True
-                    self.closing = Closing(NORMAL if code is None else code, reason, "us")
-                    if not session.post(CLOSE, payload):
+                    if not session.post(CLOSE, payload):  # a send has failed, which nothing can follow
+                        self.closing = Closing(ABNORMAL, session.outlet.failure, "nobody")
                         raise SocketClosed
+                    self.closing = Closing(NORMAL if code is None else code, reason, "us")
                 self._wait_for_close(session, deadline_s)
             except SocketError as error:
                 self._end(session)
@@ -376,6 +418,13 @@ class _Weak:
         owner = self._owner()
         if owner is not None:
             self._method(owner, *arguments)
+
+
+def _told(payload: bytes) -> tuple[int, str]:
+    # What a close frame of ours says, whatever it is.
+    if len(payload) < 2:
+        return NO_STATUS, ""
+    return int.from_bytes(payload[:2], "big"), payload[2:].decode("utf-8", "replace")
 
 
 def _read_away(session: Session, linger_s: float) -> None:

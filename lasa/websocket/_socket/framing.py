@@ -16,6 +16,7 @@ from lasa._values import integer, number, text_of, timeout_ms, type_name
 from lasa.errors import SocketError
 from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
+from lasa.socket._link import address_text
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import BadFrame, Closing
 from lasa.websocket._wire.extension import Agreement
@@ -30,9 +31,7 @@ from lasa.websocket._wire.frames import (
     PING,
     PONG,
     TEXT,
-    frame_head,
 )
-from lasa.websocket._wire.masks import mask, new_key
 
 __all__ = ["ALREADY_CLOSED", "FATAL", "FrameSizes", "Framing", "Received", "Sent"]
 
@@ -130,6 +129,25 @@ class Framing:
     def is_open(self) -> bool:
         """Whether there is a connection; a peer that has gone silently is not known yet."""
         return self._session is not None and self._session.is_open
+
+    @property
+    def peer(self) -> tuple[str, int | None]:
+        """The other end: ``(ip, port)``, or ``("unix:", None)``; ``("", None)`` without a connection."""
+        return self._name("getpeername")
+
+    @property
+    def local(self) -> tuple[str, int | None]:
+        """This end, as ``peer``."""
+        return self._name("getsockname")
+
+    def _name(self, method: str) -> tuple[str, int | None]:
+        if self._session is None or not self._session.is_open:
+            return "", None
+        sock = self._session.connection.link.sock
+        try:
+            return address_text(getattr(sock, method)(), sock.family)
+        except OSError:  # the peer has broken the connection
+            return "", None
 
     @property
     def open_session(self) -> Session | None:
@@ -237,32 +255,25 @@ class Framing:
                 err = "too much payload for control frame"
             elif not first & FIN:
                 err = "fragmented control frame"
-        if err is None:
-            if self._masks:
-                key = new_key()
-                head = frame_head(first, length, 0x80) + key
-                payload = mask(payload, key) if payload else b""
+        if err is None and session is not None:
+            head, payload = session.framed(first, payload)
+            is_close = first & 15 == CLOSE
+            try:
+                session.outlet.send(head, payload, closes=is_close)
+            except SocketError as error:
+                err = f"failed to send frame: {error.reason}"
+            except BaseException as error:
+                if session.outlet.has_failed:  # part of the frame may have left; else it waited for its turn
+                    self._is_fatal = True
+                    if isinstance(error, _hub.GreenletExit):
+                        self.abort()
+                raise
             else:
-                head = frame_head(first, length, 0)
-            if session is None:
-                err = "failed to send frame: closed"
-            else:
-                try:
-                    session.outlet.send(head, payload)
-                except SocketError as error:
-                    err = f"failed to send frame: {error.reason}"
-                except BaseException as error:
-                    if session.outlet.has_failed:  # part of the frame may have left; else it waited for its turn
-                        self._is_fatal = True
-                        if isinstance(error, _hub.GreenletExit):
-                            self.abort()
-                    raise
-        if err is not None:
-            self._is_fatal = True
-            return None, err
-        if first & 15 == CLOSE:
-            self._close_sent = True
-        return len(head) + length, None
+                if is_close:
+                    self._close_sent = True
+                return len(head) + length, None
+        self._is_fatal = True
+        return None, err or "failed to send frame: closed"
 
     # -- receiving
 
@@ -286,6 +297,8 @@ class Framing:
             self._is_fatal = True
             return None, None, f"{MISSING_HEAD}: closed"
         protocol = session.protocol
+        if protocol.is_in_message:  # of the level of messages
+            return None, None, "a message is half received"
         self._is_reading = True
         try:
             session.connection.link.breathe()
@@ -295,13 +308,14 @@ class Framing:
             self._is_fatal = True
             return None, None, error.reason
         except SocketError as error:
-            self._is_fatal = error.reason != "timeout"
+            if error.reason != "timeout":
+                self._is_fatal = True
             return None, None, f"{protocol.reader.missing}: {error.reason}"
         except _hub.GreenletExit:
             self.abort()
             raise
         finally:
-            self._is_reading = False
+            self._end_read(session)
         opcode, payload, is_fin = frame
         if opcode < CLOSE:
             return payload, _TYPES[opcode], None if is_fin else "again"
@@ -313,6 +327,10 @@ class Framing:
             self._is_fatal = True
             return None, None, NO_CODE
         return payload[2:], "close", payload[0] << 8 | payload[1]
+
+    def _end_read(self, session: Session) -> None:
+        """Somebody has read, and does no longer. Never switches."""
+        self._is_reading = False
 
     # -- the end
 
@@ -345,6 +363,7 @@ class Framing:
         self._session = session
         self.protocol = session.subprotocol
         self.compression = session.agreement
+        session.masks = self._masks
         session.outlet.wait_s = self._send_s  # out of the pool it has another's
         self._is_fatal = self._close_sent = False
         self.closing = None

@@ -7,8 +7,8 @@ close is noticed also by a handler that only sends; a message that nobody receiv
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Final, Self
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Final, Self, TypeVar
 
 from lasa import _hub
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
@@ -19,11 +19,12 @@ from lasa.websocket._socket.framing import FrameSizes, Sent
 from lasa.websocket._socket.options import Options, checked_s
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import INTERNAL_ERROR
-from lasa.websocket._wire.frames import BINARY, CONTINUATION, FIN, RSV1, TEXT, frame_head
-from lasa.websocket._wire.masks import mask, new_key
+from lasa.websocket._wire.frames import BINARY, CONTINUATION, FIN, RSV1, TEXT
 from lasa.websocket._wire.protocol import IN_A_ROW, NOTHING_YET, ControlFrame, Piece
 
 __all__ = ["MessagePieces", "WebSocket"]
+
+ReceivedT = TypeVar("ReceivedT")
 
 _WHOLE_TEXT: Final = FIN | TEXT
 _WHOLE_BINARY: Final = FIN | BINARY
@@ -54,8 +55,8 @@ class WebSocket(Ending):
 
     def _begin(self, session: Session, *, for_messages: bool) -> None:
         self._open(session)
-        self._is_answering = False
-        self._pieces = self._word = None
+        self._is_answering = self._is_watching = self._is_due = False
+        self._pieces = self._word = self._keepalive = None
         if for_messages:
             self._answer_by_itself(session)
 
@@ -75,9 +76,16 @@ class WebSocket(Ending):
             ValueError: a bad timeout_s.
         Switches: when no message has come yet, and now and then. Source: beyond the seed.
         """
+        return self._receive_by(self._next_message, timeout_s)
+
+    def _receive_by(
+        self, step: Callable[[Session, float | None], ReceivedT], timeout_s: float | None
+    ) -> tuple[ReceivedT | None, str | None]:
         session = self._session
-        if self._is_reading or session is None:
-            return None, BUSY_READING if self._is_reading else "closed"
+        if self._is_reading:
+            return None, BUSY_READING
+        if session is None:
+            return None, self._take_word()
         if session.is_ending:
             return None, self._await_end(session, timeout_s)
         deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
@@ -87,7 +95,7 @@ class WebSocket(Ending):
                 self._answer_by_itself(session)
             while self._pieces is not None:  # nobody wants the rest of it
                 self._next_piece(session, deadline_s)
-            return self._next_message(session, deadline_s), None
+            return step(session, deadline_s), None
         except SocketError as error:
             return None, self._end_reading(session, error)
         except _hub.GreenletExit:
@@ -160,25 +168,33 @@ class WebSocket(Ending):
             ``(pieces, None)``, or ``(None, err)`` as receive().
         Switches: as receive(). Source: beyond the seed.
         """
-        session = self._session
-        if self._is_reading or session is None:
-            return None, BUSY_READING if self._is_reading else "closed"
-        if session.is_ending:
-            return None, self._await_end(session, timeout_s)
-        deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
+        return self._receive_by(self._begin_pieces, timeout_s)
+
+    def _begin_pieces(self, session: Session, deadline_s: float | None) -> MessagePieces:
+        first = self._next_piece(session, deadline_s)
+        pieces = MessagePieces(self, session, first)
+        if not first.is_last:
+            self._pieces = pieces
+        return pieces
+
+    def piece_of(self, pieces: MessagePieces, session: Session) -> Piece:
+        """Return the next piece of a message that receive_pieces() has begun; for MessagePieces.
+
+        Raises:
+            SocketError: as iterating over it. Switches: when nothing has come yet.
+        """
+        if self._pieces is not pieces or session.is_ending:
+            raise SocketClosed
+        if self._is_reading:
+            raise SocketError(BUSY_READING)
         self._is_reading = True
         try:
-            if not self._is_answering:
-                self._answer_by_itself(session)
-            while self._pieces is not None:
-                self._next_piece(session, deadline_s)
-            first = self._next_piece(session, deadline_s)
-            pieces = MessagePieces(self, session, first)
-            if not first.is_last:
-                self._pieces = pieces
-            return pieces, None
+            return self._next_piece(session, None)
         except SocketError as error:
-            return None, self._end_reading(session, error)
+            word = self._end_reading(session, error)
+            if word == error.reason:
+                raise
+            raise SocketError(word) from error
         except _hub.GreenletExit:
             self.abort()
             raise
@@ -255,16 +271,12 @@ class WebSocket(Ending):
         if deflater is not None and len(payload) >= session.threshold:
             payload = deflater.deflate(payload)
             first |= RSV1
-        length = len(payload)
-        if session.is_client:
-            key = new_key()
-            head = frame_head(first, length, 0x80) + key
-            if payload:
-                payload = mask(payload, key)
+        head, payload = session.framed(first, payload)
+        if deflater is None:
+            session.outlet.send(head, payload)
         else:
-            head = frame_head(first, length, 0)
-        session.send(head, payload)
-        return len(head) + length
+            session.send(head, payload)
+        return len(head) + len(payload)
 
     def _send_fragments(self, pieces: Iterator[Any]) -> Sent:
         piece = next(pieces, _END)
@@ -294,6 +306,7 @@ class WebSocket(Ending):
                         session.send(frame)
                         sent += len(frame)
                         opcode = CONTINUATION
+                        outlet.is_fragmented = not is_last
                     if is_last:
                         return sent, None
                     is_asking = True
@@ -301,6 +314,7 @@ class WebSocket(Ending):
                     _kind_of(piece, kind)
                     is_asking = False
             finally:
+                outlet.is_fragmented = False
                 outlet.message.give_back()
         except BaseException as error:
             if not is_asking and isinstance(error, SocketError):
@@ -342,31 +356,12 @@ class MessagePieces:
         if self._first:
             first, self._first = self._first, b""
             return first
-        websocket = self._websocket
         while not self._is_over:
-            if websocket._pieces is not self:
-                self._is_over = True
-                raise SocketClosed
-            if websocket._is_reading:
-                raise SocketError(BUSY_READING)
-            if self._session.is_ending:
-                self._is_over = True
-                raise SocketClosed
-            websocket._is_reading = True
             try:
-                piece = websocket._next_piece(self._session, None)
+                piece = self._websocket.piece_of(self, self._session)
             except SocketError as error:
-                word = websocket._end_reading(self._session, error)
-                if word != "timeout":
-                    self._is_over = True
-                if word == error.reason:
-                    raise
-                raise SocketError(word) from error
-            except _hub.GreenletExit:
-                websocket.abort()
+                self._is_over = error.reason not in ("timeout", BUSY_READING)
                 raise
-            finally:
-                websocket._end_read(self._session)
             self._is_over = piece.is_last
             if piece.data:
                 return piece.data
@@ -385,6 +380,10 @@ def _kind_of(piece: Any, expected: int | None) -> int:
 
 
 def _pieces_of(message: Any) -> Iterator[Any]:
+    if isinstance(message, list | tuple) and message:  # nothing is sent if a later one is wrong
+        kind = _kind_of(message[0], None)
+        for piece in message:
+            _kind_of(piece, kind)
     if isinstance(message, Iterable) and not isinstance(message, dict | WebSocket):
         return iter(message)
     raise TypeError(f"bad message: str, bytes or an iterable of them expected, got {type(message).__name__}")

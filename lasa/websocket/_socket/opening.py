@@ -20,6 +20,7 @@ from lasa.http._client.response import Response
 from lasa.http._client.route import Deadline, Route, prepare_route, route_to
 from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.conduit import Conduit
+from lasa.http._wire.errors import BadStatusLine
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import lines_of
 from lasa.http._wire.target import Target
@@ -28,7 +29,7 @@ from lasa.socket._options import ConnectOptions
 from lasa.websocket._socket.options import Options, unknown_option
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire import extension
-from lasa.websocket._wire.handshake import check_answer, request_headers
+from lasa.websocket._wire.handshake import BAD_STATUS_LINE, check_answer, request_headers
 from lasa.websocket._wire.uri import WebSocketUri, parse_uri
 
 __all__ = ["Opening"]
@@ -66,7 +67,7 @@ class Opening:
             if name not in _ALL:
                 raise unknown_option(name, _ALL)
         timeout_s = own.pop("open_timeout_s", OPEN_TIMEOUT_S)
-        if timeout_s is not None and not (number(timeout_s) or 0) > 0:
+        if timeout_s is not None and not 1e-9 <= (number(timeout_s) or 0) < 2**53:
             raise ValueError(f'bad "open_timeout_s" option value: {timeout_s!r}')
         of_http = {_OTHER_NAMES.get(name, name): own[name] for name in own if name in _OF_HTTP or name in _OTHER_NAMES}
         if own.get("server_name") is not None and not isinstance(own["server_name"], str):
@@ -118,6 +119,10 @@ class Opening:
                 return self._shake_hands(sock, deadline, send_s)
             except _Refused:
                 raise
+            except BadStatusLine as error:
+                if deadline.stage != "read":  # a proxy's
+                    raise SocketError(f"failed to connect: {error.reason}") from error
+                raise SocketError(f"{BAD_STATUS_LINE}: {error.line}") from error
             except SocketError as error:
                 stage = _STAGES.get(deadline.stage, "failed to connect")
                 reason = error.reason

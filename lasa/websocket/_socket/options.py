@@ -11,7 +11,7 @@ from lasa.socket._options import did_you_mean
 from lasa.websocket._wire.extension import Deflate
 from lasa.websocket._wire.frames import LENGTH_MAX
 
-__all__ = ["Options", "checked_s"]
+__all__ = ["Options", "checked_s", "unknown_option"]
 
 MAX_MESSAGE: Final = 1_048_576
 
@@ -56,7 +56,8 @@ class Options:
                 own[name] = None
             else:
                 checked = number(value)
-                if checked is None or not 0 < checked < LENGTH_MAX:
+                least = 1e-6 if name.endswith("_s") else 1
+                if checked is None or not least <= checked < LENGTH_MAX:
                     raise ValueError(f'bad "{name}" option value: {value!r}')
                 own[name] = float(checked) if name.endswith("_s") else int(checked)
         own["compression"] = Deflate.of(given.get("compression", compresses))
@@ -64,6 +65,28 @@ class Options:
 
 
 _NAMES: Final = frozenset(one.name for one in fields(Options))
+
+# What other libraries call it: the first one that the call has.
+_ELSEWHERE: Final[dict[str, tuple[str, ...]]] = {
+    "additional_headers": ("headers",),
+    "close_timeout": ("close_timeout_s",),
+    "compress": ("compression",),
+    "extra_headers": ("headers",),
+    "header": ("headers",),
+    "heartbeat": ("ping_interval_s",),
+    "max_msg_size": ("max_message",),
+    "max_queue": (),
+    "max_size": ("max_message",),
+    "open_timeout": ("open_timeout_s", "head_timeout_s"),
+    "open_timeout_s": ("open_timeout_s", "head_timeout_s"),
+    "ping_interval": ("ping_interval_s",),
+    "ping_timeout": ("ping_timeout_s",),
+    "sslopt": ("ssl_context", "ssl"),
+    "ssl": ("ssl_context", "ssl"),
+    "subprotocols": ("protocols",),
+    "timeout": ("open_timeout_s",),
+    "user_agent_header": ("headers",),
+}
 
 
 def checked_s(name: str, value: Any) -> float:
@@ -79,5 +102,14 @@ def checked_s(name: str, value: Any) -> float:
 
 
 def unknown_option(name: str, known: frozenset[str]) -> ValueError:
-    """Return the error for an option that nobody knows."""
-    return ValueError(f'unknown option "{name}"{did_you_mean(name, known | _NAMES)}')
+    """Return the error for an option that nobody knows, with a hint at what it may be called here.
+
+    Args:
+        known: all options of the call, but for those of messages.
+    """
+    every = known | _NAMES | {"compression"}
+    near = _ELSEWHERE.get(name)
+    if near is None:
+        return ValueError(f'unknown option "{name}"{did_you_mean(name, every)}')
+    hint = next((f', did you mean "{one}"?' for one in near if one in every), "")
+    return ValueError(f'unknown option "{name}"{hint}')

@@ -19,21 +19,30 @@ from lasa.socket._connection import Connection
 __all__ = ["Outlet", "Turn"]
 
 SPLIT_AT: Final = 65_536  # bytes; larger payloads are not copied behind their head
-POSTED_MAX: Final = 1_048_576  # bytes that may wait for a slow peer
+POSTED_MAX: Final = 1_048_576  # bytes that may wait for a slow peer, besides the frame that is on its way
+FRAME_COST: Final = 64  # bytes of memory for a frame beside its own: of pongs there may be many
 
 
 class Turn:
     """Whose turn it is; first come, first served."""
 
-    __slots__ = ("_waiting", "is_taken")
+    __slots__ = ("_holder", "_waiting", "is_taken")
 
     def __init__(self) -> None:
         self.is_taken = False
+        self._holder: _hub.greenlet | None = None
         self._waiting: semaphore.Semaphore | None = None
 
     def take(self, wait_s: float = semaphore.FOREVER_S) -> bool:
-        """Wait for the turn, and say whether it has come in time. Switches: if it is another's."""
+        """Wait for the turn, and say whether it has come in time.
+
+        Raises:
+            RuntimeError: the caller has it already, and would wait for itself.
+        Switches: if it is another's.
+        """
         if self.is_taken:
+            if self._holder is _hub.getcurrent():
+                raise RuntimeError("a message is being sent by this light thread already")
             if self._waiting is None:
                 self._waiting, _ = semaphore.new(0)
             try:
@@ -45,10 +54,12 @@ class Turn:
                     self.is_taken = False
                 raise
         self.is_taken = True  # and it was, if it was handed over
+        self._holder = _hub.getcurrent()
         return True
 
     def give_back(self) -> None:
         """Let the next one have it. Never switches."""
+        self._holder = None
         if self._waiting is not None and self._waiting.count() < 0:
             self._waiting.post()
         else:
@@ -60,10 +71,12 @@ class Outlet:
 
     Attributes:
         wait_s: how long a send may wait without progress.
-        message: whose fragments go out.
+        message: who sends a message; whoever else wants to waits.
+        is_fragmented: whether a message has begun whose other fragments are still to come.
         is_closed: whether a close frame was sent, or waits for the wire: nothing can follow it.
         has_failed: whether a frame may have left in part, so that nothing can follow.
-        on_broken: called with the error word where what was posted cannot leave; without it the connection is closed.
+        failure: the error word of that, "closed" where it has none.
+        on_broken: called with this outlet and the error word where what was posted cannot leave.
     """
 
     __slots__ = (
@@ -72,8 +85,10 @@ class Outlet:
         "_posted_size",
         "_stream",
         "_wire",
+        "failure",
         "has_failed",
         "is_closed",
+        "is_fragmented",
         "message",
         "on_broken",
         "wait_s",
@@ -83,8 +98,9 @@ class Outlet:
         self._connection = connection
         self._stream = connection.stream
         self.wait_s = wait_s
-        self.has_failed = self.is_closed = False
-        self.on_broken: Callable[[str], None] | None = None
+        self.has_failed = self.is_closed = self.is_fragmented = False
+        self.failure = "closed"
+        self.on_broken: Callable[[Outlet, str], None] | None = None
         self.message = Turn()
         self._wire = Turn()
         self._posted: deque[bytes] | None = None  # made when the first frame has to wait
@@ -100,9 +116,11 @@ class Outlet:
         """Whether a frame is on its way."""
         return self._wire.is_taken
 
-    def send(self, head: bytes, payload: bytes | memoryview = b"") -> None:
+    def send(self, head: bytes, payload: bytes = b"", *, closes: bool = False) -> None:
         """Send a frame; a large payload goes separately, uncopied.
 
+        Args:
+            closes: whether it is a close frame, behind which nothing leaves.
         Raises:
             SocketTimeout, SocketClosed, SocketError.
         Switches: when the kernel's buffer is full, and to wait for its turn.
@@ -115,35 +133,42 @@ class Outlet:
         try:
             if self.is_closed or self.has_failed or not self._connection.link.is_open:
                 raise SocketClosed
+            if closes:
+                self.is_closed = True
+                self._posted = None
             try:
                 if len(payload) > SPLIT_AT:
-                    view = memoryview(payload)
-                    self._stream.send(b"".join((head, view[:SPLIT_AT])), self.wait_s)
-                    self._stream.send(view[SPLIT_AT:], self.wait_s)  # type: ignore[arg-type]
+                    self._stream.send(head + payload[:SPLIT_AT], self.wait_s)
+                    self._stream.send(memoryview(payload)[SPLIT_AT:], self.wait_s)
                 else:
-                    self._stream.send(b"".join((head, payload)) if payload else head, self.wait_s)
+                    self._stream.send(head + payload, self.wait_s)
                 if self._posted:
                     self._send_posted()
-            except BaseException:
+            except BaseException as error:
                 self.has_failed = True
+                if isinstance(error, SocketError):
+                    self.failure = error.reason
                 raise
         finally:
             wire.give_back()
 
-    def post(self, frame: bytes) -> bool:
+    def post(self, frame: bytes, *, closes: bool = False) -> bool:
         """Send a frame as soon as the wire is free, and say whether it will be: False if too much waits already.
 
-        Never switches.
+        Args:
+            closes: as send(); a close frame is never too much.
+        Switches: never.
         """
         if self.is_closed or self.has_failed or not self._connection.link.is_open:
             return False
+        self.is_closed = closes
         if self._wire.is_taken:
-            if self._posted_size + len(frame) > POSTED_MAX:
+            if self._posted_size + len(frame) > POSTED_MAX and not closes:
                 return False
             if self._posted is None:
                 self._posted = deque()
             self._posted.append(frame)
-            self._posted_size += len(frame)
+            self._posted_size += len(frame) + FRAME_COST
             return True
         try:
             sent = self._stream.send_now(frame)
@@ -152,14 +177,14 @@ class Outlet:
             return False
         if sent < len(frame) or self._stream.has_unsent:
             self._wire.is_taken = True
-            _hub.call_soon(partial(thread.spawn, self._finish, frame[sent:]))
+            rest = memoryview(frame)[sent:]
+            self._posted_size += len(rest)
+            _hub.call_soon(partial(thread.spawn, self._finish, rest))
         return True
 
     def post_message(self, frame: bytes) -> bool:
         """As post(), for a whole message: not between the fragments of another one."""
-        if not self.message.is_taken:
-            return self.post(frame)
-        return False
+        return not self.is_fragmented and self.post(frame)
 
     def settle(self, wait_s: float) -> None:
         """Return when what was posted has left.
@@ -188,20 +213,21 @@ class Outlet:
     def _send_posted(self) -> None:
         while self._posted:
             frame = self._posted.popleft()
-            self._posted_size -= len(frame)
+            self._posted_size -= len(frame) + FRAME_COST
             self._stream.send(frame, self.wait_s)
 
-    def _finish(self, rest: bytes) -> None:
+    def _finish(self, rest: bytes | memoryview) -> None:
         # In a light thread of its own, which has the wire's turn.
         try:
             if rest:
                 self._stream.send(rest, self.wait_s)
+                self._posted_size -= len(rest)
             self._stream.flush(self.wait_s)
             self._send_posted()
         except SocketError as error:
             self.has_failed = True  # the peer takes nothing
             if self.on_broken is not None:
-                self.on_broken(error.reason)
+                self.on_broken(self, error.reason)
             self._connection.give_back()
         except _hub.GreenletExit:
             self.has_failed = True

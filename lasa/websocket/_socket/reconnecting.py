@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lasa import semaphore
 from lasa._values import integer
 from lasa.errors import check
 from lasa.websocket._socket.options import checked_s
+from lasa.websocket._wire.closing import ABNORMAL
+from lasa.websocket._wire.uri import BAD_URI, uri_to_show
 
 if TYPE_CHECKING:
     from lasa.websocket.client import ClientWebSocket
 
 __all__ = ["Backoff", "Reconnecting", "makes_sense"]
+
+logger = logging.getLogger("lasa.websocket.client")
 
 LASTED_S: Final = 10.0  # a connection that has been open so long is no failed attempt
 _PASSING: Final = frozenset((408, 425, 429))  # statuses of 4xx that may be others in a moment
@@ -64,9 +70,15 @@ class Backoff:
 
 
 class Reconnecting:
-    """An iterator of live connections; ``lasa.websocket.client.reconnecting()`` makes it."""
+    """An iterator of live connections; ``lasa.websocket.client.reconnecting()`` makes it.
 
-    def __init__(self, connect: Connect, backoff: Backoff, should_retry: Callable[[str], bool] | None) -> None:
+    As a context manager it stops at the end, and closes the connection that it gave last.
+    """
+
+    def __init__(
+        self, uri: Any, connect: Connect, backoff: Backoff, should_retry: Callable[[str], bool] | None
+    ) -> None:
+        self._uri = uri
         self._connect = connect
         self._backoff = backoff
         self._should_retry = makes_sense if should_retry is None else should_retry
@@ -75,11 +87,23 @@ class Reconnecting:
         self._is_stopped = False
         self._stopped, _ = semaphore.new(0)
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        current, self._current = self._current, None
+        self.stop()
+        if current is not None:
+            current.__exit__(kind, error, traceback)
+
     def __iter__(self) -> Self:
         """Open one connection after another.
 
         Raises:
-            Error: an attempt has failed, and no other is made.
+            Error: an attempt has failed, or a connection did not last, and no other attempt is made; ``response`` is
+            the answer of a server that has refused. What ``renew`` and ``should_retry`` raise; the next step goes on.
         Switches: whenever it has to wait.
         """
         return self
@@ -87,11 +111,10 @@ class Reconnecting:
     def __next__(self) -> ClientWebSocket:
         last, self._current = self._current, None
         if last is not None:
-            last.close()
-            if time.monotonic() - self._opened_s >= LASTED_S:
-                self._backoff.succeed()
-            else:
-                self._pause(None)
+            has_lasted = time.monotonic() - self._opened_s >= LASTED_S
+            last.close()  # which may take a while
+            if not self._is_stopped:
+                self._note_loss(last, has_lasted=has_lasted)
         while not self._is_stopped:
             wb, err = self._connect()
             if self._is_stopped:  # meanwhile
@@ -106,13 +129,23 @@ class Reconnecting:
             assert err is not None
             if not self._should_retry(err):
                 check((None, err))
-            self._pause(err)
+            self._pause("no connection to", err)
         raise StopIteration
 
-    def _pause(self, err: str | None) -> None:
+    def _note_loss(self, last: ClientWebSocket, *, has_lasted: bool) -> None:
+        closing = last.closing
+        word = closing.reason if closing is not None and closing.code == ABNORMAL else "closed"
+        if has_lasted:
+            self._backoff.succeed()
+            logger.info("lost %s: %s; connecting again", uri_to_show(self._uri), word)
+        else:
+            self._pause("lost", word)
+
+    def _pause(self, what: str, err: str) -> None:
         delay_s = self._backoff.fail(random.random())
-        if err is not None and self._backoff.is_over:
+        if self._backoff.is_over:
             check((None, err))
+        logger.info("%s %s: %s; connecting again in %.1f s", what, uri_to_show(self._uri), err, delay_s)
         self._stopped.wait(delay_s)
 
     def stop(self) -> None:
@@ -128,7 +161,7 @@ class Reconnecting:
 
 def makes_sense(err: Any) -> bool:
     """Whether another attempt may have another outcome."""
-    if err == "bad websocket uri":
+    if err == BAD_URI:
         return False
     response = getattr(err, "response", None)
     return response is None or not 400 <= response.code < 500 or response.code in _PASSING

@@ -27,6 +27,7 @@ class Session:
         deflater: what compresses, None where nothing is compressed.
         threshold: bytes of a message from which on it is compressed.
         is_client: whether we opened it.
+        masks: whether what we send is masked.
         subprotocol, agreement: what was agreed on; None where nothing was.
         cost: of what was received last, for the hub's patience with whoever does not wait.
         is_backed_up: whether a message has come that nobody receives, so that nothing behind it is read.
@@ -43,6 +44,7 @@ class Session:
         "is_backed_up",
         "is_client",
         "is_ending",
+        "masks",
         "outlet",
         "protocol",
         "stream",
@@ -63,7 +65,7 @@ class Session:
         self.connection = connection
         self.stream = connection.stream
         self.outlet = Outlet(connection, send_s)
-        self.is_client = is_client
+        self.is_client = self.masks = is_client
         self.subprotocol = subprotocol
         self.agreement = agreement
         self.is_backed_up = self.is_ending = False
@@ -127,12 +129,17 @@ class Session:
         except SocketError:
             return True
 
-    def frame(self, first: int, payload: bytes) -> bytes:
-        """Return a frame of ours, as this side of the connection sends it."""
-        if self.is_client:
+    def framed(self, first: int, payload: bytes) -> tuple[bytes, bytes]:
+        """Return head and payload of a frame of ours, masked if we mask."""
+        if self.masks:
             key = new_key()
-            return frame_head(first, len(payload), 0x80) + key + (mask(payload, key) if payload else b"")
-        return frame_head(first, len(payload), 0) + payload
+            return frame_head(first, len(payload), 0x80) + key, mask(payload, key) if payload else b""
+        return frame_head(first, len(payload), 0), payload
+
+    def frame(self, first: int, payload: bytes) -> bytes:
+        """Return a whole frame of ours."""
+        head, payload = self.framed(first, payload)
+        return head + payload
 
     def send(self, head: bytes, payload: bytes = b"") -> None:
         """Send a frame of a message; see Outlet.send()."""
@@ -145,7 +152,4 @@ class Session:
 
     def post(self, opcode: int, payload: bytes) -> bool:
         """Send a control frame, without waiting; see Outlet.post()."""
-        is_posted = self.outlet.post(self.frame(FIN | opcode, payload))
-        if opcode == CLOSE:
-            self.outlet.is_closed = True
-        return is_posted
+        return self.outlet.post(self.frame(FIN | opcode, payload), closes=opcode == CLOSE)

@@ -27,6 +27,7 @@ from lasa.websocket._wire.origins import OriginRule
 from lasa.websocket._wire.uri import WebSocketUri
 
 __all__ = [
+    "BAD_STATUS_LINE",
     "HandshakeRefused",
     "Headers",
     "Offer",
@@ -46,6 +47,7 @@ Headers = Mapping[str, Any] | Sequence[str | bytes | tuple[str, Any]] | None
 Protocols = str | Sequence[str] | None
 Wanted = str | Sequence[str] | Callable[[tuple[str, ...]], str | None] | None
 
+BAD_STATUS_LINE: Final = "bad HTTP response status line"
 VERSION: Final = "13"
 
 _TOKEN: Final = re.compile(TOKEN)
@@ -304,7 +306,7 @@ def check_answer(
             header', 'bad "sec-websocket-accept" response header', 'bad "sec-websocket-protocol" response header: V'.
     """
     if status_code != 101 or status_line.startswith("HTTP/1.0 "):
-        raise SocketError(f"bad HTTP response status line: {shown(status_line)}")
+        raise SocketError(f"{BAD_STATUS_LINE}: {shown(status_line)}")
     upgrades = headers.getall("Upgrade", [])
     if len(upgrades) != 1 or upgrades[0].lower() != "websocket":
         raise SocketError(f'bad "upgrade" response header: {_joined_to_show(upgrades)}')

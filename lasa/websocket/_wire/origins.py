@@ -57,7 +57,7 @@ def origin_rule(origins: Origins) -> OriginRule:
         else:
             known = _normal_origin(one)
             if known is None:
-                raise ValueError(f"bad origin: {one!r}")
+                raise ValueError(f'bad origin: {one!r}; "scheme://host[:port]" expected, no path, no "*"')
             allowed.add(known)
 
     def may_open(origin: str | None, host: str | None) -> bool:

@@ -104,6 +104,11 @@ class Protocol:
         self._bytes.feed(data)
 
     @property
+    def is_in_message(self) -> bool:
+        """Whether part of a message has been taken, and not its end."""
+        return self._expects_more or self._is_inflating
+
+    @property
     def is_between_messages(self) -> bool:
         """Whether nothing has come of a message that is not over."""
         return not self._expects_more and not self.reader.has_unread

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from lasa.errors import SocketError
-from lasa.http._wire.target import BadUri, parse_target
+from lasa.http._wire.target import BadUri, mask_userinfo, parse_target
 
-__all__ = ["BAD_URI", "WebSocketUri", "parse_uri"]
+__all__ = ["BAD_URI", "WebSocketUri", "parse_uri", "uri_to_show"]
 
 BAD_URI: Final = "bad websocket uri"
 
@@ -94,3 +94,9 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
         target.userinfo,
         target.unix_path,
     )
+
+
+def uri_to_show(uri: str | bytes) -> str:
+    """Return a URI as it may stand in a log: without user and password, and without its query, which has secrets too."""
+    text = uri.decode("ascii", "replace") if isinstance(uri, bytes) else uri
+    return mask_userinfo(text).partition("?")[0]
