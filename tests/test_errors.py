@@ -181,3 +181,42 @@ def test_an_error_word_may_bring_its_own_partial() -> None:
     with pytest.raises(SocketClosed) as caught:
         check((None, Failure("closed", partial=b"half"), None))
     assert caught.value.partial == b"half"
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("failed to connect: connection refused", ConnectionRefusedError),
+        ("failed to connect: timeout", TimeoutError),
+        ("failed to receive response header: timeout", TimeoutError),
+        ("failed to receive the first 2 bytes: closed", SocketClosed),
+        ("failed to send frame: broken pipe", BrokenPipeError),
+        ("failed to receive response header: connection reset by peer", ConnectionResetError),
+        ("ssl handshake failed: timeout", TimeoutError),
+        ("ping timeout", SocketTimeout),
+    ],
+)
+def test_a_word_that_tells_what_was_tried_is_of_the_kind_of_its_end(word: str, kind: type[Exception]) -> None:
+    with pytest.raises(kind) as caught:
+        check((None, word))
+    assert isinstance(caught.value, SocketError)
+    assert caught.value.reason == str(caught.value) == word
+    twin = pickle.loads(pickle.dumps(caught.value))
+    assert (type(twin), twin.reason) == (type(caught.value), word)
+
+
+@pytest.mark.parametrize(
+    "word", ["bad HTTP response status line: HTTP/1.1 504 x: timeout", "origin not allowed: closed"]
+)
+def test_what_a_word_quotes_of_the_peer_is_of_no_kind(word: str) -> None:
+    with pytest.raises(SocketError) as caught:
+        check((None, word))
+    assert type(caught.value) is SocketError
+
+
+def test_the_answer_that_an_error_word_brings_is_the_exception_s() -> None:
+    answer: Any = object()
+    with pytest.raises(SocketTimeout) as caught:
+        check((None, Failure("timeout", response=answer), None))
+    assert caught.value.response is answer
+    assert SocketTimeout().response is None

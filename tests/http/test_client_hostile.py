@@ -195,6 +195,10 @@ def test_tls_that_ends_with_a_goodbye_ends_a_body_without_length(certificates: C
     ("answer", "word"),
     [
         (b"SSH-2.0-OpenSSH_9.2\r\n\r\n", "bad status line"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "bad status line"),
+        (b"-ERR unknown command\r\n", "bad status line"),
+        (b"HTTQ", "bad status line"),
+        (b"\x81\x05hello", "bad status line"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "bad first line"),
         (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "bare LF in head"),
         (b"HTTP/2.0 200 OK\r\n\r\n", "HTTP version not supported"),

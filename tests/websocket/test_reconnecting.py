@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from typing import Any
@@ -21,7 +22,7 @@ from tests.helpers import nothing_left_open, settle
 from tests.http.client_tools import Wire, answer_and_close, peer, silent
 from tests.servers import free_port
 from tests.socket.tools import failure_of, result_of, spawn_blocked
-from tests.websocket.tools import CLOSE, TEXT, Far, serving, shake_hands
+from tests.websocket.tools import CLOSE, TEXT, Far, header_values, serving, shake_hands
 
 QUICK: dict[str, Any] = {"min_delay_s": 0.002, "max_delay_s": 0.01, "proxy": False}
 NEVER: dict[str, Any] = {"min_delay_s": 1000, "max_delay_s": 1000, "proxy": False}
@@ -112,9 +113,18 @@ def test_pauses_and_attempts_that_are_none_raise_at_once(arguments: dict[str, An
         websocket.client.reconnecting("ws://127.0.0.1:1/", **arguments)
 
 
-def test_a_bad_option_of_a_connection_raises_and_is_not_tried_again() -> None:
+@pytest.mark.parametrize(
+    "options", [{"nonsense": 1}, {"max_message": -1}, {"ssl_cert": "/nowhere"}, {"pool_size": 0}, {"headers": 5}]
+)
+def test_a_bad_option_of_a_connection_raises_before_the_loop(options: dict[str, Any]) -> None:
+    with pytest.raises((ValueError, TypeError, OSError)):
+        websocket.client.reconnecting("ws://127.0.0.1:1/", **options)
+
+
+def test_a_bad_option_that_is_renewed_raises_and_is_not_tried_again() -> None:
+    loop = websocket.client.reconnecting("ws://127.0.0.1:1/", renew=lambda: {"nonsense": 1}, **QUICK)
     with pytest.raises(ValueError, match="nonsense"):
-        next(websocket.client.reconnecting("ws://127.0.0.1:1/", nonsense=1))
+        next(loop)
 
 
 class Response:
@@ -236,6 +246,124 @@ def test_a_connection_in_between_begins_the_count_of_attempts_anew(monkeypatch: 
         assert server.connections == 6
 
 
+@pytest.mark.parametrize(("code", "word"), [(1000, "closed"), (1011, "closed"), (None, "closed")])
+def test_connections_that_do_not_last_are_attempts_that_fail(code: int | None, word: str) -> None:
+    with peer(say(code=code)) as server:
+        loop = websocket.client.reconnecting(url_of(server), max_attempts=3, **QUICK)
+
+        def consume() -> None:
+            for wb in loop:
+                list(wb)
+
+        with gevent.Timeout(5), pytest.raises(lasa.SocketClosed, match=f"^{word}$"):
+            consume()
+        assert server.connections == 3
+
+
+def test_a_connection_that_is_broken_at_once_raises_the_word_of_its_end() -> None:
+    def script(wire: Wire) -> None:
+        shake_hands(wire)
+        wire.reset()
+
+    with peer(script) as server:
+        loop = websocket.client.reconnecting(url_of(server), max_attempts=1, **QUICK)
+        list(next(loop))
+        with pytest.raises(ConnectionResetError):
+            next(loop)
+
+
+def test_the_time_that_a_close_takes_makes_no_connection_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LASTED_S", 0.2)
+
+    def script(wire: Wire) -> None:
+        shake_hands(wire)
+        wire.rest()
+
+    with peer(script) as server:
+        loop = websocket.client.reconnecting(url_of(server), max_attempts=1, close_timeout_s=0.3, **QUICK)
+        next(loop)
+        with pytest.raises(lasa.Error):
+            next(loop)
+
+
+def test_attempts_that_fail_and_connections_that_are_lost_are_logged_without_secrets(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO, "lasa.websocket.client")
+    with peer(answer_and_close(refusal(b"503 Busy")), say(code=1011), say("here")) as server:
+        url = f"ws://user:secret@127.0.0.1:{server.port}/path?token=secret"
+        loop = websocket.client.reconnecting(url, **QUICK)
+        list(next(loop))
+        next(loop)
+        loop.stop()
+    shown = f"ws://***@127.0.0.1:{server.port}/path"
+    texts = [record.getMessage() for record in caplog.records]
+    assert len(texts) == 2
+    assert texts[0].startswith(
+        f"no connection to {shown}: bad HTTP response status line: HTTP/1.1 503 Busy; connecting again in 0.0 s"
+    )
+    assert texts[1].startswith(f"lost {shown}: closed; connecting again in 0.0 s")
+
+
+def test_a_loop_that_lost_one_that_lasted_says_so(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(module, "LASTED_S", 0.0)
+    caplog.set_level(logging.INFO, "lasa.websocket.client")
+    with peer(say(), say()) as server:
+        loop = websocket.client.reconnecting(url_of(server), **NEVER)
+        list(next(loop))
+        next(loop)
+        loop.stop()
+    assert [record.getMessage() for record in caplog.records] == [f"lost {url_of(server)}: closed; connecting again"]
+
+
+def test_at_the_end_of_a_with_the_loop_is_stopped_and_its_connection_closed() -> None:
+    with peer(stay) as server, nothing_left_open():
+        with websocket.client.reconnecting(url_of(server), **QUICK) as connections:
+            wb = next(connections)
+        assert wb.closing == (1000, "", "us")
+        assert not wb.is_open
+        assert list(connections) == []
+        failing = websocket.client.reconnecting(url_of(server), **QUICK)
+        found: list[ClientWebSocket] = []
+
+        def fail() -> None:
+            with failing:
+                found.append(next(failing))
+                raise KeyError
+
+        with pytest.raises(KeyError):
+            fail()
+        assert found[0].closing == (1011, "", "us")
+        with websocket.client.reconnecting(url_of(server), **QUICK) as connections:
+            pass
+        assert list(connections) == []
+
+
+def test_options_are_renewed_before_each_attempt_and_what_that_raises_goes_through() -> None:
+    tokens = iter(["one", "two"])
+    seen: list[bytes] = []
+
+    def script(wire: Wire) -> None:
+        seen.extend(header_values(shake_hands(wire), b"X-Token"))
+
+    with peer(script) as server:
+        loop = websocket.client.reconnecting(
+            url_of(server), renew=lambda: {"headers": {"X-Token": next(tokens)}}, headers={"X-Old": "1"}, **QUICK
+        )
+        list(next(loop))
+        list(next(loop))
+
+        def expire() -> dict[str, Any]:
+            raise KeyError("no token")
+
+        loop = websocket.client.reconnecting(url_of(server), renew=expire, **QUICK)
+        with pytest.raises(KeyError, match="no token"):
+            next(loop)
+        assert (seen, server.connections) == ([b"one", b"two"], 2)
+
+
 def test_a_connection_that_lasted_is_followed_by_the_next_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LASTED_S", 0.0)
     with peer(say("one"), say("two")) as server:
@@ -254,8 +382,9 @@ def test_a_server_that_says_no_ends_the_loop(status: bytes) -> None:
 
 
 def test_a_uri_that_is_none_ends_the_loop() -> None:
+    loop = websocket.client.reconnecting("http://127.0.0.1/", **QUICK)
     with pytest.raises(lasa.Error, match=r"^bad websocket uri$"):
-        next(websocket.client.reconnecting("http://127.0.0.1/", **QUICK))
+        next(loop)
 
 
 def test_should_retry_decides_by_the_word_and_its_response() -> None:

@@ -97,6 +97,6 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
 
 
 def uri_to_show(uri: str | bytes) -> str:
-    """Return a URI as it may stand in a log: without user and password, and without its query, which has secrets too."""
+    """Return a URI as it may stand in a log: without user, password and query: there are secrets in all."""
     text = uri.decode("ascii", "replace") if isinstance(uri, bytes) else uri
     return mask_userinfo(text).partition("?")[0]
