@@ -22,7 +22,6 @@ from lasa.websocket._wire.handshake import (
     check_origin,
     check_request,
     choose_protocol,
-    is_upgrade,
     protocols_of,
     request_headers,
 )
@@ -179,21 +178,6 @@ def test_a_refusal_survives_pickling_and_is_a_socket_error() -> None:
     assert error.errno is None
 
 
-@pytest.mark.parametrize(
-    ("upgrades", "asks"),
-    [
-        ([], False),
-        (["h2c"], False),
-        (["notwebsocket"], False),
-        (["websocket"], True),
-        (["h2c, WEBSOCKET"], True),
-        (["h2c", "websocket"], True),
-    ],
-)
-def test_the_upgrade_header_tells_who_asks_for_a_websocket(upgrades: list[str], asks: bool) -> None:
-    assert is_upgrade(view([("upgrade", value) for value in upgrades])) is asks
-
-
 NAMES = [
     "Host",
     "Upgrade",
@@ -222,7 +206,6 @@ def test_any_headers_give_an_offer_or_a_refusal(
     offer = outcome(lambda: check_request(method, version, headers))
     error = outcome(lambda: check_origin(offer, rule)) if isinstance(offer, Offer) else offer
     if error is None:
-        assert is_upgrade(headers)
         assert len(answer_headers(offer, None, None)) == 3
     else:
         assert isinstance(error, HandshakeRefused)

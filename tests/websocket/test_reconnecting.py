@@ -292,10 +292,9 @@ def test_attempts_that_fail_and_connections_that_are_lost_are_logged_without_sec
     caplog.set_level(logging.INFO, "lasa.websocket.client")
     with peer(answer_and_close(refusal(b"503 Busy")), say(code=1011), say("here")) as server:
         url = f"ws://user:secret@127.0.0.1:{server.port}/path?token=secret"
-        loop = websocket.client.reconnecting(url, **QUICK)
-        list(next(loop))
-        next(loop)
-        loop.stop()
+        with websocket.client.reconnecting(url, **QUICK) as loop:
+            list(next(loop))
+            next(loop)
     shown = f"ws://***@127.0.0.1:{server.port}/path"
     texts = [record.getMessage() for record in caplog.records]
     assert len(texts) == 2
@@ -310,11 +309,9 @@ def test_a_loop_that_lost_one_that_lasted_says_so(
 ) -> None:
     monkeypatch.setattr(module, "LASTED_S", 0.0)
     caplog.set_level(logging.INFO, "lasa.websocket.client")
-    with peer(say(), say()) as server:
-        loop = websocket.client.reconnecting(url_of(server), **NEVER)
+    with peer(say(), say()) as server, websocket.client.reconnecting(url_of(server), **NEVER) as loop:
         list(next(loop))
         next(loop)
-        loop.stop()
     assert [record.getMessage() for record in caplog.records] == [f"lost {url_of(server)}: closed; connecting again"]
 
 

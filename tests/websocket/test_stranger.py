@@ -166,9 +166,12 @@ def test_broadcast_to_one_websocket_in_place_of_a_collection_raises_and_receives
 
 def test_a_handler_that_takes_something_else_is_told_what_it_gets() -> None:
     server = lasa.check(websocket.server.new("127.0.0.1:0"))
-    wrong: Any = lambda environ, start_response: 0
+
+    def wrong(environ: Any, start_response: Any) -> list[bytes]:
+        return []
+
     with pytest.raises(TypeError, match=r"handler\(wb\)") as caught:
-        server.run(wrong)
+        server.run(wrong)  # type: ignore[arg-type]
     assert "wsgi" not in str(caught.value).lower()
     assert "request" not in str(caught.value)
     server.stop(0)

@@ -30,8 +30,6 @@ __all__ = ["ServerConnection"]
 
 logger = logging.getLogger("lasa.http.server")
 
-LINGER_S: Final = 1.0  # how long a client may still send what nobody reads, so that it gets our last answer
-LINGER_BYTES: Final = 8 * 1024 * 1024
 CLIENT_GONE: Final = 499  # in the access log, as nginx has it: nobody was there to be answered
 
 _TLS_RECORD: Final = b"\x16"  # the first byte of a handshake
@@ -224,20 +222,14 @@ class ServerConnection(Outgoing):
         return self._exchange.next_event()
 
     def _linger(self) -> None:
-        # A connection closed with bytes unread is reset by the system, and the client may lose our last answer.
+        # Else the client may lose our last answer.
         conduit = self._conduit
         if self._exchange.has_ended or (self._body_read and not conduit.has_input):
             return
         conduit.finish()
         if self._is_reading:  # by a light thread of the handler, which ends with the connection
             return
-        deadline_s = time.monotonic() + LINGER_S
-        left = LINGER_BYTES
-        while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
-            size = conduit.discard(left_s)
-            if not size:
-                return
-            left -= size
+        conduit.read_away()
 
     def _complete(self, returned: Any) -> None:
         # The handler has returned, and has answered by itself.

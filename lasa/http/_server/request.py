@@ -379,7 +379,8 @@ class Request:
     @property
     def is_websocket(self) -> bool:
         """Whether the client asks for a WebSocket: ``websocket()`` answers it."""
-        return self.headers.get("upgrade", "").strip().lower() == "websocket"
+        asked = ",".join(self.headers.getall("upgrade", ()))
+        return "websocket" in [word.strip().lower() for word in asked.split(",")]
 
     def websocket(self, **options: Any) -> tuple[WebSocket | None, str | None]:
         """Accept the WebSocket that the client asks for; it is closed with 1000 when the handler returns.

@@ -17,14 +17,13 @@ from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection
+from lasa.socket._inlet import Inlet
 from lasa.socket._tls import TlsStream, was_cut
 
 __all__ = ["Conduit"]
 
 PIECE_COST: Final = 6  # of the hub's patience with whoever does not wait: others have their turn after some 16 pieces
 INFORMATIONAL_MAX: Final = 32  # responses of 1xx before a final one
-SMALLEST_READ: Final = 16_384
-LARGEST_READ: Final = 262_144
 
 
 class Conduit:
@@ -39,8 +38,7 @@ class Conduit:
 
     __slots__ = (
         "_informational",
-        "_more_expected",
-        "_size",
+        "_inlet",
         "_stream",
         "connection",
         "exchange",
@@ -56,9 +54,9 @@ class Conduit:
         self.exchange = exchange
         self.send_s = send_s
         self.read_s = read_s
-        self.has_received = self.has_expired = self._more_expected = False
+        self._inlet = Inlet(connection.stream)
+        self.has_received = self.has_expired = False
         self._informational = 0
-        self._size = SMALLEST_READ
 
     def next_event(self) -> Any:
         """Return h11's next event, which is never NEED_DATA; PAUSED if h11 reads no further.
@@ -97,7 +95,7 @@ class Conduit:
         Switches: never.
         """
         exchange = self.exchange
-        chunk = self._stream.recv_now(self._size)
+        chunk = self._inlet.read_now()
         if chunk is None:
             return None
         self.has_received = self.has_received or bool(chunk)
@@ -130,31 +128,19 @@ class Conduit:
             SocketTimeout, SocketError.
         Switches: when nothing has come yet.
         """
-        size = self._size
         if not self.connection.link.is_open:
             raise self._word(SocketClosed())
         try:
-            chunk = self._stream.recv(size, self.read_s, self._more_expected)
+            chunk = self._inlet.read(self.read_s)
         except SocketError as error:
             raise self._word(error) from None
-        if len(chunk) == size:  # a full answer means that the peer streams
-            self._more_expected = True
-            if size < LARGEST_READ:
-                self._size = size * 2
-        else:
-            self._more_expected = False
         if chunk:
             self.has_received = True
         self.exchange.receive_data(chunk)
 
-    def discard(self, wait_s: float) -> int:
-        """Read and drop what has come, past the exchange; returns how many bytes, 0 at the end.
-
-        Raises:
-            SocketTimeout, SocketError.
-        Switches: when nothing has come yet.
-        """
-        return len(self._stream.recv(LARGEST_READ, wait_s, False))
+    def read_away(self) -> None:
+        """As Inlet.read_away()."""
+        self._inlet.read_away()
 
     def breathe(self) -> None:
         """Give others their turn now and then, where events need no wait.
@@ -213,6 +199,7 @@ class Conduit:
         stream = TlsStream(self._stream, context, server_side=True)
         stream.handshake(wait_s)
         self.connection.stream = self._stream = stream
+        self._inlet = Inlet(stream)
 
     def finish(self) -> None:
         """Say that no data follow, over TLS as far as it goes at once; reading goes on. Never switches.
@@ -243,9 +230,8 @@ class Conduit:
         connection = self.connection
         self.exchange.start_next_cycle()
         self.has_received = False
-        self._more_expected = False
+        self._inlet.begin()
         self._informational = 0
-        self._size = SMALLEST_READ
         connection.companion = self
         if connection.pool is None:
             self.close()

@@ -16,6 +16,7 @@ from typing import Any, Final, Self
 
 from lasa import _hub, semaphore, thread
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.socket._inlet import LINGER_S
 from lasa.socket._tls import TlsStream
 from lasa.websocket._socket.framing import FrameSizes, Framing, Sent
 from lasa.websocket._socket.keepalive import Keepalive
@@ -39,8 +40,6 @@ from lasa.websocket._wire.protocol import ControlFrame
 
 __all__ = ["Ending"]
 
-LINGER_S: Final = 1.0
-LINGER_BYTES: Final = 8 * 1024 * 1024
 AHEAD_MAX: Final = 16  # reads of the hub in a row
 PING_TIMEOUT: Final = "ping timeout"
 
@@ -256,7 +255,7 @@ class Ending(Framing):
                 if isinstance(stream, TlsStream):
                     stream.say_goodbye()
                 stream.shutdown(_socket.SHUT_WR)
-            _read_away(session, linger_s)
+            session.inlet.read_away(linger_s)
         except SocketError:
             pass  # the peer is gone: that is all we wanted
         finally:
@@ -425,14 +424,3 @@ def _told(payload: bytes) -> tuple[int, str]:
     if len(payload) < 2:
         return NO_STATUS, ""
     return int.from_bytes(payload[:2], "big"), payload[2:].decode("utf-8", "replace")
-
-
-def _read_away(session: Session, linger_s: float) -> None:
-    # Until the peer has ended TCP; what it still sends is nobody's.
-    deadline_s = time.monotonic() + linger_s
-    left = LINGER_BYTES
-    while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
-        size = len(session.stream.recv(LINGER_BYTES >> 5, left_s, False))
-        if not size:
-            raise SocketClosed
-        left -= size

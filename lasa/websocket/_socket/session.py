@@ -6,6 +6,7 @@ from typing import Final
 
 from lasa.errors import SocketClosed, SocketError
 from lasa.socket._connection import Connection
+from lasa.socket._inlet import Inlet
 from lasa.websocket._socket.outlet import Outlet
 from lasa.websocket._wire.extension import Agreement
 from lasa.websocket._wire.frames import CLOSE, FIN, LENGTH_MAX, FrameReader, frame_head
@@ -15,15 +16,13 @@ from lasa.websocket._wire.protocol import Protocol
 __all__ = ["Session"]
 
 AHEAD_READ: Final = 4096  # bytes; of pings they may be 700
-SMALLEST_READ: Final = 16_384
-LARGEST_READ: Final = 262_144
 
 
 class Session:
     """One connection.
 
     Attributes:
-        connection, outlet, protocol: below us, what we send, what we receive.
+        connection, inlet, outlet, protocol: below us, what we read, what we send, what we receive.
         deflater: what compresses, None where nothing is compressed.
         threshold: bytes of a message from which on it is compressed.
         is_client: whether we opened it.
@@ -35,12 +34,11 @@ class Session:
     """
 
     __slots__ = (
-        "_more_expected",
-        "_size",
         "agreement",
         "connection",
         "cost",
         "deflater",
+        "inlet",
         "is_backed_up",
         "is_client",
         "is_ending",
@@ -64,6 +62,7 @@ class Session:
     ) -> None:
         self.connection = connection
         self.stream = connection.stream
+        self.inlet = Inlet(connection.stream)
         self.outlet = Outlet(connection, send_s)
         self.is_client = self.masks = is_client
         self.subprotocol = subprotocol
@@ -75,8 +74,6 @@ class Session:
         inflater = None if agreement is None else agreement.inflater(is_client=is_client)
         reader = FrameReader(client=is_client, max_frame=LENGTH_MAX, deflates=inflater is not None)
         self.protocol = Protocol(reader, inflater)
-        self._size = SMALLEST_READ
-        self._more_expected = False
         if unread:
             self.protocol.receive_bytes(unread)
 
@@ -92,19 +89,12 @@ class Session:
             SocketClosed: also at the end of the stream. SocketTimeout, SocketError.
         Switches: when nothing has come yet.
         """
-        size = self._size
         self.is_backed_up = False
         if not self.connection.link.is_open:
             raise SocketClosed
-        chunk = self.stream.recv(size, wait_s, self._more_expected)
-        if len(chunk) == size:  # a full answer means that the peer streams
-            self._more_expected = True
-            if size < LARGEST_READ:
-                self._size = size * 2
-        else:
-            self._more_expected = False
-            if not chunk:
-                raise SocketClosed
+        chunk = self.inlet.read(wait_s)
+        if not chunk:
+            raise SocketClosed
         self.protocol.receive_bytes(chunk)
 
     def read_now(self) -> bool:

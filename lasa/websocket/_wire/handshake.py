@@ -37,7 +37,6 @@ __all__ = [
     "check_origin",
     "check_request",
     "choose_protocol",
-    "is_upgrade",
     "protocols_of",
     "request_headers",
 ]
@@ -97,11 +96,6 @@ class Offer:
     extensions: str = ""
     origin: str | None = None
     host: str | None = None
-
-
-def is_upgrade(headers: MultiMapping[str]) -> bool:
-    """Whether a request asks for a WebSocket at all, be it rightly or not."""
-    return _has_word(headers.getall("Upgrade", ()), "websocket")
 
 
 def check_request(method: str, http_version: str, headers: MultiMapping[str]) -> Offer:

@@ -99,4 +99,7 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
 def uri_to_show(uri: str | bytes) -> str:
     """Return a URI as it may stand in a log: without user, password and query: there are secrets in all."""
     text = uri.decode("ascii", "replace") if isinstance(uri, bytes) else uri
+    scheme, colon, rest = text.partition("://")
+    if scheme.lower() in ("ws", "wss"):
+        return f"{scheme}{colon}{mask_userinfo(rest)}".partition("?")[0]
     return mask_userinfo(text).partition("?")[0]
