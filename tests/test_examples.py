@@ -736,7 +736,7 @@ def test_websocket_echo_client_is_the_echo_until_the_server_closes(by: tuple[str
             peer.sendall(frame(TEXT, b"a", fin=False) + frame(0, "å".encode()) + frame(BINARY, b"\xff"))
             peer.sendall(close_of(4000, b"enough"))
             peer.finish()
-            assert sent_by(peer) == [(0x81, "aå".encode()), (0x82, b"\xff"), (0x88, b"\x0f\xa0")]
+            assert sent_by(peer) == [(0x81, "aå".encode()), (0x82, b"\xff"), (0x88, b"\x0f\xa0enough")]
             peer.close()
             assert client.finish() == Finished("closed by peer: 4000 enough\n", "", 0)
 

@@ -338,7 +338,7 @@ def test_raise_for_status_raises_with_the_response() -> None:
     assert not response.ok
     with pytest.raises(lasa.Error, match="404 Not Found") as caught:
         response.raise_for_status()
-    assert caught.value.response is response  # type: ignore[attr-defined]
+    assert caught.value.response is response
     assert str(pickle.loads(pickle.dumps(caught.value))) == "404 Not Found"
     with peer(answering(OK)) as server:
         good: Response = get(server.url)

@@ -27,7 +27,7 @@ class Chunks:
     def recv_now(self, size: int) -> bytes | None:
         return self.recv(size, 0, True)
 
-    def send(self, data: bytes, timeout_s: float) -> None:
+    def send(self, data: bytes | memoryview, timeout_s: float) -> None:
         raise AssertionError("nothing is sent")
 
     def send_now(self, data: bytes) -> int:

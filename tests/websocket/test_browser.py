@@ -219,7 +219,7 @@ def test_chat_page_says_and_shows_things_to_everybody_and_leaves_with_1000(
 
             ann.run("element('leave').click()")
             until(ann, "element('state').textContent.startsWith('closed')")
-            assert ann.run("element('state').textContent") == "closed: 1000"
+            assert ann.run("element('state').textContent") == "closed: 1000 goodbye"
             until(bob, "document.body.innerText.includes('has left')")
         for _ in "ann", "bob":  # whose page has gone, and said so
             assert over.wait(WAIT_S)[0]
@@ -331,7 +331,7 @@ def test_chromium_gets_back_what_it_sends_whatever_is_agreed_on(page: Page, comp
     with echoing(compression=compression) as (server, seen):
         found = converse(page, server.url, texts=TEXTS, sizes=SIZES)
     assert found["isEcho"], f"{found['count']} messages came"
-    assert (found["extensions"], found["closed"]) == (agreed, [1000, "", True])
+    assert (found["extensions"], found["closed"]) == (agreed, [1000, "done", True])
     assert seen.closings == [Closing(1000, "done", "peer")]
     assert (seen.sent < SIZE_OF_ALL) is bool(agreed)
 
@@ -341,7 +341,7 @@ def test_chromium_talks_under_tls(page: Page, certificates: Certificates) -> Non
     with echoing(ssl={"ssl_cert": certificate, "ssl_key": certificate}) as (server, seen):
         assert server.url.startswith("wss://")
         found = converse(page, server.url, texts=TEXTS, sizes=SIZES)
-    assert (found["isEcho"], found["closed"]) == (True, [1000, "", True])
+    assert (found["isEcho"], found["closed"]) == (True, [1000, "done", True])
     assert seen.closings == [Closing(1000, "done", "peer")]
 
 
