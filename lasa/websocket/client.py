@@ -202,7 +202,7 @@ def reconnecting(
     should_retry: Callable[[str], bool] | None = None,
     renew: Callable[[], Mapping[str, Any]] | None = None,
     **options: Any,
-) -> Reconnecting:
+) -> Reconnecting[ClientWebSocket]:
     """Return an iterator of live connections: when one has ended, the next step of the loop opens another.
 
     ``for wb in reconnecting(uri): for message in wb: …`` goes on until somebody breaks, or calls stop(). Within it,

@@ -7,17 +7,15 @@ import random
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import Any, Final, Generic, Self, TypeVar
 
 from lasa import semaphore
 from lasa._values import integer
 from lasa.errors import check
+from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.options import checked_s
 from lasa.websocket._wire.closing import ABNORMAL
 from lasa.websocket._wire.uri import BAD_URI, uri_to_show
-
-if TYPE_CHECKING:
-    from lasa.websocket.client import ClientWebSocket
 
 __all__ = ["Backoff", "Reconnecting", "makes_sense"]
 
@@ -26,7 +24,7 @@ logger = logging.getLogger("lasa.websocket.client")
 LASTED_S: Final = 10.0  # a connection that has been open so long is no failed attempt
 _PASSING: Final = frozenset((408, 425, 429))  # statuses of 4xx that may be others in a moment
 
-Connect = Callable[[], "tuple[ClientWebSocket | None, str | None]"]
+SocketT = TypeVar("SocketT", bound=WebSocket)
 
 
 class Backoff:
@@ -69,20 +67,24 @@ class Backoff:
         return float(delay_s * (1 - chance / 2))
 
 
-class Reconnecting:
+class Reconnecting(Generic[SocketT]):
     """An iterator of live connections; ``lasa.websocket.client.reconnecting()`` makes it.
 
     As a context manager it stops at the end, and closes the connection that it gave last.
     """
 
     def __init__(
-        self, uri: Any, connect: Connect, backoff: Backoff, should_retry: Callable[[str], bool] | None
+        self,
+        uri: Any,
+        connect: Callable[[], tuple[SocketT | None, str | None]],
+        backoff: Backoff,
+        should_retry: Callable[[str], bool] | None,
     ) -> None:
         self._uri = uri
         self._connect = connect
         self._backoff = backoff
         self._should_retry = makes_sense if should_retry is None else should_retry
-        self._current: ClientWebSocket | None = None
+        self._current: SocketT | None = None
         self._opened_s = 0.0
         self._is_stopped = False
         self._stopped, _ = semaphore.new(0)
@@ -108,7 +110,7 @@ class Reconnecting:
         """
         return self
 
-    def __next__(self) -> ClientWebSocket:
+    def __next__(self) -> SocketT:
         last, self._current = self._current, None
         if last is not None:
             has_lasted = time.monotonic() - self._opened_s >= LASTED_S
@@ -132,7 +134,7 @@ class Reconnecting:
             self._pause("no connection to", err)
         raise StopIteration
 
-    def _note_loss(self, last: ClientWebSocket, *, has_lasted: bool) -> None:
+    def _note_loss(self, last: SocketT, *, has_lasted: bool) -> None:
         closing = last.closing
         word = closing.reason if closing is not None and closing.code == ABNORMAL else "closed"
         if has_lasted:
