@@ -39,7 +39,6 @@ RANK = {
 DOORS_UP = {
     ("http/_server/request.py", "lasa.websocket.server"): "def websocket",
     ("http/_server/request.py", "lasa.websocket"): "if TYPE_CHECKING",
-    ("websocket/_socket/reconnecting.py", "lasa.websocket.client"): "if TYPE_CHECKING",
 }
 
 # Parts of one rank that do not know each other.

@@ -424,7 +424,7 @@ def test_stop_wakes_a_loop_that_waits_for_its_next_attempt() -> None:
 def test_stop_tells_the_current_connection_and_its_loop_ends() -> None:
     seen: list[Any] = []
 
-    def consume(loop: Reconnecting) -> None:
+    def consume(loop: Reconnecting[Any]) -> None:
         for wb in loop:
             seen.append(wb)
             list(wb)
@@ -443,7 +443,7 @@ def test_stop_tells_the_current_connection_and_its_loop_ends() -> None:
 
 
 def test_a_connection_that_is_opened_while_the_loop_is_stopped_is_closed_again() -> None:
-    loops: list[Reconnecting] = []
+    loops: list[Reconnecting[Any]] = []
 
     def stopping(wire: Wire) -> None:
         loops[0].stop()
@@ -458,7 +458,7 @@ def test_a_connection_that_is_opened_while_the_loop_is_stopped_is_closed_again()
 
 @pytest.mark.parametrize("answer", [b"", refusal(b"503 Busy"), refusal(b"404 Nowhere")])
 def test_stop_in_the_middle_of_an_attempt_that_fails_ends_the_loop_without_a_word(answer: bytes) -> None:
-    loops: list[Reconnecting] = []
+    loops: list[Reconnecting[Any]] = []
 
     def stopping(wire: Wire) -> None:
         wire.head()
