@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Final, Self
 
-from lasa._values import integer, text_of, type_name
+from lasa._values import integer, number, text_of, type_name
+from lasa.socket._pool import DEFAULT_SIZE
 
-__all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "did_you_mean", "refuse_unknown"]
+__all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "did_you_mean", "keepalive_of", "refuse_unknown"]
+
+DEFAULT_KEEPALIVE_MS: Final = 60_000
 
 SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
     "keepalive": (_socket.SOL_SOCKET, _socket.SO_KEEPALIVE),
@@ -54,6 +57,21 @@ class ConnectOptions:
 
 
 NO_OPTIONS: Final = ConnectOptions(None, None, None)
+
+
+def keepalive_of(timeout: Any, size: Any) -> tuple[float, int]:
+    """Return seconds and size that the arguments of setkeepalive() ask for; None is the default.
+
+    Raises:
+        TypeError: "number expected, got T".
+    """
+    timeout_ms = DEFAULT_KEEPALIVE_MS if timeout is None else number(timeout)
+    pool_size = DEFAULT_SIZE if size is None else integer(size)
+    if timeout_ms is None:
+        raise TypeError(f"number expected, got {type_name(timeout)}")
+    if pool_size is None:
+        raise TypeError(f"number expected, got {type_name(size)}")
+    return min(timeout_ms, 1e12) / 1000, pool_size
 
 
 def refuse_unknown(options: Mapping[str, Any], *known: str) -> None:

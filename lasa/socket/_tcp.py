@@ -7,23 +7,21 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Self
+from typing import Any, Self
 
-from lasa._values import integer, number, type_name
+from lasa._values import integer, type_name
 from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, is_unix, parse_host, parse_port, unix_path
 from lasa.socket._connection import Connection, pool_name_of, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import address_text
-from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions
+from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions, keepalive_of
 from lasa.socket._pool import DEFAULT_SIZE, Pool
 from lasa.socket._secure import NEVER_CONNECTED
 from lasa.socket._serving import Outcome, Serving
 
 __all__ = ["TcpSocket"]
-
-DEFAULT_KEEPALIVE_MS: Final = 60_000
 
 
 class TcpSocket(Serving):
@@ -289,15 +287,9 @@ class TcpSocket(Serving):
             TypeError: "number expected, got T". ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
         """
-        timeout_ms = DEFAULT_KEEPALIVE_MS if timeout is None else number(timeout)
-        pool_size = DEFAULT_SIZE if size is None else integer(size)
-        for value, parsed in ((timeout, timeout_ms), (size, pool_size)):
-            if parsed is None:
-                raise TypeError(f"number expected, got {type_name(value)}")
-        assert timeout_ms is not None
-        assert pool_size is not None
+        timeout_s, pool_size = keepalive_of(timeout, size)
         try:
-            self._keep(min(timeout_ms, 1e12) / 1000, pool_size)
+            self._keep(timeout_s, pool_size)
         except SocketError as error:
             return None, error.reason
         return 1, None

@@ -6,15 +6,14 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from lasa import semaphore
-from lasa._values import integer, number, timeout_ms, type_name
+from lasa._values import timeout_ms, type_name
 from lasa.errors import SocketError
 from lasa.http._client.response import Response
 from lasa.http.client import Failure
 from lasa.socket import TcpSocket
 from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
-from lasa.socket._options import did_you_mean
-from lasa.websocket._socket.framing import FATAL, FrameSizes
+from lasa.socket._options import did_you_mean, keepalive_of
+from lasa.websocket._socket.framing import FATAL, NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.opening import Opening
 from lasa.websocket._socket.options import Options
@@ -22,7 +21,6 @@ from lasa.websocket._socket.reconnecting import Backoff, Reconnecting
 
 __all__ = ["ClientWebSocket", "Reconnecting", "connect", "new", "reconnecting"]
 
-SEND_S: Final = 30.0
 
 _OF_NEW: Final = ("timeout", "max_payload_len", "max_recv_len", "max_send_len", "send_unmasked")
 
@@ -107,13 +105,9 @@ class ClientWebSocket(WebSocket):
             TypeError: no number. ValueError: a size below 1. Nothing has happened then.
         Switches: never. Source: lua-resty-websocket, "set_keepalive".
         """
-        count = 1 if size is None else integer(size)
-        if timeout is not None and number(timeout) is None:
-            raise TypeError(f"number expected, got {type_name(timeout)}")
-        if count is None:
-            raise TypeError(f"number expected, got {type_name(size)}")
-        if count < 1:
-            raise ValueError(f'bad "pool_size" option value: {count}')
+        _, pool_size = keepalive_of(timeout, size)
+        if pool_size < 1:
+            raise ValueError(f'bad "pool_size" option value: {pool_size}')
         session = self._session
         if self._is_fatal:
             return None, FATAL
@@ -184,12 +178,11 @@ def connect(uri: str, **options: Any) -> tuple[ClientWebSocket | None, Failure |
         TypeError, ValueError: a bad option; nothing has happened then.
     Switches: whenever it has to wait. Source: beyond the seed.
     """
-    wb = ClientWebSocket(FrameSizes(2**31 - 1, 2**31 - 1), SEND_S)
+    wb = ClientWebSocket(NO_FRAME_LIMITS, DEFAULT_TIMEOUT_MS / 1000)
     ok, err = wb._connect(uri, options, compresses=True, for_messages=True)
     if ok is None:
         assert err is not None
         return None, Failure(err, url=uri, response=wb.response)
-    wb._read_s = semaphore.FOREVER_S
     return wb, None
 
 

@@ -21,7 +21,7 @@ from lasa.http._server.service import check_handler, no_handler
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.fields import Prepared
 from lasa.socket._halves import DEFAULT_TIMEOUT_MS
-from lasa.websocket._socket.framing import FrameSizes
+from lasa.websocket._socket.framing import NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.options import Options, unknown_option
 from lasa.websocket._socket.session import Session
@@ -39,7 +39,6 @@ from lasa.websocket._wire.origins import OriginRule, origin_rule
 
 __all__ = ["Server", "ServerWebSocket", "accept_request", "new"]
 
-SEND_S: Final = 30.0
 WAITING_MAX: Final = 128  # connections that accept() has not returned yet
 
 _OF_HANDSHAKES: Final = frozenset(("protocols", "origins", "headers"))
@@ -104,11 +103,11 @@ def accept_request(request: Request, given: Mapping[str, Any]) -> Accepted:
 
 
 def _accept_messages(request: Request, terms: Terms) -> Accepted:
-    session, err = _shake_hands(request, terms, SEND_S)
+    send_s = DEFAULT_TIMEOUT_MS / 1000
+    session, err = _shake_hands(request, terms, send_s)
     if session is None:
         return None, err
-    wb = ServerWebSocket(request, FrameSizes(2**31 - 1, 2**31 - 1), terms.options, SEND_S)
-    wb._read_s = semaphore.FOREVER_S
+    wb = ServerWebSocket(request, NO_FRAME_LIMITS, terms.options, send_s)
     wb._begin(session, for_messages=True)
     request.follow(_Follower(wb))
     return wb, None

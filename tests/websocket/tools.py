@@ -30,6 +30,7 @@ from lasa.websocket.server import Server, ServerWebSocket
 from tests.helpers import settle
 from tests.http.client_tools import PEER_TIMEOUT_S, Script, Wire, close_idle, in_use, peer
 from tests.socket.tools import result_of
+from tests.websocket.conformance.case import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT
 
 __all__ = [
     "BINARY",
@@ -67,13 +68,6 @@ __all__ = [
     "talking_pair",
     "talking_server",
 ]
-
-CONTINUATION: Final = 0
-TEXT: Final = 1
-BINARY: Final = 2
-CLOSE: Final = 8
-PING: Final = 9
-PONG: Final = 10
 
 KEY: Final = "dGhlIHNhbXBsZSBub25jZQ=="  # the RFC's own
 _GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -18,7 +18,7 @@ from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
 from lasa.socket._link import address_text
 from lasa.websocket._socket.session import Session
-from lasa.websocket._wire.closing import BadFrame, Closing
+from lasa.websocket._wire.closing import HALF_A_CODE, BadFrame, Closing
 from lasa.websocket._wire.extension import Agreement
 from lasa.websocket._wire.frames import (
     BINARY,
@@ -33,11 +33,10 @@ from lasa.websocket._wire.frames import (
     TEXT,
 )
 
-__all__ = ["ALREADY_CLOSED", "FATAL", "FrameSizes", "Framing", "Received", "Sent"]
+__all__ = ["ALREADY_CLOSED", "FATAL", "NO_FRAME_LIMITS", "FrameSizes", "Framing", "Received", "Sent"]
 
 FATAL: Final = "fatal error already happened"
 ALREADY_CLOSED: Final = "already closed"
-NO_CODE: Final = "close frame with a body must carry a 2-byte status code"
 MAX_PAYLOAD: Final = 65_535  # bytes, as lua-resty-websocket has it
 CODE_MAX: Final = 0x7FFF
 
@@ -79,6 +78,10 @@ class FrameSizes:
         if not isinstance(reverses, bool):
             raise TypeError(f'bad "{mask_option}" option type: {type_name(reverses)}')
         return cls(*sizes, reverses_masking=reverses)
+
+
+# For a WebSocket of messages, which have a limit of their own.
+NO_FRAME_LIMITS: Final = FrameSizes(LENGTH_MAX - 1, LENGTH_MAX - 1)
 
 
 class Framing:
@@ -325,7 +328,7 @@ class Framing:
             return b"", "close", None
         if len(payload) == 1:
             self._is_fatal = True
-            return None, None, NO_CODE
+            return None, None, HALF_A_CODE
         return payload[2:], "close", payload[0] << 8 | payload[1]
 
     def _end_read(self, session: Session) -> None:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Self, TypeVar
 
-from lasa import _hub
+from lasa import _hub, semaphore
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
 from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING
@@ -58,6 +58,7 @@ class WebSocket(Ending):
         self._is_answering = self._is_watching = self._is_due = False
         self._pieces = self._word = self._keepalive = None
         if for_messages:
+            self._read_s = semaphore.FOREVER_S  # the keepalive tells of a peer that is gone
             self._answer_by_itself(session)
 
     # -- receiving

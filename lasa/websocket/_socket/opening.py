@@ -29,7 +29,7 @@ from lasa.socket._options import ConnectOptions
 from lasa.websocket._socket.options import Options, unknown_option
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire import extension
-from lasa.websocket._wire.handshake import BAD_STATUS_LINE, check_answer, request_headers
+from lasa.websocket._wire.handshake import BAD_STATUS_LINE, check_answer, protocols_of, request_headers
 from lasa.websocket._wire.uri import WebSocketUri, parse_uri
 
 __all__ = ["Opening"]
@@ -87,7 +87,7 @@ class Opening:
         self._offers = None if options.compression is None else extension.offer(options.compression)
         pairs, self._key = request_headers(self._uri, extensions=self._offers, **handshake)
         self._items = [(name, name.lower(), value) for name, value in pairs]
-        self._protocols = _protocols_in(pairs)
+        self._protocols = protocols_of(handshake.get("protocols"))
 
     @property
     def pool_name(self) -> str:
@@ -234,10 +234,3 @@ def _without_port(host: str) -> str:
     return (
         name.strip("[]") if colon and port.isdigit() and (":" not in name or name.endswith("]")) else host.strip("[]")
     )
-
-
-def _protocols_in(pairs: list[tuple[bytes, bytes]]) -> tuple[str, ...]:
-    for name, value in pairs:
-        if name == b"Sec-WebSocket-Protocol":
-            return tuple(value.decode("ascii").split(", "))
-    return ()

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Self
 
+from lasa import semaphore
 from lasa._values import number
 from lasa.socket._options import did_you_mean
 from lasa.websocket._wire.extension import Deflate
@@ -98,7 +99,7 @@ def checked_s(name: str, value: Any) -> float:
     checked = number(value)
     if checked is None or not checked >= 0:
         raise ValueError(f"bad {name}: {value!r}")
-    return min(float(checked), 1e8)
+    return min(float(checked), semaphore.FOREVER_S)
 
 
 def unknown_option(name: str, known: frozenset[str]) -> ValueError:

@@ -145,9 +145,7 @@ class Outlet:
                 if self._posted:
                     self._send_posted()
             except BaseException as error:
-                self.has_failed = True
-                if isinstance(error, SocketError):
-                    self.failure = error.reason
+                self._fail(error)
                 raise
         finally:
             wire.give_back()
@@ -172,8 +170,8 @@ class Outlet:
             return True
         try:
             sent = self._stream.send_now(frame)
-        except SocketError:
-            self.has_failed = True  # the reader will hear why
+        except SocketError as error:
+            self._fail(error)  # the reader will hear why, too
             return False
         if sent < len(frame) or self._stream.has_unsent:
             self._wire.is_taken = True
@@ -225,12 +223,17 @@ class Outlet:
             self._stream.flush(self.wait_s)
             self._send_posted()
         except SocketError as error:
-            self.has_failed = True  # the peer takes nothing
+            self._fail(error)  # the peer takes nothing
             if self.on_broken is not None:
                 self.on_broken(self, error.reason)
             self._connection.give_back()
-        except _hub.GreenletExit:
-            self.has_failed = True
+        except _hub.GreenletExit as error:
+            self._fail(error)
             raise
         finally:
             self._wire.give_back()
+
+    def _fail(self, error: BaseException) -> None:
+        self.has_failed = True
+        if isinstance(error, SocketError):
+            self.failure = error.reason

@@ -31,6 +31,7 @@ TOO_BIG: Final = 1009
 INTERNAL_ERROR: Final = 1011
 
 REASON_MAX: Final = 123  # bytes
+HALF_A_CODE: Final = "close frame with a body must carry a 2-byte status code"
 
 
 class BadFrame(SocketError):
@@ -81,7 +82,7 @@ def parse_close(payload: bytes) -> tuple[int | None, str]:
     if not payload:
         return None, ""
     if len(payload) == 1:
-        raise BadFrame("close frame with a body must carry a 2-byte status code")
+        raise BadFrame(HALF_A_CODE)
     code = payload[0] << 8 | payload[1]
     if not is_sendable(code):
         raise BadFrame(f"bad close code: {code}")

@@ -130,10 +130,6 @@ class FrameReader(FrameDecoder):
         self._plain_heads = _PLAIN_HEADS_WITH_DEFLATE if deflates else _PLAIN_HEADS
         self._deflates = deflates
 
-    def receive_bytes(self, data: bytes) -> None:
-        """Take in what has come."""
-        self.buffer.feed(data)
-
     @property
     def has_unread(self) -> bool:
         """Whether bytes have come that belong to no frame taken so far, or part of one."""
