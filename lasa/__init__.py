@@ -4,7 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lasa import coroutine, semaphore, socket, thread, timer
+from lasa._channel import Channel, channel
+from lasa._detached import Detached, detach
 from lasa._hub import monotonictime, now, sleep, update_time
+from lasa._to_thread import set_thread_limit, to_thread
 from lasa.codec import (
     decode_base64,
     decode_base64mime,
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from lasa import http, websocket
 
 __all__ = [
+    "Channel",
+    "Detached",
     "Error",
     "LogLevel",
     "SocketBroken",
@@ -44,11 +49,13 @@ __all__ = [
     "SocketRefused",
     "SocketReset",
     "SocketTimeout",
+    "channel",
     "check",
     "coroutine",
     "decode_base64",
     "decode_base64mime",
     "decode_base64url",
+    "detach",
     "encode_base64",
     "encode_base64url",
     "escape_uri",
@@ -60,12 +67,14 @@ __all__ = [
     "monotonictime",
     "now",
     "semaphore",
+    "set_thread_limit",
     "sha1",
     "sha1_bin",
     "sleep",
     "socket",
     "thread",
     "timer",
+    "to_thread",
     "unescape_uri",
     "update_time",
     "uuid",

@@ -152,6 +152,8 @@ def check(result: tuple[Any, ...]) -> Any:
             return result  # an address, which has no place for an error
         return first if all(item is None for item in rest) else (first, *rest[1:])
     reason = rest[0] if rest else None
+    if first is False and rest and all(item is None for item in rest):
+        return False  # a value, as a channel hands it over
     if first is None and reason is None:
         if len(rest) < 2 or not isinstance(rest[1], str):
             return None

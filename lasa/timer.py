@@ -122,7 +122,11 @@ class Calendar:
 
     def _run(self, timer: Timer, *, premature: bool) -> None:
         if self.running >= self.max_running:
-            logger.error("%d lua_max_running_timers are not enough", self.max_running)
+            logger.critical(
+                "lua failed to run timer with function defined at %s: %d lua_max_running_timers are not enough",
+                _where(timer.callback, timer.arguments),
+                self.max_running,
+            )
             return
         self.running += 1
         callback = make_root(timer.callback, (premature, *timer.arguments), Handler(self._one_ended))
@@ -135,6 +139,14 @@ class Calendar:
     def _tell_if_quiet(self) -> None:
         if not self.pending and not self.running:
             self.on_quiet()
+
+
+def _where(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> str:
+    where = getattr(callback, "defined_at", None)  # a function that is not Python's
+    if where is not None:
+        return str(where(*arguments))
+    code = getattr(getattr(callback, "__func__", callback), "__code__", None)
+    return repr(callback) if code is None else f"@{code.co_filename}:{code.co_firstlineno}"
 
 
 def calendar() -> Calendar:

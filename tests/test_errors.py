@@ -220,3 +220,7 @@ def test_the_answer_that_an_error_word_brings_is_the_exception_s() -> None:
         check((None, Failure("timeout", response=answer), None))
     assert caught.value.response is answer
     assert SocketTimeout().response is None
+
+
+def test_check_gives_a_false_that_is_a_value() -> None:
+    assert check((False, None)) is False

@@ -39,11 +39,18 @@ def test_a_callback_beyond_max_running_is_dropped_and_logged(caplog: pytest.LogC
     set_limits(max_running=2)
     sema, _ = semaphore.new(0)
     seen: list[int] = []
+
+    def callback(premature: bool, number: int) -> None:
+        seen.append(number)
+        sema.wait(10)
+
     for number in range(3):
-        make(at(0, lambda premature, number: (seen.append(number), sema.wait(10)), number))
+        make(at(0, callback, number))
     lasa.sleep(0.001)
     assert (seen, running_count(), pending_count()) == ([0, 1], 2, 0)
-    assert caplog.record_tuples == [("lasa.timer", logging.ERROR, "2 lua_max_running_timers are not enough")]
+    where = f"@{__file__}:{callback.__code__.co_firstlineno}"
+    text = f"lua failed to run timer with function defined at {where}: 2 lua_max_running_timers are not enough"
+    assert caplog.record_tuples == [("lasa.timer", logging.CRITICAL, text)]
     sema.post(2)
     settle()
 

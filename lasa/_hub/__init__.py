@@ -7,13 +7,16 @@ until a descriptor is ready          ``Gate(hub, descriptor, READ or WRITE).wait
 for one of several descriptors       ``Chorus`` (happy eyeballs)
 for a time                           ``sleep_s(delay_s)``
 until another light thread wakes us  ``pause()``, ``pause_at_most(timeout_s)``; the other calls ``wake()``
-for our turn                         ``step_aside()``
+until another OS thread wakes us     ``WakeUpCall().wait(timeout_s)``; the other calls its ``ring()``
+for our turn                         ``step_aside()``, ``breathe()`` now and then
 for a name's addresses               ``resolve(name, timeout_s)``
 ===================================  ==================================================================
 
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
-and ``Alarm`` (a function, from the hub), ``kill_greenlet(victim)``, ``hand_to_main(error)``. Once per process:
-``patch_all()``, ``renew_after_fork()``.
+and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
+``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
+``interrupt_os_thread(id, error)``, ``OsLock``, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
+``renew_after_fork()``.
 """
 
 from __future__ import annotations
@@ -21,12 +24,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import LoopExit
 from greenlet import GreenletExit
 
 from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
 from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, scheduler
+from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
+from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
+from lasa._hub.os_thread import OsLock, interrupt_os_thread, os_thread_id, start_os_thread
 from lasa._hub.process import patch_all, renew_after_fork
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
@@ -50,20 +57,28 @@ __all__ = [
     "Alarm",
     "Chorus",
     "CoroutineGreenlet",
+    "Doorbell",
     "Gate",
     "GreenletExit",
     "Job",
     "LoopExit",
+    "OsLock",
     "ResolveError",
     "Scheduler",
     "ThreadKilled",
+    "WakeUpCall",
     "Worker",
+    "breathe",
     "call_soon",
     "current_job",
+    "doorbell",
+    "end_hub",
     "getcurrent",
     "greenlet",
     "hand_to_main",
+    "has_hub",
     "in_hub",
+    "interrupt_os_thread",
     "is_current",
     "kill_greenlet",
     "leave_coroutine",
@@ -72,6 +87,7 @@ __all__ = [
     "note_coroutine",
     "monotonictime",
     "now",
+    "os_thread_id",
     "patch_all",
     "pause",
     "pause_at_most",
@@ -81,6 +97,7 @@ __all__ = [
     "scheduler",
     "sleep",
     "sleep_s",
+    "start_os_thread",
     "step_aside",
     "update_time",
     "wake",
@@ -95,6 +112,11 @@ def pause() -> Any:
 def wake(sleeper: greenlet) -> None:
     """Let a paused light thread of this hub go on; see Scheduler.wake."""
     scheduler().wake(sleeper)
+
+
+def has_hub() -> bool:
+    """Whether the calling OS thread has a hub, be it gevent's own doing; makes none."""
+    return get_hub_if_exists() is not None
 
 
 def in_hub() -> bool:

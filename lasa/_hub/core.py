@@ -35,7 +35,7 @@ class Scheduler:
         loop: gevent's loop, for the watchers in this folder.
         dispatch: lets whoever is ready go on, by way of the dispatcher; goes to the hub if nobody is, or with True.
         is_dispatching: whether the dispatcher waits for one that it let go on, to which it holds a reference.
-        parked, nursery: see worker.py.
+        parked, nursery: see worker.py. doorbell: see doorbell.py.
         extras: what the layers above keep once per hub: pools, timers.
     """
 
@@ -45,6 +45,7 @@ class Scheduler:
         "_handovers_left",
         "dispatch",
         "dispatcher",
+        "doorbell",
         "extras",
         "gevent_hub",
         "is_dispatching",
@@ -64,6 +65,7 @@ class Scheduler:
         self._drain_callback: Any = None
         self.parked: list[Any] = []
         self.nursery: greenlet | None = None
+        self.doorbell: Any = None
         self.extras: dict[str, Any] = {}
         self.is_dispatching = False
         self._handovers_left = HANDOVERS_AT_MOST

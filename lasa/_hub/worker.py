@@ -284,5 +284,6 @@ def live_jobs() -> list[Job]:
     Asks the garbage collector, so that no light thread pays for being found at the end of a program.
     """
     hub = scheduler()
-    workers = [found for found in gc.get_objects() if type(found) is Worker and found.hub is hub]
+    found = [each for each in gc.get_objects() if type(each) is Worker]
+    workers = [each for each in found if getattr(each, "hub", None) is hub]  # another OS thread's may be half made
     return [worker.lasa_job for worker in workers if worker.lasa_job is not None and not worker.dead]

@@ -225,3 +225,9 @@ class Pools(Generic[ConnectionT]):
         """Drop a pool without connections; the next of that name may have another size."""
         if self._by_name.get(pool.name) is pool:
             del self._by_name[pool.name]
+
+    def close_idle(self) -> None:
+        """Close all idle connections, before the hub ends."""
+        for pool in list(self._by_name.values()):
+            for entry in list(pool.idle):
+                pool.drop(entry.connection)

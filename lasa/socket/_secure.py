@@ -40,6 +40,11 @@ class Secure(Writing):
         """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
         return self._stream is not None and was_cut(self._stream)
 
+    @property
+    def client_certificate(self) -> tuple[str, str | None] | None:
+        """The files that setclientcert() was given."""
+        return self._certificate
+
     def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, str | None]:
         """Show a certificate in later handshakes, from the files of it and of its key; None and None show none.
 

@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 from lasa._values import integer, type_name
 from lasa.errors import SocketError, system_error
@@ -28,6 +28,8 @@ class TcpSocket(Serving):
     """A cosocket; ``lasa.socket.tcp()`` makes it. Below it are Reading, Writing, Secure and Serving."""
 
     __slots__ = ("_is_resolving",)
+
+    warns_unclosed: ClassVar = True  # where a collector is expected to close, as in Lua, nobody is to be warned
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
@@ -57,7 +59,8 @@ class TcpSocket(Serving):
         if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
             return
         try:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            if self.warns_unclosed:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
         finally:  # where warnings are errors, the connection and its place in a pool are given back all the same
             give_back = holder.give_back if isinstance(holder, Connection) else holder.close
             if holder.link.belongs_here():
@@ -194,6 +197,14 @@ class TcpSocket(Serving):
         self._open(connection.stream)
 
     # -- names and options
+
+    def fileno(self) -> int:
+        """Return the descriptor, -1 if nothing is open; it stays the socket's.
+
+        Switches: never. Source: OpenResty, "tcpsock:getfd".
+        """
+        sock = self._kernel_socket()
+        return -1 if sock is None else sock.fileno()
 
     def getsockname(self) -> tuple[Any, ...]:
         """Return ``(ip, port)`` of this end, ``("unix:/path", None)``, or ``(None, "closed")``. Switches: never."""

@@ -78,6 +78,16 @@ def _client_context(
     minimum: ssl.TLSVersion,
     stamp: tuple[float, ...],
 ) -> ssl.SSLContext:
+    return new_client_context(verify, ca, certificate, minimum)
+
+
+def new_client_context(
+    verify: bool,
+    ca: Authorities,
+    certificate: Certificate | None,
+    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
+) -> ssl.SSLContext:
+    """As client_context(), a context that nobody else has, for a caller who changes it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = minimum
     context.options |= ssl.OP_NO_RENEGOTIATION

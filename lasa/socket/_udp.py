@@ -6,7 +6,7 @@ import _socket
 import sys
 import warnings
 from collections.abc import Callable
-from typing import Any, Final, Self
+from typing import Any, ClassVar, Final, Self
 
 from lasa import _hub
 from lasa._values import flatten, integer, timeout_ms, type_name
@@ -35,6 +35,8 @@ class UdpSocket:
 
     __slots__ = ("__weakref__", "_has_peer", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
 
+    warns_unclosed: ClassVar = True  # see TcpSocket
+
     def __init__(self) -> None:
         self._link: Link | None = None
         self._has_peer = False
@@ -62,7 +64,8 @@ class UdpSocket:
         if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
             return
         try:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
+            if self.warns_unclosed:
+                warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
         finally:
             if link.belongs_here():
                 link.close()

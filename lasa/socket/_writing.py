@@ -9,6 +9,7 @@ from lasa import _hub
 from lasa._values import flatten
 from lasa.errors import SocketError
 from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING
+from lasa.socket._link import Link
 from lasa.socket._reading import Reading
 
 __all__ = ["Writing"]
@@ -57,6 +58,18 @@ class Writing(Reading):
         finally:
             self._is_writing = False
         return len(payload), None
+
+    def send_now(self, data: bytes) -> int:
+        """Send what goes without waiting, and return how much that was; 0 where send() has to look into it.
+
+        Raises:
+            SocketError: the connection is broken.
+        Switches: never.
+        """
+        stream = self._stream
+        if not self._write_open or self._is_writing or not isinstance(stream, Link):
+            return 0
+        return stream.send_now(data)
 
     def _end_writing(self) -> None:
         self._write_open = False

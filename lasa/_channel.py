@@ -1,0 +1,198 @@
+"""Channels: values from one OS thread to another, or within one (beyond the seed; it goes with lasa.detach).
+
+A light thread that waits at either end lets the others of its hub go on. Whoever waits is served first in, first out:
+a value is handed to the receiver that has waited longest, and a value that waits outside comes in as soon as one is
+taken. So receivers wait only while a channel is empty, and senders only while it is full.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from lasa import _hub
+from lasa._values import integer, number, type_name, whole_ms
+
+__all__ = ["Channel", "channel"]
+
+
+class _Waiter:
+    """One send or receive that waits; whoever sets the outcome wakes it up."""
+
+    __slots__ = ("outcome", "value", "wake_up")
+
+    def __init__(self, value: Any = None) -> None:
+        self.value = value  # what a sender brings
+        self.outcome: tuple[Any, str | None] | None = None
+        self.wake_up = _hub.WakeUpCall()
+
+
+class Channel:
+    """A queue of values; ``lasa.channel()`` makes it. Its calls are for any OS thread, but not for signal handlers.
+
+    ``len(channel)`` is how many values are in it, and ``for value in channel`` receives until it is closed and empty.
+    """
+
+    __slots__ = ("__weakref__", "_is_closed", "_lock", "_receivers", "_senders", "_size", "_values")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._lock = _hub.OsLock()
+        self._values: deque[Any] = deque()
+        self._receivers: deque[_Waiter] = deque()
+        self._senders: deque[_Waiter] = deque()
+        self._is_closed = False
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __bool__(self) -> bool:
+        return True  # an empty one is a channel, too
+
+    def __iter__(self) -> Iterator[Any]:
+        while True:
+            value, err = self.receive()
+            if err is not None:
+                return
+            yield value
+
+    def send(self, value: Any, timeout_s: float | None = None) -> tuple[int | None, str | None]:
+        """Put ``value`` in, behind all others; wait while the channel is full.
+
+        Args:
+            value: any object; it is not copied, so both sides have the same one.
+            timeout_s: seconds, cut to whole milliseconds; None waits for ever, 0 does not wait.
+        Returns:
+            ``(1, None)``; or ``(None, err)``, and nothing was put in: "timeout", "closed".
+        Raises:
+            ValueError: "no negative number". TypeError: not a number.
+        Switches: when it has to wait, and now and then to let others have their turn. A kill meanwhile takes the value
+        back, unless it has come in already.
+        """
+        limit_s = _limit(timeout_s)
+        _hub.breathe()
+        with self._lock:
+            if self._is_closed:
+                return None, "closed"
+            if not self._receivers:
+                if len(self._values) < self._size:
+                    self._values.append(value)
+                    return 1, None
+                if limit_s == 0:
+                    return None, "timeout"
+                me = _Waiter(value)
+                self._senders.append(me)
+                receiver = None
+            else:
+                receiver = self._receivers.popleft()
+                receiver.outcome = value, None
+        if receiver is not None:
+            receiver.wake_up.ring()
+            return 1, None
+        return self._wait(me, self._senders, limit_s)
+
+    def receive(self, timeout_s: float | None = None) -> tuple[Any, str | None]:
+        """Take the value that was sent first; wait while there is none.
+
+        Args:
+            timeout_s: seconds, cut to whole milliseconds; None waits for ever, 0 does not wait.
+        Returns:
+            ``(value, None)``; or ``(None, err)``: "timeout", "closed" (and all that was sent before has been taken).
+        Raises:
+            ValueError: "no negative number". TypeError: not a number.
+        Switches: when it has to wait, and now and then to let others have their turn. A kill meanwhile leaves the
+        value to the next.
+        """
+        limit_s = _limit(timeout_s)
+        _hub.breathe()
+        with self._lock:
+            if not self._values:
+                if self._is_closed:
+                    return None, "closed"
+                if limit_s == 0:
+                    return None, "timeout"
+                me = _Waiter()
+                self._receivers.append(me)
+            else:
+                value = self._values.popleft()
+                if not self._senders:
+                    return value, None
+                me = None
+                sender = self._senders.popleft()
+                self._values.append(sender.value)
+                sender.outcome = 1, None
+        if me is None:
+            sender.wake_up.ring()
+            return value, None
+        try:
+            return self._wait(me, self._receivers, limit_s)
+        except BaseException:
+            if me.outcome is not None and me.outcome[1] is None:
+                self._put_back(me.outcome[0])
+            raise
+
+    def close(self) -> tuple[int | None, str | None]:
+        """Let nothing more in; what is in it can still be received. Whoever waits gets "closed".
+
+        Returns:
+            ``(1, None)``; or ``(None, "closed")``: it was closed before.
+        Switches: never.
+        """
+        with self._lock:
+            if self._is_closed:
+                return None, "closed"
+            self._is_closed = True
+            waiting = [*self._receivers, *self._senders]
+            self._receivers.clear()
+            self._senders.clear()
+            for each in waiting:
+                each.outcome = None, "closed"
+        for each in waiting:
+            each.wake_up.ring()
+        return 1, None
+
+    def _wait(self, me: _Waiter, queue: deque[_Waiter], limit_s: float | None) -> tuple[Any, str | None]:
+        try:
+            me.wake_up.wait(limit_s)
+        finally:
+            with self._lock:  # another OS thread may have served us when the time was over already
+                if me.outcome is None:
+                    queue.remove(me)
+        return me.outcome or (None, "timeout")
+
+    def _put_back(self, value: Any) -> None:
+        # It was handed to one that was killed before it went on; there is one more than fits in, at worst.
+        with self._lock:
+            if not self._receivers:
+                self._values.appendleft(value)
+                return
+            receiver = self._receivers.popleft()
+            receiver.outcome = value, None
+        receiver.wake_up.ring()
+
+
+def channel(size: int) -> Channel:
+    """Return a new channel that holds ``size`` values, at least 1.
+
+    Raises:
+        ValueError: "positive number required". TypeError: not a number.
+    Switches: never.
+    """
+    count = integer(size)
+    if count is None:
+        raise TypeError(f"number expected, got {type_name(size)}")
+    if count < 1:
+        raise ValueError("positive number required")
+    return Channel(count)
+
+
+def _limit(timeout_s: object) -> float | None:
+    if timeout_s is None:
+        return None
+    seconds = number(timeout_s)
+    if seconds is None:
+        raise TypeError(f"number expected, got {type_name(timeout_s)}")
+    if seconds < 0:
+        raise ValueError("no negative number")
+    return whole_ms(seconds)

@@ -1,0 +1,270 @@
+"""Run a program of its own in another OS thread (seed: lasa.detach).
+
+It has its own hub, so light threads, timers and idle connections of its own, and nothing in common with its caller but
+what it is given, such as a ``lasa.channel``. It is over when a program of ``lasa run`` would be: when its main
+function, its light threads and its timers are done. Its OS thread then gives back all that its hub held.
+
+Nobody waits for it by itself. When the process exits it is asked to stop, as by ``stop()``, and has GRACE_S seconds;
+whoever never yields in it is interrupted, and what blocks in a call of the system's is abandoned.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from importlib.util import find_spec
+from itertools import count
+from typing import Any, Final
+
+from lasa import _hub
+from lasa._life import BUSY_S, GRACE_S, Life, end_hub
+
+__all__ = ["Detached", "detach"]
+
+logger = logging.getLogger("lasa.thread")
+
+GIVING_BACK_S: Final = 0.5  # what follows the grace
+
+_OPTIONS: Final = frozenset({"name", "content", "content_by_lua", "content_by_file", "args"})
+_CONTENTS: Final = ("content", "content_by_lua", "content_by_file")
+
+_numbers = count(1)
+_alive: set[Detached] = set()
+
+
+class Detached:
+    """The handle of a detached program; ``lasa.detach()`` makes it. Its calls are for any OS thread.
+
+    Attributes:
+        name: of the OS thread, as log records have it.
+    """
+
+    def __init__(self, function: Callable[[], object], name: str) -> None:
+        self.name = name
+        self._function: Callable[[], object] | None = function
+        self._lock = _hub.OsLock()
+        self._running = _hub.OsLock()  # held until the end
+        self._running.acquire()
+        self._joins: list[_hub.WakeUpCall] = []
+        self._outcome: tuple[Any, ...] | None = None
+        self._os_thread_id: int | None = None
+        self._life: Life | None = None
+        self._end_soon: Callable[[], None] | None = None
+        self._is_asked = False
+
+    def __repr__(self) -> str:
+        return f"<detached {self.name!r}, {'running' if self.is_alive else 'over'}>"
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it is not over yet."""
+        return self._outcome is None
+
+    @property
+    def error(self) -> BaseException | None:
+        """The exception that ended it; None while it runs, and if it ended by itself."""
+        return self._outcome[1] if self._outcome is not None and self._outcome[0] is False else None
+
+    def join(self, timeout_s: float | None = None) -> tuple[Any, ...]:
+        """Wait until it is over, as often as one likes.
+
+        Args:
+            timeout_s: seconds; None waits for ever, 0 does not wait.
+        Returns:
+            ``(True, *values)``: a tuple that the main function returned spreads into values, anything else is one
+            value; ``(False, error)``: the exception that ended it, ThreadKilled after stop(); ``(None, "timeout")``.
+        Raises:
+            RuntimeError: it would wait for itself. ValueError: "no negative number".
+        Switches: unless it is over.
+        """
+        if timeout_s is not None and timeout_s < 0:
+            raise ValueError("no negative number")
+        if self._outcome is None:
+            if self._os_thread_id == _hub.os_thread_id():
+                raise RuntimeError("a detached program cannot join itself")
+            if timeout_s == 0:
+                return None, "timeout"
+            wake_up = _hub.WakeUpCall()
+            with self._lock:
+                if self._outcome is None:
+                    self._joins.append(wake_up)
+                else:
+                    wake_up.ring()
+            try:
+                wake_up.wait(timeout_s)
+            finally:
+                with self._lock:
+                    if wake_up in self._joins:
+                        self._joins.remove(wake_up)
+        return self._outcome or (None, "timeout")
+
+    def stop(self) -> None:
+        """Ask it to end at once: its light threads are killed, its timers fire premature, for GRACE_S at most.
+
+        Whoever never waits there is not interrupted. Nothing happens if it is over. Switches: never.
+        """
+        with self._lock:
+            self._is_asked = True
+            end_soon = self._end_soon
+        if end_soon is not None:
+            end_soon()
+
+    def _start(self) -> None:
+        """Begin; called once, by detach()."""
+        _alive.add(self)
+        try:
+            _hub.start_os_thread(self._run, self.name)
+        except BaseException:
+            _alive.discard(self)
+            raise
+
+    def _wait_blocking(self, timeout_s: float) -> None:
+        """Wait for its end without a hub, for the end of the process."""
+        if self._running.acquire(timeout=max(0.0, timeout_s)):
+            self._running.release()
+
+    def _interrupt(self) -> None:
+        """Kill whoever runs there and has not yielded since stop()."""
+        life = self._life
+        if life is not None and not life.is_ending and self._os_thread_id is not None:
+            _hub.interrupt_os_thread(self._os_thread_id, _hub.ThreadKilled)
+
+    def _run(self) -> None:
+        self._os_thread_id = _hub.os_thread_id()
+        outcome = self._live()
+        try:
+            end_hub()
+        finally:
+            with self._lock:
+                self._outcome = outcome
+                joins, self._joins = self._joins, []
+            for wake_up in joins:
+                wake_up.ring()
+            _alive.discard(self)
+            self._running.release()
+
+    def _live(self) -> tuple[Any, ...]:
+        life = self._life = Life(self._function)  # type: ignore[arg-type]
+        self._function = None
+        bell = _hub.doorbell()
+        with self._lock:
+            self._end_soon = lambda: bell.call(life.end_soon)
+            is_asked = self._is_asked
+        if is_asked:
+            life.end_soon()
+        try:
+            life.live()
+        except BaseException as error:  # of a greenlet that handed it to the hub
+            life.failure = error
+        self._end_soon = self._life = None
+        if life.failure is not None and not isinstance(life.failure, SystemExit):
+            logger.error("detached program %s aborted: %r", self.name, life.failure, exc_info=life.failure)
+        return _outcome_of(life)
+
+
+def _outcome_of(life: Life) -> tuple[Any, ...]:
+    if life.failure is not None:
+        return False, life.failure
+    if life.is_killed:
+        return False, _hub.ThreadKilled()
+    return (True, *life.result) if type(life.result) is tuple else (True, life.result)
+
+
+def detach(conf: Mapping[str, Any] | None = None, /, **options: Any) -> Detached:
+    """Run a program in an OS thread of its own, with its own hub.
+
+    Args:
+        conf: the options as a mapping, as the seed has them; or they are given by name.
+        name: of the OS thread; "detached-1" and so on by default.
+        content: a function, called with ``args``; or Python code, which finds them as ``args``.
+        content_by_lua: Lua code.
+        content_by_file: the path of a file, which runs as Python if it ends with ".py", as Lua with ".lua".
+        args: a tuple; for Lua the chunk's arguments.
+    Returns:
+        The handle, at once. An exception that leaves the main function ends the program, is logged, and kept in it.
+    Raises:
+        ValueError: not one of the three contents; another kind of file; ``unknown option "NAME"``.
+        TypeError: a content that is none. OSError: no such file. SyntaxError: Python code that is none.
+        ModuleNotFoundError: Lua without lupa. RuntimeError: the system has no more OS threads.
+    Switches: never. Source: seed, "lasa.detach".
+    """
+    given = {**(conf or {}), **options}
+    for key in given:
+        if key not in _OPTIONS:
+            raise ValueError(f'unknown option "{key}"')
+    name = _text(given.get("name")) or f"detached-{next(_numbers)}"
+    handle = Detached(_main_function(given, name, tuple(given.get("args", ()))), name)
+    handle._start()
+    return handle
+
+
+def _main_function(given: Mapping[str, Any], name: str, args: tuple[Any, ...]) -> Callable[[], object]:
+    contents = [key for key in _CONTENTS if given.get(key) is not None]
+    if len(contents) != 1:
+        raise ValueError(f"one of {', '.join(_CONTENTS)} expected, got {' and '.join(contents) or 'none'}")
+    content = given[contents[0]]
+    if contents == ["content"] and callable(content):
+        return partial(content, *args)
+    if not isinstance(content, str | bytes | os.PathLike):
+        raise TypeError(f"{contents[0]}: string expected, got {type(content).__name__}")
+    if contents == ["content"]:
+        return _python(content, f"<{name}>", args)
+    if contents == ["content_by_lua"]:
+        code = content.encode() if isinstance(content, str) else content
+        return _lua(code=code, file=None, name=name, args=args)
+    path = os.fsdecode(content)
+    if path.endswith(".py"):
+        with open(path, "rb") as file:
+            return _python(file.read(), path, args)
+    if path.endswith(".lua"):
+        os.stat(path)  # in the caller is the better place to learn that it is not there
+        return _lua(code=None, file=path, name=name, args=args)
+    raise ValueError(f"content_by_file: a .py or .lua file expected, got {path}")
+
+
+def _python(source: Any, path: str, args: tuple[Any, ...]) -> Callable[[], object]:
+    namespace = {"__name__": "__main__", "__file__": path, "args": args}
+    return partial(exec, compile(source, path, "exec", dont_inherit=True), namespace)
+
+
+def _lua(**program: Any) -> Callable[[], object]:
+    if find_spec("lupa") is None:
+        raise ModuleNotFoundError("Lua needs lupa: pip install 'lasa-cosocket[lua]'", name="lupa")
+
+    def run() -> object:
+        from lasa.lua import run_detached  # without the extra there is nothing to import
+
+        return run_detached(**program)
+
+    return run
+
+
+def _text(name: str | bytes | None) -> str | None:
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
+
+
+def _stop_all() -> None:
+    # At the end of the process; a second Ctrl-C cuts it short. Python ends an OS thread that runs when the interpreter
+    # is gone in a way that greenlets do not survive, so none that can be ended is left.
+    try:
+        handles = list(_alive)
+        for handle in handles:
+            handle.stop()
+        deadline_s = time.monotonic() + GRACE_S + GIVING_BACK_S
+        while handles and time.monotonic() < deadline_s:
+            busy_at_s = min(time.monotonic() + BUSY_S, deadline_s)
+            for handle in handles:
+                handle._wait_blocking(busy_at_s - time.monotonic())
+            handles = [handle for handle in handles if handle.is_alive]
+            for handle in handles:
+                handle._interrupt()
+    except KeyboardInterrupt:
+        return
+
+
+atexit.register(_stop_all)
+os.register_at_fork(after_in_child=_alive.clear)  # a fork leaves the other OS threads behind

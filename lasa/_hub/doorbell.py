@@ -1,0 +1,148 @@
+"""Wake whoever waits from another OS thread.
+
+Nobody but its own OS thread may touch a loop, with one exception: the async watcher. Each hub that is waited in for
+other OS threads has one, its doorbell; however many calls come before it is answered, it is rung once.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+from gevent._hub_local import get_hub_if_exists
+
+from lasa._hub.clock import pause_at_most
+from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, scheduler
+from lasa._hub.os_thread import OsLock
+
+__all__ = ["Doorbell", "WakeUpCall", "breathe", "doorbell"]
+
+FOREVER: Final = -1  # of a lock of the system's
+
+
+class Doorbell:
+    """Has a hub call functions, whichever OS thread asks for it; ``doorbell()`` returns it."""
+
+    __slots__ = ("_calls", "_is_rung", "_waits", "_watcher")
+
+    def __init__(self, hub: Scheduler) -> None:
+        self._calls: deque[Callable[[], object]] = deque()
+        self._is_rung = False
+        self._waits = 0
+        self._watcher: Any = hub.loop.async_(ref=False)
+        self._watcher.start(self._answer)
+
+    def call(self, function: Callable[[], object]) -> None:
+        """Have the hub call ``function``, which must not block; nothing happens if the hub has ended. Never switches.
+
+        For any OS thread.
+        """
+        self._calls.append(function)
+        if not self._is_rung:
+            self._is_rung = True
+            try:
+                self._watcher.send()
+            except ValueError:  # the loop was destroyed; nobody waits there any more
+                self._calls.clear()
+
+    def hold(self) -> None:
+        """Keep the hub alive, which waits for a call, until release(). In the hub's OS thread only."""
+        self._waits += 1
+        if self._waits == 1:
+            self._watcher.ref = True
+
+    def release(self) -> None:
+        """Undo one hold()."""
+        self._waits -= 1
+        if not self._waits:
+            self._watcher.ref = False
+
+    def close(self) -> None:
+        """Give the watcher back, before its loop is destroyed."""
+        self._watcher.stop()
+        self._watcher.close()
+
+    def _answer(self) -> None:
+        # In this order: what comes after the first line rings again, and what came before it is counted.
+        self._is_rung = False
+        for _ in range(len(self._calls)):
+            self._calls.popleft()()
+
+
+def doorbell() -> Doorbell:
+    """Return the doorbell of the calling OS thread's hub, made on first use."""
+    hub = scheduler()
+    found: Doorbell | None = hub.doorbell
+    if found is None:
+        found = hub.doorbell = Doorbell(hub)
+    return found
+
+
+class WakeUpCall:
+    """One wait of the caller's that ``ring()`` ends, from whichever OS thread.
+
+    Where the caller's OS thread has a hub, the others of that hub go on meanwhile. Where it has none there are no
+    others, and it waits as a plain thread does, without making a hub that nobody would give back.
+
+    Attributes:
+        is_rung: whether ring() was called.
+    """
+
+    __slots__ = ("_bell", "_hub", "_lock", "_sleeper", "is_rung")
+
+    def __init__(self) -> None:
+        self.is_rung = False
+        self._sleeper: greenlet | None = None
+        if get_hub_if_exists() is None:
+            self._lock = OsLock()
+            self._lock.acquire()
+            self._hub: Scheduler | None = None
+        else:
+            self._hub = scheduler()
+            self._bell = doorbell()
+
+    def wait(self, timeout_s: float | None) -> bool:
+        """Stop running until ring() (True), but ``timeout_s`` at most (False); None is for ever. Called once.
+
+        It may have been rung before. A foreign exception (kill, gevent.Timeout) ends the wait, too.
+        """
+        if self.is_rung:
+            return True
+        if self._hub is None:
+            self._lock.acquire(timeout=FOREVER if timeout_s is None else timeout_s)
+            return self.is_rung
+        self._sleeper = getcurrent()
+        self._bell.hold()
+        try:
+            if timeout_s is None:
+                while not self.is_rung:
+                    self._hub.pause()
+            else:
+                pause_at_most(timeout_s)
+        finally:
+            self._sleeper = None
+            self._bell.release()
+        return self.is_rung
+
+    def ring(self) -> None:
+        """End the wait, or the one to come. Called once, by any OS thread. Never switches."""
+        self.is_rung = True
+        if self._hub is None:
+            self._lock.release()
+        elif is_current(self._hub):
+            self._wake()
+        else:
+            self._bell.call(self._wake)
+
+    def _wake(self) -> None:
+        if self._sleeper is not None:  # it has not gone on for another reason meanwhile
+            self._hub.wake(self._sleeper)  # type: ignore[union-attr]
+            self._sleeper = None
+
+
+def breathe() -> None:
+    """Let the others of this hub have their turn now and then, if there is one; see Scheduler.breathe()."""
+    gevent_hub = get_hub_if_exists()
+    if gevent_hub is not None and getcurrent() is not gevent_hub:
+        scheduler().breathe()

@@ -1,0 +1,78 @@
+"""Give back what an OS thread's hub holds, when that OS thread is about to end.
+
+Greenlets that wait in an OS thread that has ended are never freed, nor is whatever they hold.
+"""
+
+from __future__ import annotations
+
+import gc
+from contextlib import suppress
+from typing import Any
+
+from gevent._hub_local import get_hub_if_exists
+from gevent.exceptions import HubDestroyed, LoopExit
+from greenlet import GreenletExit
+
+from lasa._hub.core import Scheduler, getcurrent, greenlet, scheduler
+from lasa._hub.worker import kill_greenlet
+
+__all__ = ["end_hub"]
+
+
+def end_hub() -> None:
+    """End the calling OS thread's hub with everything in it; nothing happens if there is none.
+
+    Whoever still waits there is killed once: light threads, user coroutines, gevent's greenlets. Then workers,
+    nursery, dispatcher and doorbell end, and gevent gives back its loop and its pool of threads.
+
+    To be called in the main greenlet of an OS thread other than the main one. A later wait makes a new hub.
+    Switches: into those that it kills.
+    """
+    if get_hub_if_exists() is None:
+        return
+    hub = scheduler()
+    gevent_hub: Any = hub.gevent_hub
+    for victim in _waiting_in(hub):
+        hub.forget(victim)
+        kill_greenlet(victim)
+    if hub.nursery:
+        kill_greenlet(hub.nursery)
+    if gevent_hub._threadpool is not None:
+        gevent_hub._threadpool.kill()  # waits for look-ups of names that still run
+        del gevent_hub.threadpool
+    hub.ready.clear()
+    _end_dispatcher(hub)
+    if hub.doorbell is not None:
+        hub.doorbell.close()
+    hub.extras.clear()
+    del gevent_hub.lasa_scheduler
+    if gevent_hub:
+        # Takes it out of its loop, to where it says that nothing is left to do; destroy() then ends its greenlet.
+        with suppress(LoopExit):
+            gevent_hub.throw(HubDestroyed(True))
+    gevent_hub.destroy(destroy_loop=True)
+
+
+def _waiting_in(hub: Scheduler) -> list[greenlet]:
+    """Return all greenlets of a hub that have started and not ended, parked workers last."""
+    ours = {hub.gevent_hub, hub.nursery, hub.dispatcher, getcurrent()}
+    found = [
+        each
+        for each in gc.get_objects()
+        if isinstance(each, greenlet) and each and each not in ours and _descends_from(each, hub.gevent_hub)
+    ]
+    return sorted(found, key=lambda each: each in hub.parked)
+
+
+def _descends_from(each: greenlet, ancestor: greenlet) -> bool:
+    parent = each.parent
+    while parent is not None and parent is not ancestor:
+        parent = parent.parent
+    return parent is not None
+
+
+def _end_dispatcher(hub: Scheduler) -> None:
+    # Its own way out, by a signal handler's exception, leaves a new one, which is never started.
+    if hub.dispatcher:
+        hub.loop.run_callback(getcurrent().switch)
+        hub.dispatcher.throw(GreenletExit)
