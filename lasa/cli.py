@@ -26,11 +26,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = commands.add_parser(
         "run",
         help="run a script as the main light thread",
-        description="Run a Python script as the main light thread, wait for its light threads and timers, and hand on "
-        "its exit status. SIGINT and SIGTERM end it at once: light threads are killed, timers fire premature.",
+        description="Run a Python or Lua script as the main light thread, wait for its light threads and timers, and "
+        "hand on its exit status. SIGINT and SIGTERM end it at once: light threads are killed, timers fire premature.",
     )
-    run.add_argument("file", metavar="FILE.py", help="the script")
-    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its sys.argv[1:]")
+    run.add_argument("file", nargs="?", metavar="FILE", help="the script: FILE.py, FILE.lua, or - for Lua from stdin")
+    run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its sys.argv[1:], or arg")
+    _add_lua(run)
+    run.add_argument("-e", dest="code", metavar="CODE", help="run this Lua code")
+    run.add_argument("-l", dest="libraries", action="append", default=[], metavar="MODULE", help="require it first")
     _add_serve(commands)
     options = parser.parse_args(arguments)
     if options.command == "serve":
@@ -38,21 +41,79 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         values = vars(options)
         del values["command"]
+        if (values["path"] or values["chosen"]) and not (values["handler"] or "").endswith(".lua"):
+            parser.error("-I and --set are for Lua: lasa serve FILE.lua")
         return serve(ServeOptions(**values))
+    if options.code is not None or (options.file or "").endswith((".lua", "-")):
+        return _run_lua(options)
+    if options.file is None:
+        run.error("a FILE, or -e CODE, is needed")
+    if options.libraries or options.path or options.chosen:
+        run.error(f"-I, -l and --set are for Lua, and {options.file} is no Lua file")
     return run_file(options.file, options.arguments)
+
+
+def _run_lua(options: argparse.Namespace) -> int:
+    try:
+        from lasa.lua.program import run  # LuaJIT is of no use to Python's scripts
+        from lasa.lua.settings import BadSetting, load_settings
+    except ImportError as error:
+        print(f"lasa: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    arguments = options.arguments
+    if options.code is not None and options.file is not None:
+        arguments = [options.file, *arguments]
+    try:
+        settings = load_settings({}, dict(options.chosen))
+    except BadSetting as error:
+        print(f"lasa: {error}", file=sys.stderr)
+        return USAGE_ERROR
+    return run(
+        file=options.file if options.code is None else None,
+        code=options.code,
+        args=arguments,
+        libraries=options.libraries,
+        path=options.path,
+        settings=settings,
+    )
+
+
+def _add_lua(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "-I", dest="path", action="append", default=[], metavar="DIR", help="a folder with Lua modules, before LUA_PATH"
+    )
+    command.add_argument(
+        "--set",
+        dest="chosen",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="a setting of the Lua runtime, such as socket_read_timeout=1000 (milliseconds) or shared_dict.NAME=1m",
+    )
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise argparse.ArgumentTypeError(f"NAME=VALUE expected, got {text!r}")
+    return name, value
 
 
 def _add_serve(commands: Any) -> None:
     serve = commands.add_parser(
         "serve",
-        help="serve HTTP by a handler or a WSGI application",
-        description="Serve HTTP by a handler of lasa's, a function of one request, or by a WSGI application. The "
-        "current folder comes first in sys.path. The first SIGINT or SIGTERM stops gracefully, with exit status 0; a "
-        "second one stops at once.",
+        help="serve HTTP by a handler, a Lua file or a WSGI application",
+        description="Serve HTTP by a handler of lasa's, a function of one request; by a Lua file, which runs for each "
+        "request as OpenResty's content_by_lua_file does; or by a WSGI application. The current folder comes first in "
+        "sys.path. The first SIGINT or SIGTERM stops gracefully, with exit status 0; a second one stops at once.",
     )
     what = serve.add_mutually_exclusive_group(required=True)
-    what.add_argument("handler", nargs="?", metavar="MODULE:HANDLER", help="the handler, 'handler' by default")
+    what.add_argument(
+        "handler", nargs="?", metavar="MODULE:HANDLER", help="the handler, 'handler' by default; or FILE.lua"
+    )
     what.add_argument("--wsgi", metavar="MODULE:APP", help="a WSGI application, 'app' by default; also 'module:make()'")
+    _add_lua(serve)
     serve.add_argument(
         "--listen", default="127.0.0.1:8000", metavar="ADDRESS", help="host:port or unix:/path (%(default)s)"
     )

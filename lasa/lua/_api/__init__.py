@@ -1,0 +1,1 @@
+"""What Lua reaches of Python, one module per family of calls."""

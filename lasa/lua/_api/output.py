@@ -1,0 +1,56 @@
+"""Where a script's words go: stdout for the main program, the log for ngx.log and print, and its end by ngx.exit."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from lasa.lua.errors import text_of
+
+if TYPE_CHECKING:
+    from lasa.lua.runtime import Runtime
+
+__all__ = ["LEVEL_NAMES", "NOTICE", "natives"]
+
+NOTICE: Final = 25
+
+logger = logging.getLogger("lasa.lua")
+
+# nginx's levels, from ngx.STDERR to ngx.DEBUG.
+_LEVELS: Final = (
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.CRITICAL,
+    logging.ERROR,
+    logging.WARNING,
+    NOTICE,
+    logging.INFO,
+    logging.DEBUG,
+)
+
+# As nginx's error log names them; a record has its own as `nginx_level`.
+LEVEL_NAMES: Final = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
+
+if logging.getLevelName(NOTICE) == f"Level {NOTICE}":
+    logging.addLevelName(NOTICE, "NOTICE")
+
+
+def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
+    """Return is_logged, log; exit and exit_program, which do not return."""
+
+    def is_logged(level: float) -> bool:
+        return logger.isEnabledFor(_LEVELS[int(level)])
+
+    def log(level: float, message: bytes) -> None:
+        number = int(level)
+        logger.log(_LEVELS[number], "%s", text_of(message), extra={"nginx_level": LEVEL_NAMES[number]})
+
+    def leave(number: int, status: float) -> None:
+        runtime.contexts[number].exit(int(status))
+
+    def exit_program(code: float) -> None:
+        raise SystemExit(int(code))
+
+    return {"is_logged": is_logged, "log": log, "exit": leave, "exit_program": exit_program}

@@ -1,0 +1,36 @@
+"""The process, for Lua: who it is, where it was started, and whether it is about to end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lasa.timer import calendar
+
+if TYPE_CHECKING:
+    from lasa.lua.runtime import Runtime
+
+__all__ = ["natives"]
+
+
+def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
+    """Return pid, is_exiting and prefix; each takes nothing and returns one value."""
+    folder = _folder()  # of the start: what a script calls "prefix" does not move with chdir()
+    return {
+        "pid": os.getpid,
+        "is_exiting": _is_exiting,
+        "prefix": lambda: os.fsencode(folder),
+    }
+
+
+def _folder() -> str:
+    try:
+        return os.path.join(os.getcwd(), "")
+    except FileNotFoundError:  # somebody has removed it, which is no reason not to start
+        return os.sep
+
+
+def _is_exiting() -> bool:
+    """Whether this OS thread's program ends: its timers have fired prematurely."""
+    return calendar().is_ending

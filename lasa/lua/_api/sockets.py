@@ -1,0 +1,140 @@
+"""Stream cosockets for Lua: lasa's own. Those that may wait are called by the driver, the others by Lua itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from lasa.errors import SocketError
+from lasa.lua._driver import failure_of
+from lasa.socket import TcpSocket
+
+if TYPE_CHECKING:
+    from lasa.lua.runtime import Runtime
+
+__all__ = ["direct", "natives", "text_argument"]
+
+
+class LuaTcpSocket(TcpSocket):
+    """A socket that Lua's collector closes, as OpenResty's does."""
+
+    __slots__ = ()
+
+    warns_unclosed = False
+
+
+def direct(method: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
+    """Return a door that Lua itself may call: what it answers has Lua's form, as the driver gives it to the others."""
+
+    def call(*arguments: Any) -> Any:
+        values = method(*arguments)
+        if values[0] is None:
+            return failure_of(values)
+        if values[-1] is None:
+            return values[0]
+        return tuple([value.encode() if type(value) is str else value for value in values])
+
+    return call
+
+
+def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
+    """Return what the methods of a socket need; the first argument is the TcpSocket."""
+    settings = runtime.settings
+
+    def tcp(is_safe: bool) -> TcpSocket:
+        sock = LuaTcpSocket()
+        sock.limit_waits(**(settings.safe_timeouts_s if is_safe else settings.timeouts_s))
+        return sock
+
+    def settimeouts(sock: TcpSocket, connect: float, send: float, read: float, is_safe: bool) -> None:
+        default = settings.safe_timeouts_s if is_safe else settings.timeouts_s
+        sock.limit_waits(
+            connect_s=int(connect) / 1000 if connect >= 1 else default["connect_s"],
+            send_s=int(send) / 1000 if send >= 1 else default["send_s"],
+            read_s=int(read) / 1000 if read >= 1 else default["read_s"],
+        )
+
+    def connect(
+        sock: TcpSocket,
+        host: bytes,
+        port: Any = None,
+        pool: bytes | None = None,
+        pool_size: Any = None,
+        backlog: Any = None,
+    ) -> Any:
+        return sock.connect(text_argument(host), port, pool=text_argument(pool), pool_size=pool_size, backlog=backlog)
+
+    def send_now(sock: TcpSocket, data: bytes) -> int | None:
+        try:
+            return sock.send_now(data)
+        except SocketError:
+            return None  # the waiting call finds out, and tells
+
+    def receiveuntil(sock: TcpSocket, pattern: bytes, inclusive: bool) -> Any:
+        return sock.receiveuntil(pattern, inclusive=inclusive)
+
+    def bind(sock: TcpSocket, ip: Any, port: Any = None) -> Any:
+        return sock.bind(text_argument(ip), port)
+
+    def accept(sock: TcpSocket, is_safe: bool) -> Any:
+        accepted, err = sock.accept()
+        if accepted is not None:
+            accepted.limit_waits(**(settings.safe_timeouts_s if is_safe else settings.timeouts_s))
+        return accepted, err
+
+    def sslhandshake(sock: TcpSocket, session: Any, name: bytes | None, verifies: bool, is_safe: bool) -> Any:
+        context = runtime.tls.context(verifies, bool(name) or is_safe, sock.client_certificate)
+        return sock.sslhandshake(session, text_argument(name), verifies, context=context)
+
+    def sslaccept(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
+        return sock.sslaccept(
+            text_argument(certificate) or settings.ssl_certificate, text_argument(key) or settings.ssl_certificate_key
+        )
+
+    def setclientcert(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
+        return sock.setclientcert(text_argument(certificate), text_argument(key))
+
+    def setkeepalive(sock: TcpSocket, timeout: Any = None, size: Any = None) -> Any:
+        timeout = settings.socket_keepalive_timeout if timeout is None else timeout
+        return sock.setkeepalive(timeout, settings.socket_pool_size if size is None else size)
+
+    def getfd(sock: TcpSocket) -> tuple[int | None, bytes | None]:
+        descriptor = sock.fileno()
+        return (None, b"closed") if descriptor < 0 else (descriptor, None)
+
+    def setoption(sock: TcpSocket, name: Any = None, value: Any = None) -> Any:
+        return sock.setoption(text_argument(name), value)
+
+    return {
+        "tcp": tcp,
+        "connect": connect,
+        "receive_line": TcpSocket.receive,
+        "receive": TcpSocket.receive,
+        "receiveany": TcpSocket.receiveany,
+        "receiveuntil": receiveuntil,
+        "send_now": send_now,
+        "send": TcpSocket.send,
+        "bind": bind,
+        "listen": direct(TcpSocket.listen),
+        "accept": accept,
+        "sslhandshake": sslhandshake,
+        "sslaccept": sslaccept,
+        "setclientcert": setclientcert,
+        "close": direct(TcpSocket.close),
+        "abort": TcpSocket.abort,
+        "shutdown": direct(lambda sock, direction: sock.shutdown(text_argument(direction))),
+        "peek": TcpSocket.peek,
+        "settimeouts": settimeouts,
+        "setoption": direct(setoption),
+        "getoption": direct(lambda sock, name=None: sock.getoption(text_argument(name))),
+        "setkeepalive": direct(setkeepalive),
+        "getreusedtimes": direct(TcpSocket.getreusedtimes),
+        "getfd": getfd,
+        "getsockname": direct(TcpSocket.getsockname),
+        "getpeername": direct(TcpSocket.getpeername),
+    }
+
+
+def text_argument(value: Any) -> Any:
+    """Return a Lua string as str, anything else as it is."""
+    return value.decode("utf-8", "surrogateescape") if type(value) is bytes else value

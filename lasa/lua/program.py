@@ -1,0 +1,220 @@
+"""``lasa run FILE.lua``: a Lua script as a program, from its first line to its exit status (seed: lasa_exe)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from lasa import _hub, timer
+from lasa._program import run_program
+from lasa.lua._api.output import NOTICE
+from lasa.lua._context import Context
+from lasa.lua.errors import LuaError
+from lasa.lua.runtime import Modules, Runtime
+from lasa.lua.settings import Settings, load_settings
+
+__all__ = ["LogFormatter", "report", "run"]
+
+USAGE_ERROR: Final = 2
+
+logger = logging.getLogger("lasa.lua")
+
+# nginx's names for the levels of logging.
+_LEVEL_NAMES: Final = {
+    logging.CRITICAL: "alert",
+    logging.ERROR: "error",
+    logging.WARNING: "warn",
+    NOTICE: "notice",
+    logging.INFO: "info",
+    logging.DEBUG: "debug",
+}
+
+
+def run(
+    *,
+    file: str | None = None,
+    code: str | bytes | None = None,
+    args: Sequence[str] = (),
+    modules: Modules | None = None,
+    libraries: Sequence[str] = (),
+    path: Sequence[str] = (),
+    settings: Settings | Mapping[str, Any] | None = None,
+) -> int:
+    """Run a Lua script as a program, and return its exit status.
+
+    Args:
+        file: its path, "-" for stdin; or
+        code: its text.
+        args: the script's arguments, ``arg`` and ``...`` in Lua.
+        modules: see Runtime.
+        libraries: modules to load first, as by ``lasa run -l``.
+        path: folders with modules, as by ``lasa run -I``.
+        settings: by name, before those of the environment and lasa.toml.
+    Returns:
+        0; what ngx.exit() or os.exit() say; 1 after an error, which is printed with both languages' tracebacks; 2 for
+        a script that cannot be read; 128 plus a signal's number.
+    Raises:
+        ValueError: neither file nor code, or both; a bad setting.
+    Switches: always. It must run in the main greenlet of the main OS thread. Source: seed, "lasa_exe".
+    """
+    if (file is None) == (code is None):
+        raise ValueError("run() takes a file or code")
+    if not isinstance(settings, Settings):
+        settings = load_settings(settings or {})
+    try:
+        source, name = _source_of(file, code)
+    except OSError as error:
+        print(f"lasa: cannot read {file}: {error.strerror}", file=sys.stderr)
+        return USAGE_ERROR
+    _set_up_logging(settings.log_level)
+
+    def main() -> None:
+        timer.set_limits(max_pending=settings.max_pending_timers, max_running=settings.max_running_timers)
+        runtime = Runtime(modules=modules, path=path, settings=settings)
+        program = _Program(runtime)
+        try:
+            runtime.set_arguments([file or code_name(code), *args])
+            for library in libraries:
+                program.call(runtime.load(f"require {library!r}", "=(command line)"))
+            program.call(runtime.load(source, name), args)
+        except LuaError as error:
+            report(error)
+            raise SystemExit(1) from None
+        finally:
+            program.flush()
+
+    try:
+        return run_program(main)
+    except SystemExit as ending:
+        return _status_of(ending)
+
+
+def code_name(code: str | bytes | None) -> str:
+    """Return what arg[0] is for a script without a file."""
+    return "-e" if code is not None else "-"
+
+
+def report(error: LuaError) -> None:
+    """Log what ended the main function: what Python raised, if it comes from there, and Lua's own traceback."""
+    logger.error("lua entry thread aborted: runtime error: %s", error, exc_info=error.__cause__)
+
+
+def run_detached(*, code: bytes | None, file: str | None, name: str, args: Sequence[Any] = ()) -> object:
+    """Run Lua code or a file as the main function of an OS thread of its own; see lasa.detach().
+
+    Returns:
+        What the code returns, as a Lua function's call from Python.
+    Raises:
+        OSError: the file cannot be read. LuaError: as that call.
+    Switches: whenever Lua waits.
+    """
+    source, chunk_name = _source_of(file, code)
+    runtime = Runtime()
+    main = _Main(runtime)
+    runtime.set_arguments([name])
+    try:
+        into_lua, to_python = runtime.converter.to_lua, runtime.converter.to_python
+        values = main.run_here(runtime.load(source, chunk_name), *[into_lua(value) for value in args])
+        found = tuple([to_python(value) for value in values])
+        return found[0] if len(found) == 1 else (found or None)
+    finally:
+        main.flush()
+
+
+class _Main(Context):
+    """What a main function runs for: its output is stdout."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        super().__init__(runtime, runtime.core.new_handler(b"content"))
+        self._out = sys.stdout.buffer
+        self._will_flush = False
+        runtime.core.to_stdout(self.handler, self.write, self.flush)
+        runtime.default = self
+
+    def call(self, function: Any, args: Sequence[str] = ()) -> None:
+        """Run a function of the script's in the calling light thread."""
+        self.run_here(function, *[os.fsencode(argument) for argument in args])
+
+    def write(self, data: bytes) -> None:
+        """Say something; it leaves soon, when others get their turn."""
+        try:
+            self._out.write(data)
+        except (BrokenPipeError, ValueError):
+            self._give_up()
+            return
+        if not self._will_flush:
+            self._will_flush = True
+            _hub.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Say it now."""
+        self._will_flush = False
+        try:
+            self._out.flush()
+        except (BrokenPipeError, ValueError):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        # Nobody listens any more, as behind `| head`; the interpreter's own flush at exit must not complain.
+        self._out = open(os.devnull, "wb")  # noqa: SIM115
+        os.dup2(self._out.fileno(), sys.stdout.fileno())
+
+
+class _Program(_Main):
+    """The same for the main function of the process, whose end is that of the process."""
+
+    def exit(self, status: int) -> None:
+        """ngx.exit(): end the process; HTTP's statuses for success, and ngx.OK, are 0."""
+        raise SystemExit(0 if 200 <= status < 300 else status if 0 <= status < 200 else 1)
+
+
+def _source_of(file: str | None, code: str | bytes | None) -> tuple[bytes, str]:
+    if code is not None:
+        return code.encode("utf-8", "surrogateescape") if isinstance(code, str) else code, "=(command line)"
+    if file == "-":
+        return sys.stdin.buffer.read(), "=stdin"
+    assert file is not None
+    with open(file, "rb") as script:
+        source = script.read()
+    if source.startswith(b"#"):
+        source = b"--" + source  # a first line for the shell
+    return source, f"@{file}"
+
+
+def _status_of(ending: SystemExit) -> int:
+    if ending.code is None:
+        return 0
+    return ending.code if isinstance(ending.code, int) else 1
+
+
+# The settings' log_level.
+LEVELS: Final = {name: number for number, name in _LEVEL_NAMES.items()} | {"crit": logging.CRITICAL}
+
+
+class LogFormatter(logging.Formatter):
+    """Lines as nginx's error log has them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return ``2026/11/22 18:00:00 [error] 123#0: message``."""
+        self.datefmt = "%Y/%m/%d %H:%M:%S"
+        name = getattr(record, "nginx_level", _LEVEL_NAMES.get(record.levelno, record.levelname.lower()))
+        text = f"{self.formatTime(record, self.datefmt)} [{name}] {record.process}#0: {record.getMessage()}"
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return text
+
+
+def _set_up_logging(level: str) -> None:
+    # Only where the host has not set up logging itself.
+    ours = logging.getLogger("lasa")
+    if logging.getLogger().handlers or ours.handlers:
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(LogFormatter())
+    ours.addHandler(handler)
+    ours.propagate = False
+    if ours.level == logging.NOTSET:
+        ours.setLevel(LEVELS[level])

@@ -1,0 +1,385 @@
+"""``lasa serve FILE.lua``: a Lua file as the content handler of lasa's HTTP server (OpenResty: content_by_lua_file).
+
+The file is compiled once and runs for each request as a Lua coroutine of its own, in the light thread of the
+connection. What it says is gathered in Lua and handed over once, if it is not much.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any, Final
+
+import lupa.luajit21 as lupa
+
+from lasa import _hub, semaphore, thread
+from lasa.errors import SocketError, SocketTimeout
+from lasa.http._server.request import Request, ResponseWriter
+from lasa.http._server.service import Handler
+from lasa.lua import _client
+from lasa.lua._context import Context, HandlerExit
+from lasa.lua._api.requests import arrivals_of
+from lasa.lua._driver import INSIDE, drive
+from lasa.lua.errors import LuaError, text_of
+from lasa.lua.runtime import LuaFunction, Runtime
+from lasa.lua.settings import Settings
+from lasa.socket import TcpSocket
+
+__all__ = ["check_file", "handler_of", "load_handler"]
+
+logger = logging.getLogger("lasa.lua")
+
+BODY_IN_MEMORY: Final = 1024 * 1024  # bytes; a larger one goes to a file, and the script asks for its name
+
+Pairs = tuple[tuple[bytes, bytes], ...]
+
+# What is left to do for a request, as response.lua returns it.
+_WHOLE: Final = 1
+_REST: Final = 2
+_CUT: Final = 3
+_PENDING: Final = 4
+
+_DEFAULT_HEAD: Final = ((b"Content-Type", b"text/plain"),)
+_FAILED: Final = 500
+
+
+def load_handler(file: str, *, path: Sequence[str] = (), settings: Settings | None = None) -> Handler:
+    """Return a handler for lasa.http.server that runs a Lua file, in a runtime of its own.
+
+    Args:
+        path: folders that ``require`` looks for modules in, before LUA_PATH's.
+        settings: of the runtime.
+    Raises:
+        OSError: the file cannot be read. LuaError: a syntax error, with its line.
+    Switches: never. It belongs to the calling OS thread, and must be made after a fork.
+    """
+    source = _source_of(file)
+    runtime = Runtime(path=path, settings=settings)
+    runtime.set_arguments([file])
+    return handler_of(runtime, runtime.load(source, f"@{file}"))
+
+
+def check_file(file: str) -> None:
+    """Tell what is wrong with a file without a runtime: before a fork there is no hub, and none must be made.
+
+    Raises:
+        OSError: it cannot be read. LuaError: a syntax error.
+    """
+    source = _source_of(file)
+    bare = lupa.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
+    try:
+        bare.compile(source, name=f"@{file}".encode("utf-8", "surrogateescape"))
+    except lupa.LuaError as error:
+        raise LuaError(text_of(error.args[0])) from None
+
+
+def _source_of(file: str) -> bytes:
+    with open(file, "rb") as script:
+        source = script.read()
+    return b"--" + source if source.startswith(b"#") else source  # a first line for the shell
+
+
+def handler_of(runtime: Runtime, function: LuaFunction) -> Handler:
+    """Return a handler that calls a Lua function for each request; it takes no arguments, and answers by ngx.say."""
+    return _LuaHandler(runtime, function)
+
+
+class _LuaHandler:
+    """A Lua function as the server calls it."""
+
+    def __init__(self, runtime: Runtime, function: LuaFunction) -> None:
+        self._runtime = runtime
+        self._main = function.raw
+        self._serve = runtime.core.serve
+        self._finish = runtime.core.finish_request
+        self._arrived: Request | None = None  # while its first step runs
+        self._context: _RequestContext | None = None  # if that has asked for one
+        arrivals_of(runtime).make = self._make_context
+
+    def _make_context(self, number: int) -> _RequestContext:
+        assert self._arrived is not None
+        self._context = _RequestContext(self._runtime, number, self._arrived)
+        return self._context
+
+    def __call__(self, request: Request) -> None:
+        """Answer one request."""
+        runtime = self._runtime
+        if runtime.entries & 1:
+            raise RuntimeError(INSIDE)
+        self._arrived = request
+        try:
+            runtime.entries += 1
+            result = self._serve(self._main, request.method == "HEAD", request.line_of_head[1] != b"1.1")
+        finally:
+            runtime.entries += 1
+            self._arrived = None
+            context, self._context = self._context, None
+        if result[0] == _PENDING:
+            _, number, first = result
+            if context is None:
+                context = _RequestContext(runtime, number, request)
+            result = self._go_on(context, first)
+        elif context is not None:
+            context.end()
+        what = result[0]
+        if what == _WHOLE:
+            _, status, body, headers = result
+            try:
+                request.answer(status, _pairs(headers), body)
+            except (ValueError, TypeError) as error:  # a status or a head that cannot be sent
+                _log(request, f"failed to send the response: {error}")
+                request.answer(_FAILED, _DEFAULT_HEAD, b"500 Internal Server Error\n")
+        elif what == _REST and context is not None:
+            context.send_last(result[2])
+        elif what == _CUT:
+            raise _client.drop(request)
+
+    def _go_on(self, context: _RequestContext, first: int) -> tuple[Any, ...]:
+        # With a request that waits; returns what is left to do.
+        has_failed = False
+        try:
+            context.run(first)
+        except LuaError as error:
+            has_failed = True
+            _log(context.request, f"lua entry thread aborted: runtime error: {error}", error.__cause__)
+        except BaseException:  # it was killed: the connection ends
+            self._finish(context.number, None, True)
+            raise
+        result: tuple[Any, ...] = self._finish(context.number, context.exit_status, has_failed)
+        if context.failure is not None:
+            raise context.failure
+        return result
+
+
+def _log(request: Request, text: str, cause: BaseException | None = None) -> None:
+    logger.error(
+        '%s, client: %s, server: , request: "%s %s HTTP/%s", host: "%s"',
+        text,
+        request.peer[0],
+        request.method,
+        request.target,
+        request.http_version,
+        request.host,
+        exc_info=cause,
+    )
+
+
+class _RequestContext(Context):
+    """What a request's light threads run for.
+
+    Attributes:
+        request: the request.
+        failure: what its body broke off with; the connection answers what fits.
+    """
+
+    failure: SocketError | None = None
+    _writer: ResponseWriter | None = None
+    _turn: semaphore.Semaphore | None = None
+    _watch: _client.Watch | None = None
+    _random_id: bytes | None = None
+    _files: list[str] | None = None
+
+    def __init__(self, runtime: Runtime, number: int, request: Request) -> None:
+        # Not by super(), which would ask Lua for what is known: this is done for each request.
+        self.runtime = runtime
+        self.handler = None
+        self.number = number
+        self.exit_status = None
+        self._main = None
+        self._live = set()
+        self._waiter = None
+        self.request = request
+        runtime.contexts[number] = self
+
+    # -- its end
+
+    def end(self) -> None:
+        """End the light threads that are left; finish_request() does the rest in Lua."""
+        if self._watch is not None:
+            self._watch.stop()
+        for other in list(self._live):
+            if not other.is_over:
+                thread.throw(other)
+        del self.runtime.contexts[self.number]
+        if self._files:
+            for name in self._files:
+                _remove(name)
+
+    # -- the answer
+
+    def send(self, status: int, data: bytes, headers: bytes | None) -> tuple[Any, ...]:
+        """Send a piece of the body, the first one with the head."""
+        turn = self._turn
+        if turn is None:
+            turn = self._turn = semaphore.new(1)[0]
+        turn.wait(semaphore.FOREVER_S)  # two light threads may flush
+        try:
+            writer = self._writer
+            if writer is None:
+                writer = self._writer = self.request.respond(status, _pairs(headers))
+            if data:
+                writer.send(data)
+        except SocketTimeout:
+            return None, "timeout"
+        except SocketError:
+            return None, "client aborted"
+        finally:
+            turn.post()
+        return (1,)
+
+    def send_last(self, data: bytes) -> tuple[Any, ...]:
+        """Send the last piece of the body."""
+        writer = self._writer
+        assert writer is not None
+        if data:
+            writer.send(data)
+        writer.end()
+        return (1,)
+
+    def send_whole(self, status: int, data: bytes, headers: bytes | None) -> tuple[Any, ...]:
+        """Answer while the handler goes on: ngx.eof()."""
+        self.request.answer(status, _pairs(headers), data)
+        return (1,)
+
+    def switch(self, headers: bytes | None) -> tuple[Any, ...]:
+        """Answer 101: what follows is another protocol."""
+        self.request.upgrade(101, _pairs(headers))
+        _client.take_over(self.request)
+        return (1,)
+
+    def take_over(self) -> TcpSocket:
+        """Return the connection as a socket with the timeouts that scripts have: ngx.req.socket(true)."""
+        if self._watch is not None:
+            self._watch.stop()
+        sock = _client.take_over(self.request)
+        sock.limit_waits(**self.runtime.settings.timeouts_s)
+        return sock
+
+    # -- the client
+
+    def watch_client(self) -> None:
+        """Look out for its end: ngx.on_abort(). Never switches."""
+        self._watch = _client.Watch(self.request, self._on_abort)
+        self._watch.start()
+
+    def _on_abort(self) -> None:
+        watcher = _hub.current_job()
+        number = self.runtime.core.abort_fires(self.number)
+        self.joined(watcher)
+        try:
+            drive(self.runtime, number)
+        except LuaError as error:
+            logger.error("lua user thread aborted: runtime error: %s", error, exc_info=error.__cause__)
+        except HandlerExit:
+            pass  # the request ends
+        finally:
+            self.left(watcher)
+
+    # -- the body
+
+    def read_body(self) -> tuple[Any, ...]:
+        """Return all of the body, or None and the name of the file that it is in."""
+        pieces: list[bytes] = []
+        size = 0
+        file: Any = None
+        next_piece = self.request.body.next_piece
+        try:
+            while piece := next_piece():
+                size += len(piece)
+                if file is None and size > BODY_IN_MEMORY:
+                    file = tempfile.NamedTemporaryFile(prefix="lasa-body-", delete=False)  # noqa: SIM115
+                    self.remove_later(os.fsencode(file.name))
+                    file.writelines(pieces)
+                if file is None:
+                    pieces.append(piece)
+                else:
+                    file.write(piece)
+        except SocketError as error:
+            self.failure = error
+            self.exit(_FAILED)
+        finally:
+            if file is not None:
+                file.close()
+        if self._watch is not None:
+            self._watch.start()
+        return (b"".join(pieces),) if file is None else (None, os.fsencode(file.name))
+
+    def body_socket(self) -> Any:
+        """Return a socket that reads the body, None if there is none. Never switches."""
+        if not _client.has_body(self.request):
+            return None
+        sock = _client.BodySocket(self.request)
+        sock.limit_waits(**self.runtime.settings.timeouts_s)
+        return sock
+
+    def remove_later(self, name: bytes) -> None:
+        """Remove a file once the request is over. Never switches."""
+        if self._files is None:
+            self._files = []
+        self._files.append(os.fsdecode(name))
+
+    # -- what ngx.var tells of it
+
+    @property
+    def age_s(self) -> float:
+        """How long ago the request came."""
+        return time.monotonic() - _client.started_s(self.request)
+
+    def raw_head(self, without_line: bool) -> bytes:
+        """Its head, without the first line if asked so."""
+        return _client.raw_head(self.request, without_line=without_line)
+
+    @property
+    def random_id(self) -> bytes:
+        """A name for it: 32 hexadecimal digits."""
+        if self._random_id is None:
+            self._random_id = os.urandom(16).hex().encode()
+        return self._random_id
+
+    @property
+    def received(self) -> int:
+        """Bytes of it that have come."""
+        return len(self.raw_head(False)) + _client.counts(self.request).received
+
+    @property
+    def sent(self) -> int:
+        """Bytes of the answer's body that were handed over."""
+        return _client.counts(self.request).sent
+
+    @property
+    def connection_number(self) -> int:
+        """What its connection is told apart by."""
+        return _client.counts(self.request).connection
+
+    @property
+    def request_number(self) -> int:
+        """Which request of its connection it is, from 1."""
+        return _client.counts(self.request).request
+
+    @property
+    def keeps_alive(self) -> bool:
+        """Whether its connection can have another."""
+        return _client.counts(self.request).keeps_alive
+
+
+@lru_cache(maxsize=512)
+def _cut_up(headers: bytes) -> Pairs:
+    lines = headers.split(b"\n")
+    return tuple(zip(lines[:-1:2], lines[1::2], strict=True))
+
+
+def _pairs(headers: bytes | None) -> Pairs:
+    if headers is None:
+        return _DEFAULT_HEAD
+    return _cut_up(headers) if len(headers) < 1024 else _cut_up.__wrapped__(headers)
+
+
+def _remove(name: str) -> None:
+    try:
+        os.unlink(name)
+    except FileNotFoundError:
+        return  # the script has taken it

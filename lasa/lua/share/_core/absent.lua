@@ -1,0 +1,66 @@
+-- What OpenResty has and lasa has not, since it has no nginx behind it. A call that is always there in OpenResty is here
+-- too and raises an error that says what to use instead, so that a script which asks `if ngx.location then` gets the
+-- answer that it knows. A module cannot be required: pcall(require, name) says whether it is there.
+
+local core = ...
+
+local error, format, setmetatable, tostring = error, string.format, setmetatable, tostring
+local ngx = core.ngx
+
+local function complain(name, instead, level)
+    error(format("%s is absent, since lasa has no nginx behind it: %s", name, instead), level)
+end
+
+local function absent(name, instead)
+    return function() complain(name, instead, 3) end
+end
+
+-- A table each of whose fields is such a call.
+local function absent_fields(name, instead)
+    return setmetatable({}, {
+        __index = function(_, field) return absent(name .. "." .. tostring(field), instead) end,
+    })
+end
+
+-- ---- calls -----------------------------------------------------------------------------------------------------------
+
+local OF_LOCATIONS = "send the request by lasa.http.client or lua-resty-http, or call the function that would answer it"
+
+ngx.location = {
+    capture = absent("ngx.location.capture", OF_LOCATIONS),
+    capture_multi = absent("ngx.location.capture_multi", OF_LOCATIONS .. ", several in light threads"),
+}
+ngx.exec = absent("ngx.exec", "call the function that answers, or ngx.redirect")
+
+-- Chunks of a body are there for filters only, which there are none of.
+local OF_FILTERS = "what leaves is what ngx.print is given"
+ngx.arg = setmetatable({}, {
+    __index = function() complain("ngx.arg", OF_FILTERS, 3) end,
+    __newindex = function() complain("ngx.arg", OF_FILTERS, 3) end,
+})
+
+ndk = { set_var = absent_fields("ndk.set_var", "ngx.* and the resty modules have what such directives compute") }
+
+-- ---- modules ---------------------------------------------------------------------------------------------------------
+
+local OF_CERTIFICATES = "certificates are files, given to sock:setclientcert or by the settings ssl_certificate and "
+    .. "ssl_certificate_key, and to `lasa serve` by --ssl-cert and --ssl-key"
+
+local MODULES = {
+    ["ngx.balancer"] = "connect to the peer of your choice by ngx.socket.tcp or lasa.http.client",
+    ["ngx.ocsp"] = "leave OCSP stapling to a proxy in front",
+    ["ngx.pipe"] = "run programs by io.popen in lasa.to_thread, or in a Python function that modules= hands in",
+    ["ngx.proxyssl"] = OF_CERTIFICATES,
+    ["ngx.ssl"] = OF_CERTIFICATES,
+    ["ngx.ssl.clienthello"] = OF_CERTIFICATES,
+    ["ngx.ssl.proxysslcert"] = OF_CERTIFICATES,
+    ["ngx.ssl.proxysslverify"] = OF_CERTIFICATES,
+    ["ngx.ssl.session"] = "sessions are taken up again by sock:sslhandshake(session)",
+}
+
+-- Before the files: those of lua-resty-core may lie there, and need functions of nginx.
+table.insert(package.loaders, 3, function(name)
+    local instead = MODULES[name]
+    if instead then complain("the module " .. name, instead, 0) end
+    return nil
+end)

@@ -1,0 +1,85 @@
+-- UDP and unix datagram cosockets: ngx.socket.udp and lasa.socket.udp.
+
+local core = ...
+
+local native = core.native.datagrams
+local bad_argument = core.bad_argument
+local wait, payload_of, number_text = core.wait, core.payload_of, core.number_text
+local error, format, select, setmetatable, tonumber, tostring, type =
+    error, string.format, select, setmetatable, tonumber, tostring, type
+
+local udp = {}
+local META = { __index = udp }
+
+local function handle_of(self)
+    local handle = type(self) == "table" and self[1]
+    if not handle then bad_argument(2, 1, "table expected, got " .. core.type_name(self, self == nil and 0)) end
+    return handle
+end
+
+function udp:setpeername(host, port)
+    local handle = handle_of(self)
+    if type(host) == "number" then host = number_text(host) end
+    if type(host) ~= "string" then
+        bad_argument(1, 2, "string expected, got " .. core.type_name(host, host == nil and 0))
+    end
+    return wait(native.setpeername, handle, host, port)
+end
+
+function udp:setsockname(ip, port) return wait(native.setsockname, handle_of(self), ip, port) end
+function udp:bind(ip) return wait(native.bind, handle_of(self), ip) end
+function udp:getsockname() return native.getsockname(handle_of(self)) end
+
+local function bytes_of(data)
+    local payload, complaint = payload_of(data)
+    if not payload then bad_argument(2, 2, complaint) end
+    return payload
+end
+
+local function logged(name, ...)
+    local ok, err = ...
+    if not ok and err and core.log_socket_errors then core.socket_failed("udp " .. name, err) end
+    return ...
+end
+
+function udp:send(data)
+    local handle = handle_of(self)
+    return logged("send", wait(native.send, handle, (bytes_of(data))))
+end
+
+function udp:sendto(data, host, port)
+    local handle = handle_of(self)
+    return wait(native.sendto, handle, (bytes_of(data)), host, port)
+end
+
+local function size_of(size)
+    if size == nil then return nil end
+    return tonumber(size) or bad_argument(2, 2, "number expected, got " .. type(size))
+end
+
+function udp:receive(size)
+    local handle = handle_of(self)
+    return logged("receive", wait(native.receive, handle, (size_of(size))))
+end
+
+function udp:receivefrom(size) return wait(native.receivefrom, handle_of(self), (size_of(size))) end
+
+function udp:settimeout(timeout)
+    local handle = handle_of(self)
+    native.settimeout(handle, tonumber(timeout) or 0, self[2])
+end
+
+function udp:close() return native.close(handle_of(self)) end
+
+local function constructor(is_safe)
+    return function(...)
+        local n = select("#", ...)
+        if n > 0 then error(format("expecting zero arguments, but got %d", n), 2) end
+        local self = setmetatable({ native.udp(is_safe), is_safe }, META)
+        core.own_socket(self, native.close)
+        return self
+    end
+end
+
+core.ngx.socket.udp = constructor(false)
+core.lasa.socket.udp = constructor(true)

@@ -1,0 +1,17 @@
+-- What a script sees besides Lua's own: ngx and lasa. lupa's own table of Python's things is none of its business.
+
+local core = ...
+
+python, package.loaded.python = nil, nil
+ngx = core.ngx
+lasa = core.lasa
+package.loaded.ngx = core.ngx
+package.loaded.lasa = core.lasa
+
+-- A script's own C calls find what they find in nginx's process: OpenSSL's functions, which cost a moment to find.
+local ffi = require "ffi"
+package.loaded.ffi = nil
+function package.preload.ffi()
+    core.native.loader.promote_libcrypto()
+    return ffi
+end

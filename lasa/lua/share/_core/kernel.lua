@@ -1,0 +1,286 @@
+-- The scheduler's Lua half: every light thread is a Lua coroutine which Python resumes (core.step).
+--
+-- A call that waits yields (python function, arguments) out of the coroutine; Python calls the function with no Lua
+-- frame on the C stack, where it may switch light threads, and resumes the coroutine with the results. User coroutines
+-- lie between: what they yield is for their resumer, what the runtime yields is handed down to Python (see resumed()).
+
+local core = ...
+
+local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
+local co_running, co_status = coroutine.running, coroutine.status
+local error, getmetatable, pcall, select, setmetatable, tostring, type, unpack =
+    error, getmetatable, pcall, select, setmetatable, tostring, type, unpack
+local getinfo, traceback = debug.getinfo, debug.traceback
+
+local WEAK_KEYS = { __mode = "k" }
+
+local threads = {} -- the live records by their number, as Python knows them
+local record_of = setmetatable({}, WEAK_KEYS) -- coroutine -> record, for light threads
+local is_user = setmetatable({}, WEAK_KEYS) -- coroutine -> true, for user coroutines
+local waits_in = setmetatable({}, WEAK_KEYS) -- user coroutine -> record, while it waits inside the runtime
+local inner_of = setmetatable({}, WEAK_KEYS) -- coroutine -> user coroutine that it resumed and that waits
+local current -- the record of the light thread that runs
+local last_number = 0
+
+local RAISE = {} -- the first value that Python hands in when its function raised
+local USER = {} -- the first value of a user's own yield
+local WAIT = 0x1.5a17cp-1001 -- the first value of the runtime's: a number, which costs least on the way to Python
+core.RAISE = RAISE
+core.WAIT = WAIT
+core.raw_yield = co_yield
+
+-- ---- light threads -------------------------------------------------------------------------------------------------
+
+-- A record: number, co; parent (coroutine), handler (what it runs for: the main program, a timer, a request);
+-- arguments (packed, before it starts); over, failed, collected, killed; results (packed, once over).
+local function new_record(f, handler)
+    last_number = last_number + 1
+    local record = { number = last_number, handler = handler, co = co_create(f) }
+    threads[last_number] = record
+    record_of[record.co] = record
+    return record
+end
+
+-- A light thread of Lua's own: its results stay in Lua, for ngx.thread.wait().
+function core.new_thread(f, parent, ...)
+    local record = new_record(f, current.handler)
+    record.parent = parent
+    record.arguments = { n = select("#", ...), ... }
+    return record
+end
+
+-- A call from Python: the results go back to Python, and so come the arguments unless they are given here.
+function core.new_call(f, handler, arguments)
+    local record = new_record(f, handler)
+    record.is_call = true
+    record.arguments = arguments
+    return record.number
+end
+
+local function over(record, ok, ...)
+    if not ok then return false, (...) end
+    if record.is_call then return true, true, ... end
+    record.results = { n = select("#", ...), ... }
+    return true, true
+end
+
+local function stepped(record, ok, ...)
+    if ok and (...) == WAIT then return true, ... end
+    return over(record, ok, ...)
+end
+
+-- Run a light thread until it waits, ends or fails; called by Python alone.
+-- Returns true, WAIT, function, arguments; true, true, results; or false, error.
+function core.start(number, ...)
+    local record = threads[number]
+    current = record
+    local arguments = record.arguments
+    if arguments then
+        record.arguments = nil
+        return stepped(record, co_resume(record.co, unpack(arguments, 1, arguments.n)))
+    end
+    return stepped(record, co_resume(record.co, ...))
+end
+
+-- The same for one that waits: with what the Python function returned,
+function core.step(number, ...)
+    local record = threads[number]
+    current = record
+    return stepped(record, co_resume(record.co, ...))
+end
+
+-- or with what it raised.
+function core.raise_in(number, message, level) return core.step(number, RAISE, message, level) end
+
+-- A light thread has ended, by itself or killed; Python forgets its number.
+function core.ended(number)
+    local record = threads[number]
+    threads[number] = nil
+    record.over = true
+    record.co = nil -- a weak key whose value refers to it would stay for ever
+end
+
+-- The error of a light thread as text, and where it happened. Its coroutine is dead and still has its stack.
+function core.describe(number, value)
+    local record = threads[number]
+    record.failed = true
+    record.results = { n = 1, value }
+    local message = value
+    local kind = type(value)
+    if kind == "number" then
+        message = core.number_text(value)
+    elseif kind ~= "string" then
+        message = "unknown reason" -- as OpenResty says it of error objects,
+        local meta = kind == "table" and getmetatable(value)
+        if type(meta) == "table" and meta.__tostring then -- but for those that have a text
+            local ok, text = pcall(tostring, value)
+            if ok and type(text) == "string" then message = text end
+        elseif kind == "userdata" then
+            message = tostring(value) -- what Python raised
+        end
+    end
+    local where = traceback(record.co, "", 0):gsub("^\n?stack traceback:\n", "")
+    return message, "coroutine 0:\n" .. where, type(value) == "string"
+end
+
+function core.current() return current end
+
+core.record_of = record_of
+
+-- ---- waiting -------------------------------------------------------------------------------------------------------
+
+-- Every function between a user's call and this one is left by a tail call, so level 2 is the user's own line. What Lua
+-- itself has raised, below Python, has its line already, or is no text: its level is 0.
+local function raise(message, level)
+    error(message, level or 2)
+end
+
+local function back(first, ...)
+    if first == RAISE then return raise(...) end
+    return first, ...
+end
+
+local isyieldable = coroutine.isyieldable
+
+-- Complain, at the line that is so many levels up, that C is on the stack.
+function core.cannot_yield(level)
+    error("attempt to yield across C-call boundary: a call that waits cannot be made inside a function that "
+        .. "table.sort, string.gsub, a metamethod of C or another C function calls", level + 1)
+end
+
+-- Call a Python function that may switch, and return what it returns.
+function core.wait(f, ...)
+    if not isyieldable() then core.cannot_yield(2) end
+    return back(co_yield(WAIT, f, ...))
+end
+
+-- Complain of an argument, as Lua's own functions do: by the name that the caller has for the function, and without
+-- counting the socket before a method's colon. Level 1 is the function that calls this one.
+function core.bad_argument(level, position, message)
+    local info = getinfo(level + 1, "n")
+    local name = info and info.name or "?"
+    if info and info.namewhat == "method" then
+        position = position - 1
+        if position == 0 then error(("calling '%s' on bad self (%s)"):format(name, message), level + 2) end
+    end
+    error(("bad argument #%d to '%s' (%s)"):format(position, name, message), level + 2)
+end
+
+local bad_argument = core.bad_argument
+
+-- core.wait() for a function that complains of the argument `position`.
+function core.waiter(position)
+    local function complain(message)
+        bad_argument(1, position, message)
+    end
+    local function back_of(first, ...)
+        if first == RAISE then return complain(...) end
+        return first, ...
+    end
+    return function(f, ...)
+        if not isyieldable() then core.cannot_yield(2) end
+        return back_of(co_yield(WAIT, f, ...))
+    end
+end
+
+-- ---- user coroutines -----------------------------------------------------------------------------------------------
+
+local function new_user(f, name)
+    if type(f) ~= "function" then
+        error(("bad argument #1 to '%s' (Lua function expected)"):format(name), 3)
+    end
+    local co = co_create(f)
+    is_user[co] = true
+    return co
+end
+
+local function hand_down(co, ...)
+    local me = co_running()
+    waits_in[co] = current
+    inner_of[me] = co
+    return ...
+end
+
+local resumed
+
+local function go_on(co, ...)
+    waits_in[co] = nil
+    inner_of[co_running()] = nil
+    return resumed(co, co_resume(co, ...))
+end
+
+local function without_mark(_, ...) return true, ... end
+
+function resumed(co, ok, ...)
+    local mark = ...
+    if not ok then
+        if mark == "cannot resume running coroutine" and co_status(co) == "normal" then
+            return false, "cannot resume normal coroutine"
+        end
+        return false, mark
+    end
+    if mark == WAIT then return go_on(co, co_yield(hand_down(co, ...))) end
+    if mark == USER then return without_mark(...) end
+    return true, ...
+end
+
+local function status_of_thread(record)
+    if record.over then
+        if record.collected or record.killed then return "dead" end
+        return core.is_alive(record.parent) and "zombie" or "dead"
+    end
+    local native = co_status(record.co)
+    if native == "suspended" then return inner_of[record.co] and "normal" or "running" end
+    return native
+end
+
+local function status(co)
+    local record = record_of[co]
+    if record then return status_of_thread(record) end
+    local waits = waits_in[co]
+    if waits then
+        if waits.over then return "dead" end
+        return inner_of[co] and "normal" or "running"
+    end
+    if type(co) ~= "thread" then
+        error(("bad argument #1 to 'status' (coroutine expected)"), 2)
+    end
+    return co_status(co)
+end
+
+-- Whether a coroutine has not ended.
+function core.is_alive(co)
+    if co == nil then return false end
+    local record = record_of[co]
+    if record then return not record.over end
+    local waits = waits_in[co]
+    if waits then return not waits.over end
+    return co_status(co) ~= "dead"
+end
+
+function coroutine.create(f) return new_user(f, "create") end
+
+local function resume(co, ...)
+    if is_user[co] and not waits_in[co] then return resumed(co, co_resume(co, ...)) end
+    if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
+    return false, "cannot resume " .. status(co) .. " coroutine"
+end
+
+coroutine.resume = resume
+
+function coroutine.yield(...)
+    if is_user[co_running()] then return co_yield(USER, ...) end
+    return core.wait(core.native.threads.step_aside)
+end
+
+coroutine.status = status
+
+local function spread(ok, ...)
+    if ok then return ... end
+    error((...), 0)
+end
+
+function coroutine.wrap(f)
+    local co = new_user(f, "wrap")
+    return function(...) return spread(resume(co, ...)) end
+end

@@ -1,0 +1,145 @@
+-- What a script says: ngx.say, print, flush, eof and exit go to the handler that it runs for, ngx.log to the log.
+
+local core = ...
+
+local native = core.native.output
+local wait, text_of, current = core.wait, core.text_of, core.current
+local concat, format = table.concat, string.format
+local error, select, tostring, type = error, select, tostring, type
+local getinfo = debug.getinfo
+local getmetatable = getmetatable
+local null = core.ngx.null
+local ngx = core.ngx
+
+local handlers = {} -- number -> handler
+local last_number = 0
+
+-- What runs for one purpose: the main program, a timer, a request. Light threads inherit it from who spawned them.
+-- write(handler, data), flush(handler, waits), eof(handler) are where its output goes.
+function core.new_handler(phase)
+    last_number = last_number + 1
+    local handler = { number = last_number, phase = phase }
+    handlers[last_number] = handler
+    return handler
+end
+
+function core.handler(number) return handlers[number] end
+
+function core.handler_ended(number)
+    local handler = handlers[number]
+    handlers[number] = nil
+    if handler.sockets then core.close_sockets(handler.sockets) end
+end
+
+-- The main program's output: stdout.
+function core.to_stdout(handler, write, flush)
+    function handler.write(_, data)
+        write(data)
+        return 1
+    end
+    function handler.flush()
+        flush()
+        return 1
+    end
+    handler.eof = handler.flush
+end
+
+local function writer(name, ending)
+    return function(...)
+        local handler = current().handler
+        local write = handler.write
+        if not write then
+            error("API disabled in the context of " .. (handler.phase_name or handler.phase), 2)
+        end
+        local n = select("#", ...)
+        if n == 1 and type((...)) == "string" then return write(handler, (...) .. ending) end
+        local pieces = { ... }
+        for i = 1, n do
+            local text, complaint = text_of(pieces[i])
+            if not text then error(format("bad argument #%d to '%s' (%s)", i, name, complaint), 2) end
+            pieces[i] = text
+        end
+        pieces[n + 1] = ending
+        return write(handler, concat(pieces))
+    end
+end
+
+ngx.say = writer("say", "\n")
+ngx.print = writer("print", "")
+
+function ngx.flush(waits)
+    local handler = current().handler
+    local flush = handler.flush
+    if not flush then error("API disabled in the context of " .. (handler.phase_name or handler.phase), 2) end
+    return flush(handler, waits)
+end
+
+function ngx.eof()
+    local handler = current().handler
+    local eof = handler.eof
+    if not eof then error("API disabled in the context of " .. (handler.phase_name or handler.phase), 2) end
+    return eof(handler)
+end
+
+function ngx.exit(status)
+    if type(status) ~= "number" then
+        local number = type(status) == "string" and tonumber(status)
+        if not number then
+            error("bad argument #1 to 'exit' (number expected, got " .. core.type_name(status, status == nil and 0) .. ")", 2)
+        end
+        status = number
+    end
+    return wait(native.exit, current().handler.number, status)
+end
+
+function ngx.get_phase() return current().handler.phase end
+
+function os.exit(code)
+    if code == true or code == nil then code = 0 elseif code == false then code = 1 end
+    return wait(native.exit_program, code)
+end
+
+-- ---- the log -------------------------------------------------------------------------------------------------------
+
+local function log_text(value, position)
+    local kind = type(value)
+    if kind == "string" then return value end
+    if kind == "number" then return core.number_text(value) end
+    if value == null then return "null" end
+    if kind == "table" then
+        local meta = getmetatable(value)
+        if not (meta and meta.__tostring) then
+            error(format("bad argument #%d to 'log' (expected table to have __tostring metamethod)", position), 4)
+        end
+        local text = meta.__tostring(value)
+        return text
+    end
+    if kind == "boolean" or kind == "nil" then return tostring(value) end
+    error(format("bad argument #%d to 'log' (string, number, boolean, or nil expected, got %s)", position, kind), 4)
+end
+
+local function write_log(level, first, ...)
+    if not native.is_logged(level) then return end
+    local n = select("#", ...)
+    local pieces = { ... }
+    for i = 1, n do pieces[i] = log_text(pieces[i], first + i - 1) end
+    local where = getinfo(3, "Sln")
+    local line = ""
+    if where and where.currentline > 0 then
+        line = where.short_src:match("([^/]*)$") .. ":" .. where.currentline .. ": "
+        if where.name then line = line .. where.name .. "(): " end
+    end
+    native.log(level, "[lua] " .. line .. concat(pieces))
+end
+
+function ngx.log(level, ...)
+    if type(level) ~= "number" then
+        error("bad argument #1 to 'log' (number expected, got " .. core.type_name(level, level == nil and 0) .. ")", 2)
+    end
+    if level < 0 or level > 8 then error("bad log level: " .. tostring(level), 2) end
+    write_log(level, 1, ...)
+end
+
+function print(...) write_log(6, 1, ...) end
+
+core.write_log = native.log

@@ -1,0 +1,241 @@
+-- What a content handler answers: ngx.say and ngx.print gather here and leave at ngx.flush, at the end, or when much
+-- has gathered. An answer that is whole by then goes with its length and in one piece; otherwise it goes in chunks.
+--
+-- A handler's answer: `pieces` (a string, or an array of them) and `size`, what has not left yet; `has_begun`, the head
+-- has left; `closed`, why nothing more can be said. Its head is in response_headers.lua.
+-- Source: OpenResty's manual; how a handler's end is answered, lua-nginx-module and nginx.
+
+local core = ...
+
+local native = core.native.requests
+local exit = core.native.output.exit
+local wait, write_log = core.wait, core.write_log
+local request_of, packed_headers = core.request_of, core.packed_headers
+local concat, error, floor, format, select, tonumber, type = table.concat, error, math.floor, string.format, select, tonumber, type
+local byte, find, unpack = string.byte, string.find, unpack
+local isyieldable = coroutine.isyieldable
+local ngx = core.ngx
+
+local LARGE = 16384 -- bytes that leave without being flushed
+local ERR = 4
+local BROKEN = "nginx output filter error" -- as a script knows it
+
+-- ---- output ----------------------------------------------------------------------------------------------------------
+
+-- From now on the head is fixed.
+local function begin(handler)
+    handler.headers_sent = true
+    local status = handler.status
+    if handler.is_head or status == 204 or status == 304 then handler.header_only = true end
+end
+
+local function take(handler)
+    local pieces = handler.pieces
+    handler.pieces, handler.size = nil, 0
+    if type(pieces) == "table" then return concat(pieces) end
+    return pieces or ""
+end
+
+-- Hand over what has gathered; waits while the client takes nothing.
+local function send(handler)
+    local packed
+    if not handler.has_begun then
+        handler.has_begun = true
+        packed = packed_headers(handler)
+    end
+    local ok, err = wait(native.send, handler.number, handler.status or 200, take(handler), packed)
+    if ok then return 1 end
+    handler.closed = BROKEN
+    return nil, err
+end
+
+local function write(handler, data)
+    if handler.closed then return nil, handler.closed end
+    local pieces = handler.pieces
+    if not pieces then
+        if not handler.headers_sent then begin(handler) end
+        if handler.header_only then
+            handler.closed = "header only"
+            return 1
+        end
+        handler.pieces = data
+        handler.size = #data
+    else
+        if type(pieces) == "string" then
+            handler.pieces = { pieces, data }
+        else
+            pieces[#pieces + 1] = data
+        end
+        handler.size = handler.size + #data
+    end
+    if handler.size >= LARGE and not handler.is_old and isyieldable() then
+        if not send(handler) then return nil, BROKEN end
+    end
+    return 1
+end
+
+local function flush(handler, waits)
+    if waits ~= nil and type(waits) ~= "boolean" then
+        error("bad argument #1 to 'flush' (boolean expected, got " .. type(waits) .. ")", 2)
+    end
+    if handler.closed then return nil, handler.closed end
+    if handler.is_old then return nil, "buffering" end
+    if not handler.headers_sent or (not waits and handler.size == 0 and not handler.has_begun) then
+        return nil, "nothing to flush"
+    end
+    if (handler.size > 0 or not handler.has_begun) and isyieldable() then return send(handler) end
+    return 1
+end
+
+local function eof(handler)
+    if handler.closed then return nil, handler.closed end
+    if not handler.headers_sent then begin(handler) end
+    handler.closed = "seen eof"
+    local data = take(handler)
+    local ok
+    if handler.has_begun then
+        ok = wait(native.send_last, handler.number, data)
+    else
+        handler.has_begun = true
+        ok = wait(native.send_whole, handler.number, handler.status or 200, data, packed_headers(handler))
+    end
+    if ok then return 1 end
+    return nil, BROKEN
+end
+
+function ngx.send_headers()
+    local handler = request_of(1)
+    if handler.headers_sent then return 1 end
+    begin(handler)
+    if handler.status == 101 then
+        handler.has_begun, handler.is_switched = true, true
+        local ok = wait(native.switch, handler.number, packed_headers(handler))
+        if not ok then return nil, BROKEN end
+    elseif handler.header_only then
+        handler.closed = "header only"
+    end
+    return 1
+end
+
+-- ---- redirects -------------------------------------------------------------------------------------------------------
+
+local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
+
+function ngx.redirect(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then error("expecting one or two arguments", 2) end
+    local uri, status = ...
+    if type(uri) == "number" then uri = core.number_text(uri) end
+    if type(uri) ~= "string" then
+        error("bad argument #1 to 'redirect' (string expected, got " .. type(uri) .. ")", 2)
+    end
+    if n == 2 then
+        status = tonumber(status) or error("bad argument #2 to 'redirect' (number expected, got " .. type(status) .. ")", 2)
+        if not REDIRECTS[status] then
+            error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, "
+                .. "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
+        end
+    end
+    local handler = request_of(1)
+    if handler.headers_sent then error("attempt to call ngx.redirect after sending out the headers", 2) end
+    local unsafe = find(uri, "[%z\1-\31\127]")
+    if unsafe then
+        error(format('unsafe byte "0x%02x" in redirect uri "%s"', byte(uri, unsafe), core.clean_header_value(uri)), 2)
+    end
+    local headers = handler.headers or {}
+    handler.headers = headers
+    headers[#headers + 1] = { "Location", "location", uri }
+    return wait(exit, handler.number, status or 302)
+end
+
+-- ---- the beginning and the end ---------------------------------------------------------------------------------------
+
+-- What is left to do, as Python reads it.
+local NOTHING, WHOLE, REST, CUT, PENDING = 0, 1, 2, 3, 4
+
+-- These end the connection, and nobody is told anything.
+local CLOSING = { [408] = true, [444] = true, [499] = true }
+
+local function refuse(handler, status)
+    handler.status = status
+    local page = core.error_page(status)
+    handler.content_type = page and "text/html" or false
+    local headers = handler.headers
+    if headers then
+        for i = #headers, 1, -1 do
+            if headers[i][2] == "content-length" then table.remove(headers, i) end
+        end
+    end
+    return WHOLE, status, page or "", packed_headers(handler)
+end
+
+local function finish(handler, exit_status, has_failed)
+    if handler.is_switched then return NOTHING, 0 end
+    if has_failed then
+        if handler.headers_sent then return CUT, 0 end
+        return refuse(handler, 500)
+    end
+    if exit_status then
+        exit_status = floor(exit_status)
+        if exit_status < 0 or (exit_status > 0 and exit_status < 200) or CLOSING[exit_status] then return CUT, 0 end
+        if exit_status >= 300 then
+            if not handler.headers_sent then return refuse(handler, exit_status) end
+            local sent = handler.status or 200
+            if exit_status ~= sent then
+                write_log(ERR, format("attempt to set status %d via ngx.exit after sending out the response status %d",
+                    exit_status, sent))
+            end
+        elseif exit_status > 0 and not handler.headers_sent then
+            handler.status = handler.status or exit_status
+        end
+    end
+    if handler.closed == "seen eof" or handler.closed == BROKEN then return NOTHING, 0 end
+    handler.closed = "seen eof"
+    if handler.has_begun then return REST, 0, take(handler) end
+    handler.headers_sent = true
+    return WHOLE, handler.status or 200, take(handler), packed_headers(handler)
+end
+
+-- The request is over. `exit_status` is what ngx.exit() was given, if it was; after an error `has_failed`.
+-- Returns what Python has to do: WHOLE, status, body, headers; REST, 0, the last bytes; CUT, 0; or NOTHING, 0.
+function core.finish_request(number, exit_status, has_failed)
+    local handler = core.handler(number)
+    core.handler_ended(number)
+    return finish(handler, exit_status, has_failed)
+end
+
+-- Most requests are answered without a wait: these cost Python one call. The first step of one that waits is kept until
+-- Python has prepared for more, and begins it, which is to go on with it.
+local first_step
+local start = core.start
+
+function core.start(number, ...)
+    local step = first_step
+    if step and step.number == number then
+        first_step = nil
+        return unpack(step, 1, step.n)
+    end
+    return start(number, ...)
+end
+
+local function stepped(handler, number, ok, mark, ...)
+    if ok and mark == true then
+        core.ended(number)
+        core.handler_ended(handler.number)
+        return finish(handler)
+    end
+    first_step = { number = number, n = select("#", ...) + 2, ok, mark, ... }
+    return PENDING, handler.number, number
+end
+
+-- Called by Python for each request. Returns what core.finish_request() does if `main` has ended; otherwise PENDING
+-- and the numbers of the handler and of the light thread to be begun.
+function core.serve(main, is_head, is_old)
+    local handler = core.new_handler("content")
+    handler.is_request = true
+    handler.is_head, handler.is_old = is_head, is_old
+    handler.size = 0
+    handler.write, handler.flush, handler.eof = write, flush, eof
+    local number = core.new_call(main, handler)
+    return stepped(handler, number, start(number))
+end

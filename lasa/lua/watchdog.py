@@ -1,0 +1,458 @@
+"""Finds Lua code that keeps the hub for itself: names its line, lets Python's signal handlers run, and can end it.
+
+While Lua does not yield, nothing else runs in its OS thread: no light thread, and no signal handler of Python either,
+so that even Ctrl-C is dead. Another OS thread therefore looks now and then whether a runtime is in the same stay in Lua
+as before. All that the runtime has to do is to count its ways in and out.
+
+The way into the running code is LuaJIT's profiler. It takes no samples by itself here; compiled code tests one bit at
+the start of each trace, for which no cost could be measured, and a SIGPROF sets it. Lua then calls on_sample() of
+share/_core/watchdog.lua, which calls Python. The script is ended by a debug hook, the only thing that may raise an
+error at any instruction. LuaJIT allows lua_sethook() to be called asynchronously, and forgets what a sample sets, so
+the OS thread calls it while the script goes on; no hook is set otherwise.
+
+A process has one such profiler. It goes to the first runtime of the main OS thread, which runs Python's signal
+handlers, unless the host uses SIGPROF. For others all depends on the debug hook, which compiled code does not see: a
+compiled loop of theirs is reported, but its line is not known, and it cannot be ended.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import struct
+import sys
+import time
+from collections.abc import Callable
+from functools import cached_property
+from importlib.resources import files
+from importlib.util import find_spec, module_from_spec
+from typing import Any, Final, Protocol
+from weakref import ref
+
+__all__ = ["Watchdog", "Watched"]
+
+ANSWER_S: Final = 0.1  # a line of Lua takes microseconds: whoever takes longer is in a function of C
+PRESS_S: Final = 0.005
+PRESSES: Final = 40
+HALT_S: Final = 0.2
+CALLS: Final = 12  # lines of a traceback
+COUNT_HOOK: Final = 8  # LUA_MASKCOUNT
+MODES: Final = (b"l", b"f", b"l")  # of the profiler: a test at each line, at each function
+GLOBAL_STATE_AT: Final = 16  # bytes into a lua_State: where it points to what all coroutines share
+GLOBAL_STATE_SIZE: Final = 5000  # most of it; the mode is at 3868 today
+
+logger = logging.getLogger("lasa.lua")
+
+
+def _unpatched_threads() -> Any:
+    # A second copy of the builtin module, since gevent may have made light threads of those that the first one starts.
+    spec = find_spec("_thread")
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+_threads: Final = _unpatched_threads()
+
+
+class Watched(Protocol):
+    """What a watchdog needs of a runtime, which must allow weak references.
+
+    Attributes:
+        lua: lupa's LuaRuntime, of a LuaJIT, with ``encoding=None``.
+        entries: one more at each way into Lua and at each way out of it, so odd while Lua runs.
+    """
+
+    lua: Any
+    entries: int
+
+
+class Watchdog:
+    """Watches one runtime for as long as it lives; it holds no reference to it."""
+
+    def __init__(
+        self,
+        runtime: Watched,
+        hold_s: float = 1.0,
+        max_hold_s: float | None = None,
+        describe: Callable[[], str] | None = None,
+    ) -> None:
+        """Begin to watch.
+
+        Args:
+            runtime: what is watched; the calling OS thread must be its own, and outside Lua.
+            hold_s: after so long without a yield there is a warning, and signal handlers run; more warnings come when
+                the time has doubled. It is looked at twice in that time, so it may take half as long again.
+            max_hold_s: after so long an error is thrown at the line that runs; None for never.
+            describe: names who runs, for the warning ("the timer of a.lua:3"); called in an OS thread of its own while
+                Lua runs, so it must not call Lua.
+        Raises:
+            ValueError: a time that is not positive.
+        Switches: never. Source: beyond the seed.
+        """
+        if not hold_s > 0 or not (max_hold_s is None or max_hold_s > 0):
+            raise ValueError("hold_s and max_hold_s must be positive")
+        self.tick_s = min(hold_s, max_hold_s or hold_s) / 2
+        self.os_thread: int = _threads.get_ident()
+        self._runtime = ref(runtime)
+        self._hold_s = hold_s
+        self._max_hold_s = max_hold_s
+        self._describe = describe
+        self._stay = 0  # the number of entries when the stay that lasts was first seen
+        self._since_s = 0.0
+        self._warning_s = hold_s  # when the next one is due, counted from then
+        self._asked = 0  # the stay whose line was asked for
+        self._place: str | None = None  # the answer
+        self._has_answer: Any = _threads.allocate_lock()
+        self._late_s: float | None = None  # how long the stay was when a warning went out without a line
+        self._end: tuple[int, str, BaseException | None] | None = None  # the stay to end, the reason
+        self._is_armed = False
+        self._luajit = _LuaJit(sys.modules[type(runtime.lua).__module__].__file__ or "")
+        self._hook = 0
+        self.has_profiler = self._make_ways_in(runtime.lua)
+        _patrol.add(self)
+
+    def _make_ways_in(self, lua: Any) -> bool:
+        natives = {b"asks": self._asks, b"answer": self._answer, b"verdict": self._verdict, b"caught": self._caught}
+        core = lua.table_from({b"native": lua.table_from({b"watchdog": lua.table_from(natives)})})
+        source = files("lasa.lua").joinpath("share/_core/watchdog.lua").read_bytes()
+        chunk = lua.compile(source, name=b"@lasa/_core/watchdog.lua")
+        state, start, stop, test_once_per_trace, keep_hook = chunk(core)
+        self._state = int(state.split()[1], 16)  # b"thread: 0x..."
+        # The OS thread that has Python's signals.
+        if _threads.get_native_id() != os.getpid() or not _is_free(signal.SIGPROF):
+            keep_hook(self._look_up_hook)
+            return False
+        mode = _address_of_mode(self._state, start, stop)
+        start(b"l" if mode is None else b"")
+        signal.setitimer(signal.ITIMER_PROF, 0)  # else it would outlive an exec, and end that program
+        if mode is not None:
+            test_once_per_trace(mode)
+        return True
+
+    def _look_up_hook(self) -> None:
+        self._hook = self._luajit.lua_gethook(self._state)
+
+    def interrupt(self, reason: str | BaseException) -> bool:
+        """Throw an error at the line that Lua runs now, and at each line after it until Lua has been left.
+
+        It takes some milliseconds, and longer while Lua waits in a function of C, or in a finalizer.
+
+        Args:
+            reason: the error's text, "FILE:LINE: reason"; or an exception, for ``take_interruption()``.
+        Returns:
+            False if no Lua runs, and nothing will happen.
+        Switches: never; any OS thread and any signal handler may call it. Source: beyond the seed.
+        """
+        runtime = self._runtime()
+        if runtime is None or not runtime.entries & 1:
+            return False
+        self._end_stay(runtime.entries, reason)
+        _patrol.ring()
+        return True
+
+    def take_interruption(self) -> BaseException | None:
+        """Return the exception that ended the stay in Lua just left, once; None if there is none.
+
+        To be asked when Lua was left with an error: what a signal handler raised meanwhile (KeyboardInterrupt,
+        ThreadKilled) cannot pass through Lua as it is.
+        """
+        runtime, end = self._runtime(), self._end
+        if runtime is None or end is None or end[0] + 1 != runtime.entries:
+            return None
+        self._end = None
+        return end[2]
+
+    # What Lua calls, in the runtime's OS thread. Python's signal handlers run before and between their lines.
+
+    def _asks(self) -> bool:
+        return self._place is None and self._asked == self._stay_now()
+
+    def _answer(self, place: bytes) -> None:
+        lines = place.decode("utf-8", "backslashreplace").splitlines()
+        self._place = "\n".join(lines[:CALLS] + ["\t..."] * (len(lines) > CALLS))
+        _open(self._has_answer)
+
+    def _verdict(self) -> bytes | None:
+        end = self._end
+        if end is None or end[0] != self._stay_now():
+            self._is_armed = False
+            return None
+        self._is_armed = True
+        return end[1].encode("utf-8", "surrogateescape")
+
+    def _caught(self, error: object) -> None:
+        if isinstance(error, BaseException):  # Lua's own would be "not enough memory"
+            self._end_stay(self._stay_now(), error)
+
+    def _stay_now(self) -> int:
+        runtime = self._runtime()
+        return -1 if runtime is None or not runtime.entries & 1 else runtime.entries
+
+    def _end_stay(self, stay: int, reason: str | BaseException) -> None:
+        if isinstance(reason, BaseException):
+            self._end = stay, f"interrupted by {type(reason).__name__}", reason
+        else:
+            self._end = stay, reason, None
+
+    # What the patrol calls, in its OS thread.
+
+    def is_needed(self) -> bool:
+        """Whether the runtime is still there."""
+        return self._runtime() is not None
+
+    def check(self, now_s: float) -> None:
+        """Do what is due at this time."""
+        runtime = self._runtime()
+        if runtime is None:
+            return
+        if self._late_s is not None and self._place is not None:
+            logger.warning("a Lua light thread came back after more than %.1f s, %s", self._late_s, self._place)
+            self._late_s = None
+        stay = runtime.entries
+        if stay != self._stay:
+            self._stay, self._since_s, self._warning_s, self._late_s = stay, now_s, self._hold_s, None
+        if not stay & 1:
+            return
+        held_s = now_s - self._since_s
+        if self._max_hold_s is not None and held_s >= self._max_hold_s and not self._is_ending(stay):
+            self._end_stay(stay, f"has not yielded for {self._max_hold_s:g} s (max_hold_s)")
+        if held_s < self._hold_s and not self._is_ending(stay):
+            return
+        self._ask(stay)
+        if held_s >= self._warning_s and runtime.entries == stay:
+            self._warn(held_s)
+        if self._is_ending(stay):
+            self._press(runtime, stay)
+
+    def _is_ending(self, stay: int) -> bool:
+        end = self._end
+        return end is not None and end[0] == stay
+
+    def _ask(self, stay: int) -> None:
+        self._has_answer.acquire(False)
+        self._place = None
+        self._asked = stay
+        if not self.has_profiler:
+            self._set_hook()
+        elif self._luajit.has_handler(signal.SIGPROF):  # without one, or with the host's, it must not be sent
+            signal.pthread_kill(self.os_thread, signal.SIGPROF)
+        self._has_answer.acquire(True, ANSWER_S)
+
+    def _warn(self, held_s: float) -> None:
+        self._warning_s = 2 * held_s
+        place = self._place
+        if place is None:
+            self._late_s = held_s
+            place = "in a function of C or Python that it called, or in a finalizer"
+            if not self.has_profiler:
+                place += "; or in compiled code, which can be looked into in a program's first runtime only"
+        who = "a Lua light thread" if self._describe is None else f"a Lua light thread ({self._describe()})"
+        logger.warning("%s has not yielded for %.1f s: %s", who, held_s, place)
+
+    def _press(self, runtime: Watched, stay: int) -> None:
+        for _ in range(PRESSES):
+            _pause(PRESS_S)  # if it is a sample that has armed it, let that end first
+            if runtime.entries != stay or not self._is_ending(stay):
+                return
+            if self._is_armed or not self.has_profiler:
+                self._set_hook()
+
+    def _set_hook(self) -> None:
+        if not self._hook:
+            self._look_up_hook()
+        if self._hook and not self._luajit.lua_gethookmask(self._state):
+            self._luajit.lua_sethook(self._state, self._hook, COUNT_HOOK, 1)
+
+
+class _LuaJit:
+    """The C functions of LuaJIT in lupa's library, without lupa, which would wait until Lua is left.
+
+    Called with the GIL held, so that the runtime cannot leave Lua, and be gone, meanwhile.
+    """
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    @cached_property
+    def _library(self) -> Any:
+        import ctypes  # a few milliseconds, which a program without long loops need not spend
+
+        library = ctypes.PyDLL(self._path)
+        pointer, number = ctypes.c_void_p, ctypes.c_int
+        for name, result, *arguments in (
+            ("lua_gethook", pointer, pointer),
+            ("lua_gethookmask", number, pointer),
+            ("lua_sethook", number, pointer, pointer, number, number),
+        ):
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+        return library
+
+    def lua_gethook(self, state: int) -> int:
+        """Return the address of the C function that is the hook, 0 for none."""
+        return self._library.lua_gethook(state) or 0
+
+    def lua_gethookmask(self, state: int) -> int:
+        """Return for what the hook is called, 0 for nothing."""
+        mask: int = self._library.lua_gethookmask(state)
+        return mask
+
+    def lua_sethook(self, state: int, hook: int, mask: int, count: int) -> None:
+        """Set the hook."""
+        self._library.lua_sethook(state, hook, mask, count)
+
+    def has_handler(self, number: int) -> bool:
+        """Whether a signal's handler is one of LuaJIT's."""
+        import ctypes
+
+        class Place(ctypes.Structure):  # Dl_info
+            _fields_ = (
+                ("file", ctypes.c_char_p),
+                ("base", ctypes.c_void_p),
+                ("symbol", ctypes.c_char_p),
+                ("address", ctypes.c_void_p),
+            )
+
+        handler = (ctypes.c_void_p * 64)()  # a struct sigaction, which begins with it and is smaller
+        here, there = Place(), Place()
+        process = ctypes.CDLL(None)
+        return bool(
+            process.sigaction(number, None, handler) == 0
+            and process.dladdr(ctypes.c_void_p(handler[0]), ctypes.byref(there)) != 0
+            and process.dladdr(self._library.lua_sethook, ctypes.byref(here)) != 0
+            and here.base == there.base
+        )
+
+
+def _address_of_mode(state: int, start: Callable[[bytes], None], stop: Callable[[], None]) -> int | None:
+    """Find the byte in LuaJIT's global state that holds the profiler's mode: it is the one that follows start and stop.
+
+    Read as a file, since an address that has nothing behind it is an OSError then.
+    """
+    looks = []
+    try:
+        with open("/proc/self/mem", "rb", buffering=0) as memory:
+            (address,) = struct.unpack("P", os.pread(memory.fileno(), struct.calcsize("P"), state + GLOBAL_STATE_AT))
+            for mode in MODES:
+                start(mode)
+                looks.append(os.pread(memory.fileno(), GLOBAL_STATE_SIZE, address))
+                stop()
+                looks.append(os.pread(memory.fileno(), GLOBAL_STATE_SIZE, address))
+    except (OSError, OverflowError):
+        return None
+    expected = b"\0".join(MODES) + b"\0"
+    size = min(map(len, looks))
+    places = [place for place in range(size) if looks[0][place] == expected[0]]
+    found = [place for place in places if bytes([look[place] for look in looks]) == expected]
+    return address + found[0] if len(found) == 1 else None
+
+
+def _is_free(number: int) -> bool:
+    # Of Python's own record of handlers, those that C code has set are missing.
+    try:
+        with open("/proc/self/status") as file:
+            masks = dict(line.split(":\t", 1) for line in file if line.startswith(("SigIgn:", "SigCgt:")))
+    except OSError:
+        return False
+    return not any(int(mask, 16) >> (number - 1) & 1 for mask in masks.values())
+
+
+def _open(lock: Any) -> None:
+    try:
+        lock.release()
+    except RuntimeError:
+        pass  # it is open
+
+
+_never: Final = _threads.allocate_lock()
+_never.acquire()
+
+
+def _pause(delay_s: float) -> None:
+    _never.acquire(True, delay_s)  # time.sleep() may be gevent's
+
+
+class _Patrol:
+    """The OS thread that goes round all runtimes of the process; there is none while there are no runtimes."""
+
+    def __init__(self) -> None:
+        self._dogs: tuple[Watchdog, ...] = ()
+        self.forget_thread()
+
+    def forget_thread(self) -> None:
+        """The thread, if there was one, is the parent process's."""
+        self._lock: Any = _threads.allocate_lock()
+        self._bell: Any = _threads.allocate_lock()
+        self._bell.acquire()
+        self._is_halted = False
+        self._end: Any = None  # a lock that the thread opens when it ends; None while there is no thread
+        self._native_id = 0
+
+    def add(self, dog: Watchdog) -> None:
+        """Look after one more."""
+        with self._lock:
+            self._dogs = (*self._dogs, dog)
+            self._start()
+        self.ring()  # it may have to come round more often
+
+    def ring(self) -> None:
+        """Go round at once."""
+        _open(self._bell)
+
+    def _start(self) -> None:
+        if self._end is None and self._dogs and not self._is_halted:
+            self._end = _threads.allocate_lock()
+            self._end.acquire()
+            _threads.start_new_thread(self._walk, (self._end,))
+
+    def _walk(self, end: Any) -> None:
+        self._native_id = _threads.get_native_id()
+        while True:
+            with self._lock:
+                self._dogs = tuple([dog for dog in self._dogs if dog.is_needed()])
+                if self._is_halted or not self._dogs:
+                    self._end = None
+                    break
+            self._bell.acquire(True, min([dog.tick_s for dog in self._dogs]))
+            for dog in self._dogs:
+                try:
+                    dog.check(time.monotonic())
+                except Exception:
+                    sys.excepthook(*sys.exc_info())  # a handler of logging's failed; the others are still looked after
+        end.release()
+
+    def halt(self) -> None:
+        """End the thread, for a fork or the process's end."""
+        with self._lock:
+            self._is_halted = True
+            end = self._end
+        if end is None or _threads.get_native_id() == self._native_id:
+            return
+        self.ring()
+        until_s = time.monotonic() + HALT_S
+        if end.acquire(True, HALT_S):
+            # Python warns of a fork while there are other OS threads, so wait for the kernel, too.
+            while os.path.exists(f"/proc/self/task/{self._native_id}") and time.monotonic() < until_s:
+                _pause(0.0001)
+
+    def go_on(self) -> None:
+        """Start the thread again, after halt()."""
+        with self._lock:
+            self._is_halted = False
+            self._start()
+
+    def go_on_in_child(self) -> None:
+        """Start the thread in a new process, for the runtimes of the OS thread that has forked."""
+        self.forget_thread()
+        self._dogs = tuple([dog for dog in self._dogs if dog.os_thread == _threads.get_ident()])
+        self.go_on()
+
+
+_patrol: Final = _Patrol()
+os.register_at_fork(before=_patrol.halt, after_in_parent=_patrol.go_on, after_in_child=_patrol.go_on_in_child)
+atexit.register(_patrol.halt)

@@ -1,0 +1,40 @@
+"""Where lasa is meant to differ from version 0.10.23 of the Lua module: script -> reason.
+
+A script in this list must differ: when it does not any more, its line here is wrong and a test fails.
+"""
+
+from __future__ import annotations
+
+__all__ = ["DIFFERENCES"]
+
+_NEWER_TEXT = "0.10.23 says 'bad pattern argument' for every bad argument of receive; newer versions tell them apart"
+_KILLED = "0.10.23 leaves the socket of a killed light thread busy for good; in lasa it can connect again"
+_NO_C_CALL = "lasa's message says more: that a call which waits stands inside a function of C, and which these are"
+_CJSON = "Debian's cjson is 2.1.0; lasa follows the one of OpenResty, 2.1.0.11"
+
+DIFFERENCES: dict[str, str] = {
+    "cjson/decode_without_a_colon": _CJSON,
+    "cjson/encode_number_precision_limit": _CJSON,
+    "cjson/encode_numbers_that_are_none": _CJSON,
+    "cjson/version": _CJSON,
+    "codec/resty_aes_failures": "Debian's lua-resty-string is 0.11; newer ones say why, and fill up a short IV",
+    "coroutine/a_wrap_that_has_ended": "0.10.23 returns false and the message; plain Lua raises it, and so does lasa",
+    "coroutine/isyieldable_is_not_there": "LuaJIT has coroutine.isyieldable; 0.10.23 hides it, lasa does not",
+    "coroutine/pcall_around_a_failing_wrap": "in 0.10.23 an error in a wrapped coroutine goes past pcall, and ends all",
+    "coroutine/wait_across_a_sort": _NO_C_CALL,
+    "coroutine/wait_across_gsub": _NO_C_CALL,
+    "semaphore/a_wait_that_waited_and_timed_out_is_false": "a wait that failed returns nil, whether it had to wait or not",
+    "tcp/connect_after_its_connecting_thread_was_killed": _KILLED,
+    "tcp/connect_after_its_reader_was_killed": _KILLED,
+    "tcp/connect_to_a_bare_ipv6_address": "lasa takes an IPv6 address without brackets too",
+    "tcp/receive_with_a_bad_size": _NEWER_TEXT,
+    "tcp/receive_with_a_bad_type": _NEWER_TEXT,
+    "tcp/receiveuntil_at_the_end_in_the_pattern": (
+        "0.10.23 loses bytes that may begin the pattern when the stream ends; lasa hands them over in the partial data"
+    ),
+    "tcp/settimeout_out_of_range": "a negative timeout is the default in lasa, as in its seed; 0.10.23 raises",
+    "thread/wait_for_a_thread_that_fails_with_a_place": (
+        "0.10.23 hands over all that was on the failed thread's stack; lasa the error alone"
+    ),
+    "udp/bind_needs_an_address": "bind of UDP sockets is newer than 0.10.23",
+}

@@ -1,0 +1,6 @@
+-- serve
+
+local cjson = require "cjson"
+local show = require "show"
+
+show(cjson._VERSION)

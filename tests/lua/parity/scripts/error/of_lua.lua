@@ -1,0 +1,5 @@
+-- serve
+-- shows: status
+
+local nothing
+ngx.say(nothing.field)

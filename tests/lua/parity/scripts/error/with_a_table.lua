@@ -1,0 +1,4 @@
+-- serve
+-- shows: status
+
+error({ code = 1 })

@@ -1,0 +1,6 @@
+-- serve
+
+ngx.say("said")
+ngx.flush(true)
+ngx.exit(404)
+ngx.say("never")

@@ -1,0 +1,7 @@
+-- serve
+
+coroutine.wrap(function()
+    ngx.say("inside")
+    ngx.exit(200)
+end)()
+ngx.say("never")

@@ -1,0 +1,8 @@
+-- serve
+
+local function leave()
+    ngx.say("leaving")
+    return ngx.exit(200)
+end
+leave()
+ngx.say("never")

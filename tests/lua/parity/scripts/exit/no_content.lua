@@ -1,0 +1,4 @@
+-- serve
+-- shows: Content-Length, body
+
+ngx.exit(204)

@@ -1,0 +1,5 @@
+-- serve
+
+ngx.say("said")
+ngx.exit(ngx.OK)
+ngx.say("never")

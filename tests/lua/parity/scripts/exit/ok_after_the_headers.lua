@@ -1,0 +1,5 @@
+-- serve
+
+ngx.say("said")
+ngx.flush(true)
+ngx.exit(200)

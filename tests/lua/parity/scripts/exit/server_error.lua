@@ -1,0 +1,4 @@
+-- serve
+-- shows: status
+
+ngx.exit(ngx.HTTP_INTERNAL_SERVER_ERROR)

@@ -1,0 +1,3 @@
+-- serve
+
+ngx.exit(200)

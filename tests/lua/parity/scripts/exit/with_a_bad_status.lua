@@ -1,0 +1,6 @@
+-- serve
+
+local show = require "show"
+
+show((pcall(ngx.exit, "x")))
+show((pcall(ngx.exit)))

@@ -1,0 +1,5 @@
+-- serve
+
+local show = require "show"
+
+show(ngx.null and "true" or "false")

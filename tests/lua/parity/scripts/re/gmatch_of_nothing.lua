@@ -1,0 +1,7 @@
+-- serve
+
+local show = require "show"
+
+local iterator = ngx.re.gmatch("hello", "x")
+show(iterator())
+show(iterator())

@@ -1,0 +1,6 @@
+-- serve
+
+local show = require "show"
+
+local iterator, err = ngx.re.gmatch("hello", "(abc")
+show(iterator, err ~= nil)

@@ -1,0 +1,7 @@
+-- serve
+
+local re = require "ngx.re"
+local show = require "show"
+
+local parts, err = re.split("a,b", "(,")
+show(parts, err ~= nil)

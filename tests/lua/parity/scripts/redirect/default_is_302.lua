@@ -1,0 +1,4 @@
+-- serve
+-- shows: Location
+
+return ngx.redirect("/other")

@@ -1,0 +1,5 @@
+-- serve
+-- shows: Location, X-Foo
+
+ngx.header["X-Foo"] = "kept"
+ngx.redirect("/other")

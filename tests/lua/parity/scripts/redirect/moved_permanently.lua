@@ -1,0 +1,4 @@
+-- serve
+-- shows: Location
+
+ngx.redirect("http://b.test/x?y=z", ngx.HTTP_MOVED_PERMANENTLY)

@@ -1,0 +1,5 @@
+-- serve
+-- shows: Location
+
+ngx.redirect("/first")
+ngx.redirect("/second")

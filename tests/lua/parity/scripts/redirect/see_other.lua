@@ -1,0 +1,4 @@
+-- serve
+-- shows: Location
+
+ngx.redirect("/other", 303)

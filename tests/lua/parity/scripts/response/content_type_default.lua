@@ -1,0 +1,4 @@
+-- serve
+-- shows: Content-Type, body
+
+ngx.say("text")

@@ -1,0 +1,5 @@
+-- serve
+-- shows: Content-Type, body
+
+local nothing = ngx.ctx
+nothing.done = true

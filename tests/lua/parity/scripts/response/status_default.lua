@@ -1,0 +1,5 @@
+-- serve
+
+local show = require "show"
+
+show(ngx.status)

@@ -1,0 +1,4 @@
+-- serve
+
+ngx.status = 299
+ngx.say("odd")

@@ -1,0 +1,4 @@
+-- serve
+
+ngx.status = ngx.HTTP_NOT_FOUND
+ngx.say("my own page")

@@ -1,0 +1,4 @@
+-- serve
+-- shows: Content-Length, Transfer-Encoding, body
+
+ngx.print("12345")

@@ -1,0 +1,5 @@
+-- both
+
+ngx.print("\0\1\127\128\255")
+ngx.print("\r\n")
+ngx.say(("x"):rep(10))

@@ -1,0 +1,10 @@
+-- serve
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = ngx.socket.tcp()
+show(sock:connect(peer.host, peer.port("refusing")))
+show(sock:connect(peer.host, peer.port("echo")))
+show(sock:send("there\n"))
+show(sock:receive())

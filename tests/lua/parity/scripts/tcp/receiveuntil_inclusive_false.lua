@@ -1,0 +1,8 @@
+-- serve
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = peer.plays("one;two;")
+local reader = sock:receiveuntil(";", { inclusive = false })
+show(reader())

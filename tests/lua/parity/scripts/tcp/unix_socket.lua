@@ -1,0 +1,10 @@
+-- both
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = ngx.socket.tcp()
+show(sock:connect(peer.sock("echo")))
+show(sock:send("hello\n"))
+show(sock:receive())
+show(sock:close())

@@ -1,0 +1,7 @@
+-- serve
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = ngx.socket.tcp()
+show(sock:connect(peer.sock("nothing")))

@@ -1,0 +1,8 @@
+-- both
+
+ngx.thread.spawn(function()
+    ngx.sleep(10)
+    ngx.say("never")
+end)
+ngx.say("main")
+ngx.exit(200)

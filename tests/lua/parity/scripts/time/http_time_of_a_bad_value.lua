@@ -1,0 +1,7 @@
+-- serve
+
+local show = require "show"
+
+show((pcall(ngx.http_time)))
+show((pcall(ngx.http_time, "x")))
+show((pcall(ngx.http_time, {})))

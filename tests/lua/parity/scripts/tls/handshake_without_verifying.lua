@@ -1,0 +1,11 @@
+-- serve
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = peer.connect("tls-stranger")
+local session, err = sock:sslhandshake(nil, "peer.test", false)
+show(session ~= nil, err)
+show(sock:send("hello\n"))
+show(sock:receive())
+show(sock:close())

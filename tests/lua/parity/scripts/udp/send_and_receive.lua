@@ -1,0 +1,10 @@
+-- both
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = ngx.socket.udp()
+show(sock:setpeername(peer.host, peer.port("udp-echo")))
+show(sock:send("hello"))
+show(sock:receive())
+show(sock:close())

@@ -1,0 +1,9 @@
+-- serve
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = ngx.socket.udp()
+assert(sock:setpeername(peer.host, peer.port("udp-echo")))
+show(sock:send("abc"))
+show(sock:send(("x"):rep(5000)))

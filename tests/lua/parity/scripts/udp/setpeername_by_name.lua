@@ -1,0 +1,9 @@
+-- serve
+
+local peer = require "peer"
+local show = require "show"
+
+local sock = ngx.socket.udp()
+show(sock:setpeername("peer.test", peer.port("udp-echo")))
+show(sock:send("hi"))
+show(sock:receive())
