@@ -1,4 +1,6 @@
-"""``lasa serve``: a handler or a WSGI application behind a server, in this process or, by gunicorn, in several."""
+"""``lasa serve``: a handler in Python or Lua, or a WSGI application, behind a server, in this process or, by gunicorn,
+in several.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +13,8 @@ import os
 import socket as stdlib_socket
 import stat
 import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -27,7 +31,15 @@ USAGE_ERROR: Final = 2
 
 
 class Unusable(Exception):
-    """What the command line names is not there, or is nothing to serve by; the text is for the user."""
+    """What the command line names is not there, or is nothing to serve by; the text is for the user.
+
+    Attributes:
+        status: of the exit.
+    """
+
+    def __init__(self, text: str, status: int = USAGE_ERROR) -> None:
+        super().__init__(text)
+        self.status = status
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +47,7 @@ class ServeOptions:
     """The command line.
 
     Attributes:
-        handler, wsgi: "module:name" of the one or the other.
+        handler, wsgi: "module:name" of the one or the other; the handler may be a "FILE.lua".
         listen: "host:port" or "unix:/path".
         workers: processes of gunicorn; None serves in this one.
         ssl_cert, ssl_key: files.
@@ -43,6 +55,8 @@ class ServeOptions:
         grace_s: for running requests, once it is to stop.
         log_level: in lower case.
         patches: whether a WSGI application gets a standard library that waits in the hub.
+        path: folders with modules of Lua's.
+        chosen: settings of the Lua runtime, by name.
     """
 
     handler: str | None
@@ -55,6 +69,13 @@ class ServeOptions:
     grace_s: float
     log_level: str
     patches: bool
+    path: Sequence[str] = ()
+    chosen: Sequence[tuple[str, str]] = ()
+
+    @property
+    def lua_file(self) -> str | None:
+        """The handler, if it is a file of Lua's."""
+        return self.handler if self.handler and self.handler.endswith(".lua") else None
 
     @property
     def access_log_form(self) -> str | bool:
@@ -71,8 +92,8 @@ def serve(options: ServeOptions) -> int:
     """Serve until a signal; return the exit status.
 
     Returns:
-        0 after a graceful stop; 1 where the address cannot be bound, or the module raised; 2 for what the command line
-        has wrong; 128 plus the first signal's number if a second one cut it short.
+        0 after a graceful stop; 1 where the address cannot be bound, the module raised, or Lua does not compile; 2 for
+        what the command line has wrong; 128 plus the first signal's number if a second one cut it short.
     Raises:
         SystemExit: the same, from gunicorn or the application.
     Switches: all the time. It must run in the main greenlet of the main OS thread.
@@ -110,7 +131,7 @@ class _Service:
         try:
             app = load(options)
         except Unusable as error:
-            sys.exit(_complain(str(error), USAGE_ERROR))
+            sys.exit(_complain(str(error), error.status))
         _set_up_logging(options)
         handler = wsgi.handler_of(app) if options.wsgi else app
         try:
@@ -142,11 +163,14 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
         return _complain("--workers needs gunicorn: pip install 'lasa-cosocket[workers]'", FAILED)
     # What is wrong is told here once, and not by each worker, or again and again by its arbiter.
     try:
-        _find_module((options.wsgi or options.handler or "").partition(":")[0])
+        if options.lua_file:
+            _check_lua(options.lua_file)
+        else:
+            _find_module((options.wsgi or options.handler or "").partition(":")[0])
         tls_context(options.tls)
         busy = _try_address(parse_address(options.listen))
     except (Unusable, ValueError) as error:
-        return _complain(_for_command_line(error), USAGE_ERROR)
+        return _complain(_for_command_line(error), error.status if isinstance(error, Unusable) else USAGE_ERROR)
     if busy is not None:
         return _complain(f"cannot listen on {options.listen}: {busy}", FAILED)
     from lasa.http.gunicorn import LasaWorker
@@ -233,13 +257,48 @@ def _try_address(address: Address) -> str | None:
     return None
 
 
+def _check_lua(file: str) -> None:
+    # Without a runtime, which is the workers' to make.
+    with _told_of_lua(file):
+        from lasa.lua.serving import check_file
+
+        check_file(file)
+
+
+def _load_lua(file: str, options: ServeOptions) -> Handler:
+    with _told_of_lua(file):
+        from lasa.lua.serving import load_handler
+        from lasa.lua.settings import load_settings
+
+        return load_handler(file, path=options.path, settings=load_settings({}, dict(options.chosen)))
+
+
+@contextmanager
+def _told_of_lua(file: str) -> Iterator[None]:
+    # What goes wrong with a file, as the user is told of it.
+    try:
+        from lasa.lua import BadSetting, LuaError  # LuaJIT is of no use to Python's handlers
+    except ImportError as error:
+        raise Unusable(str(error)) from None
+    try:
+        yield
+    except BadSetting as error:
+        raise Unusable(str(error)) from None
+    except OSError as error:
+        raise Unusable(f"cannot read {file}: {error.strerror}") from None
+    except LuaError as error:
+        raise Unusable(str(error), FAILED) from None
+
+
 def load(options: ServeOptions) -> Any:
-    """Import the module and return what it is to be served by.
+    """Import the module, or compile the Lua file, and return what it is to be served by.
 
     Raises:
-        Unusable: there is no such module or attribute, or it is the wrong kind of callable. What the module itself
-            raises is handed on.
+        Unusable: there is no such module or attribute, or it is the wrong kind of callable; the file does not compile.
+            What the module itself raises is handed on.
     """
+    if options.lua_file:
+        return _load_lua(options.lua_file, options)
     text = options.wsgi or options.handler or ""
     module_name, _, path = text.partition(":")
     try:

@@ -10,7 +10,6 @@ import hmac
 from binascii import a2b_base64, b2a_base64
 from typing import TypeAlias, overload
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
 from lasa._values import type_name
 
@@ -290,4 +289,6 @@ def uuid() -> str:
 
     Source: seed, "lasa.uuid".
     """
+    from uuid import uuid4  # which looks into the platform first, for milliseconds that most programs need not spend
+
     return str(uuid4())

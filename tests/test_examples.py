@@ -911,6 +911,34 @@ def test_websocket_broadcast_sends_a_reader_away_that_does_not_read() -> None:
         assert news.terminate().errors == ""
 
 
+# -- Lua in a Python program; the examples in Lua are run by tests/lua/test_examples.py
+
+EMBEDDED = """\
+Ann pays 20 EUR
+Bob pays 1350 DKK
+Eve: rules:7: attempt to perform arithmetic on field 'count' (a string value)
+"""
+
+
+@both_ways
+def test_embed_lua_prices_orders_and_tells_a_mistake_with_its_line(by: tuple[str, ...]) -> None:
+    pytest.importorskip("lupa")
+    assert run("embed_lua.py", by=by) == Finished(EMBEDDED, "", 0)
+
+
+def test_embed_lua_takes_the_rules_from_a_file(tmp_path: Path) -> None:
+    pytest.importorskip("lupa")
+    rules = tmp_path / "rules.lua"
+    rules.write_text("return function(order) return { customer = order.customer, total = 1, currency = 'EUR' } end")
+    assert run("embed_lua.py", str(rules)) == Finished(
+        "".join(f"{n} pays 1 EUR\n" for n in ("Ann", "Bob", "Eve")), "", 0
+    )
+    rules.write_text("return function(order) retrun order end")
+    ended = run("embed_lua.py", str(rules))
+    assert (ended.output, ended.status) == ("", 1)
+    assert ended.errors.endswith("rules.lua:1: '=' expected near 'order'\n")
+
+
 # -- the snippets of the manual
 
 SNIPPET_SERVES = "server.run(handler)"
@@ -924,10 +952,10 @@ for snippet in json.loads(pathlib.Path(sys.argv[1]).read_text()):
 """
 
 
-def snippets(name: str, port: int) -> list[str]:
-    """The Python in a page, in order, with another port in place of 8080."""
-    text = (ROOT / name).read_text()
-    return [code.replace(":8080", f":{port}") for code in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.M)]
+def snippets(name: str, port: int, language: str = "python") -> list[str]:
+    """The code in a page, in order, with another port in place of 8080."""
+    code = re.findall(rf"^```{language}\n(.*?)^```", (ROOT / name).read_text(), re.DOTALL | re.MULTILINE)
+    return [re.sub(r"\b8080\b", str(port), snippet) for snippet in code]
 
 
 @contextmanager

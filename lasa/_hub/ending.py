@@ -55,11 +55,12 @@ def end_hub() -> None:
 
 def _waiting_in(hub: Scheduler) -> list[greenlet]:
     """Return all greenlets of a hub that have started and not ended, parked workers last."""
+    # Not isinstance(), which asks a weak proxy for what it stands for, and that may be gone.
     ours = {hub.gevent_hub, hub.nursery, hub.dispatcher, getcurrent()}
     found = [
         each
         for each in gc.get_objects()
-        if isinstance(each, greenlet) and each and each not in ours and _descends_from(each, hub.gevent_hub)
+        if issubclass(type(each), greenlet) and each and each not in ours and _descends_from(each, hub.gevent_hub)
     ]
     return sorted(found, key=lambda each: each in hub.parked)
 

@@ -54,9 +54,7 @@ def counts(request: Request) -> Counts:
     """Return the counts of a request so far."""
     connection: Any = request._connection
     number = connection._conduit.connection.link.sock.fileno()
-    return Counts(
-        connection._received, connection._sent, number, connection._count, connection._exchange.keeps_alive
-    )
+    return Counts(connection._received, connection._sent, number, connection._count, connection._exchange.keeps_alive)
 
 
 def raw_head(request: Request, *, without_line: bool = False) -> bytes:

@@ -54,7 +54,7 @@ class Context:
         self._main = _hub.getcurrent()
         try:
             values = drive(self.runtime, number, *arguments)
-            while self._live:
+            while self._live and self.exit_status is None:
                 self._waiter = self._main
                 _hub.pause()
             return values

@@ -73,13 +73,16 @@ class Converter:
         into = self._to_lua
         if isinstance(value, Mapping):
             if not any(isinstance(item, Mapping | list | tuple) for item in value.values()):
-                return lua.table_from({_key(key): into(item, known, depth) for key, item in value.items()})
+                table = lua.table_from({_key(key): into(item, known, depth) for key, item in value.items()})
+                known[id(value)] = table
+                return table
             table = known[id(value)] = lua.table()
             for key, item in value.items():
                 table[_key(key)] = into(item, known, depth)
         else:
             if not any(isinstance(item, Mapping | list | tuple) for item in value):
-                return lua.table_from([into(item, known, depth) for item in value])
+                table = known[id(value)] = lua.table_from([into(item, known, depth) for item in value])
+                return table
             table = known[id(value)] = lua.table()
             for index, item in enumerate(value, 1):
                 table[index] = into(item, known, depth)

@@ -74,6 +74,9 @@ def drive(runtime: Runtime, number: int, *arguments: Any) -> tuple[Any, ...]:
             runtime.entries += 1
             result = step(number, *values)
             runtime.entries += 1
+        interruption = runtime.interruption()
+        if interruption is not None:
+            raise interruption
         raise runtime.error_of(number, result[1], raised)
     finally:
         raised = None  # its traceback holds this frame, which must not hold it

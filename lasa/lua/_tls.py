@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ssl
-from typing import Final
+from typing import Any, Final
 
 from lasa.lua.settings import BadSetting, Settings
 from lasa.socket._tls import new_client_context
 
-__all__ = ["Contexts"]
+__all__ = ["Contexts", "chain_is_too_long"]
 
+# As nginx has them, in any case; None are those that no OpenSSL of today speaks.
 _VERSIONS: Final = {
-    "TLSv1": ssl.TLSVersion.TLSv1,
-    "TLSv1.1": ssl.TLSVersion.TLSv1_1,
-    "TLSv1.2": ssl.TLSVersion.TLSv1_2,
-    "TLSv1.3": ssl.TLSVersion.TLSv1_3,
+    "sslv2": None,
+    "sslv3": None,
+    "tlsv1": ssl.TLSVersion.TLSv1,
+    "tlsv1.1": ssl.TLSVersion.TLSv1_1,
+    "tlsv1.2": ssl.TLSVersion.TLSv1_2,
+    "tlsv1.3": ssl.TLSVersion.TLSv1_3,
 }
 
 
@@ -48,10 +51,24 @@ class Contexts:
         return self._made[key]
 
 
+def chain_is_too_long(tls: ssl.SSLObject, depth: int) -> bool:
+    """Whether more than ``depth`` certificates stand between the verified peer's own and the trusted one.
+
+    ssl.SSLContext has no limit that could be set; the chain is counted when it has been verified.
+    """
+    found: Any = tls
+    if not hasattr(found, "get_verified_chain"):  # Python 3.13 has it here, older ones one object further inside
+        found = found._sslobj
+    return len(found.get_verified_chain() or ()) - 2 > depth  # a session that is resumed has no chain
+
+
 def _apply(context: ssl.SSLContext, settings: Settings) -> None:
     if settings.ssl_protocols:
-        versions = [_version_of(name) for name in settings.ssl_protocols.split()]
-        context.minimum_version, context.maximum_version = min(versions), max(versions)
+        versions = [found for name in settings.ssl_protocols.split() if (found := _version_of(name)) is not None]
+        if versions:
+            context.minimum_version, context.maximum_version = min(versions), max(versions)
+        else:  # none is left: every handshake fails
+            context.minimum_version, context.maximum_version = ssl.TLSVersion.TLSv1_3, ssl.TLSVersion.TLSv1_2
     if settings.ssl_ciphers:
         context.set_ciphers(settings.ssl_ciphers)
     if settings.ssl_crl and context.verify_mode is ssl.CERT_REQUIRED:
@@ -61,15 +78,16 @@ def _apply(context: ssl.SSLContext, settings: Settings) -> None:
         name, _, value = settings.ssl_conf_command.partition(" ")
         if name == "CipherString":
             context.set_ciphers(value)
-        elif name == "MinProtocol":
-            context.minimum_version = _version_of(value)
-        elif name == "MaxProtocol":
-            context.maximum_version = _version_of(value)
+        elif name == "MinProtocol" and (version := _version_of(value)) is not None:
+            context.minimum_version = version
+        elif name == "MaxProtocol" and (version := _version_of(value)) is not None:
+            context.maximum_version = version
         else:
-            raise BadSetting(f"ssl_conf_command: Python's TLS cannot set {name!r}")
+            raise BadSetting(f"ssl_conf_command: Python's TLS cannot set {settings.ssl_conf_command!r}")
 
 
-def _version_of(name: str) -> ssl.TLSVersion:
-    if name not in _VERSIONS:
-        raise BadSetting(f"ssl_protocols: {name!r} is none of {', '.join(_VERSIONS)}")
-    return _VERSIONS[name]
+def _version_of(name: str) -> ssl.TLSVersion | None:
+    found = name.lower()
+    if found not in _VERSIONS:
+        raise BadSetting(f"ssl_protocols: {name!r} is none of SSLv2, SSLv3, TLSv1, TLSv1.1, TLSv1.2, TLSv1.3")
+    return _VERSIONS[found]

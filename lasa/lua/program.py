@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
+from weakref import proxy
 
 from lasa import _hub, timer
 from lasa._program import run_program
@@ -74,6 +75,7 @@ def run(
     def main() -> None:
         timer.set_limits(max_pending=settings.max_pending_timers, max_running=settings.max_running_timers)
         runtime = Runtime(modules=modules, path=path, settings=settings)
+        runtime.watch()
         program = _Program(runtime)
         try:
             runtime.set_arguments([file or code_name(code), *args])
@@ -102,9 +104,19 @@ def report(error: LuaError) -> None:
     logger.error("lua entry thread aborted: runtime error: %s", error, exc_info=error.__cause__)
 
 
-def run_detached(*, code: bytes | None, file: str | None, name: str, args: Sequence[Any] = ()) -> object:
+def run_detached(
+    *,
+    code: bytes | None,
+    file: str | None,
+    name: str,
+    args: Sequence[Any] = (),
+    path: Sequence[str] = (),
+    settings: Settings | None = None,
+) -> object:
     """Run Lua code or a file as the main function of an OS thread of its own; see lasa.detach().
 
+    Args:
+        path, settings: see Runtime.
     Returns:
         What the code returns, as a Lua function's call from Python.
     Raises:
@@ -112,7 +124,10 @@ def run_detached(*, code: bytes | None, file: str | None, name: str, args: Seque
     Switches: whenever Lua waits.
     """
     source, chunk_name = _source_of(file, code)
-    runtime = Runtime()
+    if code is not None:
+        chunk_name = f"={name}"
+    runtime = Runtime(path=path, settings=settings)
+    runtime.watch()
     main = _Main(runtime)
     runtime.set_arguments([name])
     try:
@@ -131,7 +146,8 @@ class _Main(Context):
         super().__init__(runtime, runtime.core.new_handler(b"content"))
         self._out = sys.stdout.buffer
         self._will_flush = False
-        runtime.core.to_stdout(self.handler, self.write, self.flush)
+        me = proxy(self)  # Lua must not hold what holds it
+        runtime.core.to_stdout(self.handler, lambda data: me.write(data), lambda: me.flush())
         runtime.default = self
 
     def call(self, function: Any, args: Sequence[str] = ()) -> None:

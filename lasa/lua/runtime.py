@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from threading import get_ident
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakSet, proxy, ref
 
 from lasa._channel import Channel
@@ -22,6 +22,10 @@ from lasa.lua._driver import INSIDE, message_of
 from lasa.lua._tls import Contexts
 from lasa.lua.errors import LuaError, LuaMissing, text_of
 from lasa.lua.settings import Settings, load_settings
+from lasa.lua.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from lasa.lua._resolver import Resolver
 
 try:
     import lupa.luajit21 as lupa
@@ -52,9 +56,6 @@ CORE: Final = (
     "process",
     "errlog",
     "shared",
-    "digests",
-    "random",
-    "aes",
     "resty_core",
     "thread",
     "semaphore",
@@ -75,6 +76,7 @@ CORE: Final = (
     "re_sub",
     "re_split",
     "absent",
+    "lazy",
     "globals",
 )
 
@@ -99,6 +101,14 @@ def _closed(*_: Any) -> Any:
 
 def _nothing_to_end(_number: int) -> None:
     return None
+
+
+def _resolver_of(settings: Settings) -> Resolver | None:
+    if settings.resolver is None:
+        return None
+    from lasa.lua._resolver import Resolver
+
+    return Resolver(settings.resolver, settings.resolver_timeout / 1000)
 
 
 class LuaFunction:
@@ -153,6 +163,7 @@ class Runtime:
         modules: Modules | None = None,
         path: Sequence[str] = (),
         settings: Settings | None = None,
+        max_memory_bytes: int | None = None,
     ) -> None:
         """Make a runtime for the calling OS thread.
 
@@ -161,9 +172,17 @@ class Runtime:
                 in it. Functions of Python may wait. (The seed's g_loader_libs.)
             path: folders that ``require`` looks for modules in, before LUA_PATH's.
             settings: those of load_settings(); by default those of the environment and lasa.toml.
+            max_memory_bytes: of Lua's own objects that are in use. A script that has more is ended with an error, soon:
+                it may have half as much again by then, or one string of any size. None for no limit.
+        Raises:
+            ValueError: max_memory_bytes is not positive.
         """
+        if max_memory_bytes is not None and max_memory_bytes <= 0:
+            raise ValueError("max_memory_bytes: positive number required")
         self.settings = load_settings({}) if settings is None else settings
+        self.path = tuple(path)
         self.tls = Contexts(self.settings)
+        self.resolver = _resolver_of(self.settings)
         for name, size in self.settings.shared_dict.items():
             dictionary.declare(name, size)
         self.os_thread = get_ident()
@@ -180,6 +199,9 @@ class Runtime:
         self._modules = dict(modules or {})
         self.core = core = self.lua.table()
         self._set_up(core, path)
+        if max_memory_bytes is not None:
+            core.max_memory_bytes = max_memory_bytes
+            core.load_chunk(b"memory")
         self.converter = Converter(proxy(self))
         self.functions: WeakSet[LuaFunction] = WeakSet()
         self.is_closed = False
@@ -191,6 +213,22 @@ class Runtime:
         self._describe: Callable[..., Any] = core.describe
         self._rawequal: Callable[..., Any] = self.lua.globals().rawequal
         self.default = self.new_context("content")
+        self.watchdog: Watchdog | None = None
+        if self.settings.max_hold_ms:
+            self.watch()
+
+    def watch(self) -> None:
+        """Warn of code that holds the hub, and end it, as the settings say; for programs, or with max_hold_ms set.
+
+        Switches: never. Source: beyond the seed.
+        """
+        settings = self.settings
+        if self.watchdog is None and (settings.warn_hold_ms or settings.max_hold_ms):
+            self.watchdog = Watchdog(
+                self.itself,
+                hold_s=(settings.warn_hold_ms or settings.max_hold_ms) / 1000,
+                max_hold_s=settings.max_hold_ms / 1000 if settings.max_hold_ms else None,
+            )
 
     def _set_up(self, core: Any, path: Sequence[str]) -> None:
         core.native = self.load_shared("_core/natives.lua")(partial(_family, proxy(self)))
@@ -344,7 +382,10 @@ class Runtime:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def interruption(self) -> BaseException | None:
+        """Return what a signal handler has raised while Lua ran, once."""
+        return None if self.watchdog is None else self.watchdog.take_interruption()
+
     def ended(self, number: int) -> None:
         """Forget a light thread, which has ended or was killed."""
-        self.threads.pop(number, None)
         self._end(number)

@@ -22,7 +22,6 @@ from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._server.service import Handler
 from lasa.lua import _client
 from lasa.lua._context import Context, HandlerExit
-from lasa.lua._api.requests import arrivals_of
 from lasa.lua._driver import INSIDE, drive
 from lasa.lua.errors import LuaError, text_of
 from lasa.lua.runtime import LuaFunction, Runtime
@@ -35,7 +34,7 @@ logger = logging.getLogger("lasa.lua")
 
 BODY_IN_MEMORY: Final = 1024 * 1024  # bytes; a larger one goes to a file, and the script asks for its name
 
-Pairs = tuple[tuple[bytes, bytes], ...]
+Pairs = tuple[tuple[str, bytes], ...]
 
 # What is left to do for a request, as response.lua returns it.
 _WHOLE: Final = 1
@@ -43,7 +42,7 @@ _REST: Final = 2
 _CUT: Final = 3
 _PENDING: Final = 4
 
-_DEFAULT_HEAD: Final = ((b"Content-Type", b"text/plain"),)
+_DEFAULT_HEAD: Final = (("Content-Type", b"text/plain"),)
 _FAILED: Final = 500
 
 
@@ -59,6 +58,7 @@ def load_handler(file: str, *, path: Sequence[str] = (), settings: Settings | No
     """
     source = _source_of(file)
     runtime = Runtime(path=path, settings=settings)
+    runtime.watch()
     runtime.set_arguments([file])
     return handler_of(runtime, runtime.load(source, f"@{file}"))
 
@@ -96,28 +96,23 @@ class _LuaHandler:
         self._main = function.raw
         self._serve = runtime.core.serve
         self._finish = runtime.core.finish_request
-        self._arrived: Request | None = None  # while its first step runs
-        self._context: _RequestContext | None = None  # if that has asked for one
-        arrivals_of(runtime).make = self._make_context
-
-    def _make_context(self, number: int) -> _RequestContext:
-        assert self._arrived is not None
-        self._context = _RequestContext(self._runtime, number, self._arrived)
-        return self._context
+        self._arrivals: Any = runtime.core.native.requests.arrivals
+        self._arrivals.make = _RequestContext
 
     def __call__(self, request: Request) -> None:
         """Answer one request."""
         runtime = self._runtime
         if runtime.entries & 1:
             raise RuntimeError(INSIDE)
-        self._arrived = request
+        arrivals = self._arrivals
+        arrivals.request = request
         try:
             runtime.entries += 1
             result = self._serve(self._main, request.method == "HEAD", request.line_of_head[1] != b"1.1")
         finally:
             runtime.entries += 1
-            self._arrived = None
-            context, self._context = self._context, None
+            context: _RequestContext | None = arrivals.made
+            arrivals.request = arrivals.made = None
         if result[0] == _PENDING:
             _, number, first = result
             if context is None:
@@ -129,7 +124,7 @@ class _LuaHandler:
         if what == _WHOLE:
             _, status, body, headers = result
             try:
-                request.answer(status, _pairs(headers), body)
+                _answer(request, status, body, headers)
             except (ValueError, TypeError) as error:  # a status or a head that cannot be sent
                 _log(request, f"failed to send the response: {error}")
                 request.answer(_FAILED, _DEFAULT_HEAD, b"500 Internal Server Error\n")
@@ -242,7 +237,7 @@ class _RequestContext(Context):
 
     def send_whole(self, status: int, data: bytes, headers: bytes | None) -> tuple[Any, ...]:
         """Answer while the handler goes on: ngx.eof()."""
-        self.request.answer(status, _pairs(headers), data)
+        _answer(self.request, status, data, headers)
         return (1,)
 
     def switch(self, headers: bytes | None) -> tuple[Any, ...]:
@@ -369,7 +364,14 @@ class _RequestContext(Context):
 @lru_cache(maxsize=512)
 def _cut_up(headers: bytes) -> Pairs:
     lines = headers.split(b"\n")
-    return tuple(zip(lines[:-1:2], lines[1::2], strict=True))
+    return tuple([(name.decode("latin-1"), value) for name, value in zip(lines[:-1:2], lines[1::2], strict=True)])
+
+
+def _answer(request: Request, status: int, body: bytes, headers: bytes | None) -> None:
+    if body or request.method != "HEAD":
+        request.answer(status, _pairs(headers), body)
+    else:  # nothing was gathered, and so nobody knows how long the answer of a GET is
+        request.respond(status, _pairs(headers)).end()
 
 
 def _pairs(headers: bytes | None) -> Pairs:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
@@ -203,10 +202,16 @@ def load_settings(
 def _from_file(path: str) -> dict[str, Any]:
     try:
         with open(path, "rb") as file:
-            values = tomllib.load(file)
+            text = file.read()
     except FileNotFoundError:
         return {}
-    except (OSError, tomllib.TOMLDecodeError) as error:
+    except OSError as error:
+        raise BadSetting(f"{path}: {error}") from None
+    import tomllib  # most programs have no such file
+
+    try:
+        values = tomllib.loads(text.decode())
+    except ValueError as error:  # its own, and bytes that are no UTF-8
         raise BadSetting(f"{path}: {error}") from None
     return _checked(values, f"{path}: ")
 

@@ -29,7 +29,7 @@ from functools import cached_property
 from importlib.resources import files
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Final, Protocol
-from weakref import ref
+from weakref import proxy, ref
 
 __all__ = ["Watchdog", "Watched"]
 
@@ -98,7 +98,12 @@ class Watchdog:
             raise ValueError("hold_s and max_hold_s must be positive")
         self.tick_s = min(hold_s, max_hold_s or hold_s) / 2
         self.os_thread: int = _threads.get_ident()
-        self._runtime = ref(runtime)
+        # Read by way of a proxy, which takes no reference that lasts: the last one must not be the patrol's, since the
+        # runtime would then end in its OS thread.
+        self._runtime: Watched = proxy(runtime)
+        self._is_gone = False
+        self._gone = ref(runtime, self._forget)
+        self._is_used: Any = _threads.RLock()  # held while LuaJIT is used from outside
         self._hold_s = hold_s
         self._max_hold_s = max_hold_s
         self._describe = describe
@@ -128,7 +133,8 @@ class Watchdog:
             keep_hook(self._look_up_hook)
             return False
         mode = _address_of_mode(self._state, start, stop)
-        start(b"l" if mode is None else b"")
+        # Where LuaJIT's byte is not found, compiled code is left alone: a test at each line makes some of it slower.
+        start(b"")
         signal.setitimer(signal.ITIMER_PROF, 0)  # else it would outlive an exec, and end that program
         if mode is not None:
             test_once_per_trace(mode)
@@ -148,10 +154,10 @@ class Watchdog:
             False if no Lua runs, and nothing will happen.
         Switches: never; any OS thread and any signal handler may call it. Source: beyond the seed.
         """
-        runtime = self._runtime()
-        if runtime is None or not runtime.entries & 1:
+        stay = self._entries()
+        if not stay & 1:
             return False
-        self._end_stay(runtime.entries, reason)
+        self._end_stay(stay, reason)
         _patrol.ring()
         return True
 
@@ -161,8 +167,8 @@ class Watchdog:
         To be asked when Lua was left with an error: what a signal handler raised meanwhile (KeyboardInterrupt,
         ThreadKilled) cannot pass through Lua as it is.
         """
-        runtime, end = self._runtime(), self._end
-        if runtime is None or end is None or end[0] + 1 != runtime.entries:
+        end = self._end
+        if end is None or end[0] + 1 != self._entries():
             return None
         self._end = None
         return end[2]
@@ -170,7 +176,7 @@ class Watchdog:
     # What Lua calls, in the runtime's OS thread. Python's signal handlers run before and between their lines.
 
     def _asks(self) -> bool:
-        return self._place is None and self._asked == self._stay_now()
+        return self._place is None and self._asked == self._entries()
 
     def _answer(self, place: bytes) -> None:
         lines = place.decode("utf-8", "backslashreplace").splitlines()
@@ -179,7 +185,7 @@ class Watchdog:
 
     def _verdict(self) -> bytes | None:
         end = self._end
-        if end is None or end[0] != self._stay_now():
+        if end is None or end[0] != self._entries():
             self._is_armed = False
             return None
         self._is_armed = True
@@ -187,11 +193,13 @@ class Watchdog:
 
     def _caught(self, error: object) -> None:
         if isinstance(error, BaseException):  # Lua's own would be "not enough memory"
-            self._end_stay(self._stay_now(), error)
+            self._end_stay(self._entries(), error)
 
-    def _stay_now(self) -> int:
-        runtime = self._runtime()
-        return -1 if runtime is None or not runtime.entries & 1 else runtime.entries
+    def _entries(self) -> int:
+        try:
+            return self._runtime.entries
+        except ReferenceError:
+            return 0
 
     def _end_stay(self, stay: int, reason: str | BaseException) -> None:
         if isinstance(reason, BaseException):
@@ -203,19 +211,22 @@ class Watchdog:
 
     def is_needed(self) -> bool:
         """Whether the runtime is still there."""
-        return self._runtime() is not None
+        return not self._is_gone
+
+    def _forget(self, _gone: object) -> None:
+        with self._is_used:
+            self._is_gone = True
 
     def check(self, now_s: float) -> None:
         """Do what is due at this time."""
-        runtime = self._runtime()
-        if runtime is None:
-            return
         if self._late_s is not None and self._place is not None:
             logger.warning("a Lua light thread came back after more than %.1f s, %s", self._late_s, self._place)
             self._late_s = None
-        stay = runtime.entries
+        stay = self._entries()
         if stay != self._stay:
             self._stay, self._since_s, self._warning_s, self._late_s = stay, now_s, self._hold_s, None
+            if self._end is not None and self._end[0] + 1 < stay:
+                self._end = None  # nobody has taken it
         if not stay & 1:
             return
         held_s = now_s - self._since_s
@@ -224,10 +235,10 @@ class Watchdog:
         if held_s < self._hold_s and not self._is_ending(stay):
             return
         self._ask(stay)
-        if held_s >= self._warning_s and runtime.entries == stay:
+        if held_s >= self._warning_s and self._entries() == stay:
             self._warn(held_s)
         if self._is_ending(stay):
-            self._press(runtime, stay)
+            self._press(stay)
 
     def _is_ending(self, stay: int) -> bool:
         end = self._end
@@ -237,10 +248,10 @@ class Watchdog:
         self._has_answer.acquire(False)
         self._place = None
         self._asked = stay
-        if not self.has_profiler:
-            self._set_hook()
-        elif self._luajit.has_handler(signal.SIGPROF):  # without one, or with the host's, it must not be sent
-            signal.pthread_kill(self.os_thread, signal.SIGPROF)
+        if self.has_profiler:
+            self._send_signal(stay)
+        else:
+            self._set_hook(stay)
         self._has_answer.acquire(True, ANSWER_S)
 
     def _warn(self, held_s: float) -> None:
@@ -254,25 +265,34 @@ class Watchdog:
         who = "a Lua light thread" if self._describe is None else f"a Lua light thread ({self._describe()})"
         logger.warning("%s has not yielded for %.1f s: %s", who, held_s, place)
 
-    def _press(self, runtime: Watched, stay: int) -> None:
+    def _press(self, stay: int) -> None:
         for _ in range(PRESSES):
             _pause(PRESS_S)  # if it is a sample that has armed it, let that end first
-            if runtime.entries != stay or not self._is_ending(stay):
+            if self._entries() != stay or not self._is_ending(stay):
                 return
             if self._is_armed or not self.has_profiler:
-                self._set_hook()
+                self._set_hook(stay)
 
-    def _set_hook(self) -> None:
-        if not self._hook:
-            self._look_up_hook()
-        if self._hook and not self._luajit.lua_gethookmask(self._state):
-            self._luajit.lua_sethook(self._state, self._hook, COUNT_HOOK, 1)
+    def _send_signal(self, stay: int) -> None:
+        with self._is_used:
+            # Without a handler, or with one of the host's, it must not be sent.
+            if self._entries() == stay and self._luajit.has_handler(signal.SIGPROF):
+                signal.pthread_kill(self.os_thread, signal.SIGPROF)
+
+    def _set_hook(self, stay: int) -> None:
+        with self._is_used:
+            if self._entries() != stay:
+                return
+            if not self._hook:
+                self._look_up_hook()
+            if self._hook and not self._luajit.lua_gethookmask(self._state):
+                self._luajit.lua_sethook(self._state, self._hook, COUNT_HOOK, 1)
 
 
 class _LuaJit:
     """The C functions of LuaJIT in lupa's library, without lupa, which would wait until Lua is left.
 
-    Called with the GIL held, so that the runtime cannot leave Lua, and be gone, meanwhile.
+    They are called with the GIL held.
     """
 
     def __init__(self, path: str) -> None:

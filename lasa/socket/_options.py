@@ -5,7 +5,6 @@ from __future__ import annotations
 import _socket
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, Final, Self
 
 from lasa._values import integer, number, text_of, type_name
@@ -87,6 +86,8 @@ def refuse_unknown(options: Mapping[str, Any], *known: str) -> None:
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return a hint for the error about an unknown option, "" if nothing is near."""
+    from difflib import get_close_matches  # for those who mistype only
+
     near = get_close_matches(name, known, 1)
     return f', did you mean "{near[0]}"?' if near else ""
 

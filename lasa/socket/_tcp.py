@@ -151,7 +151,7 @@ class TcpSocket(Serving):
             if isinstance(port, int):
                 bare = parse_host(host)
                 self._is_resolving = True
-                addresses = addresses_of(bare, max(0.0, deadline_s - time.monotonic()))
+                addresses = self.addresses_of(bare, max(0.0, deadline_s - time.monotonic()))
                 self._is_resolving = False
                 link = dial(addresses, port, deadline_s, self._local)
             else:
@@ -161,6 +161,10 @@ class TcpSocket(Serving):
                 pool.leave()
             raise
         return Connection(link, host, port, chosen.pool, pool)
+
+    def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
+        """Look a host up, the system's way unless a subclass has another. Switches: for names."""
+        return addresses_of(host, timeout_s)
 
     # -- for the drivers of protocols, which work on the connection itself
 
@@ -291,9 +295,9 @@ class TcpSocket(Serving):
             timeout: milliseconds after which it is closed unless used (60,000); 0 or less: when the peer closes.
             size: how many idle connections the pool holds, if this call makes the pool (30).
         Returns:
-            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (half of it is closed, or
-            accept() made it) or a busy word, with the connection left open; "connection in dubious state" (the peer
-            had sent something) or the system's own word, with the connection closed; "closed".
+            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (accept() made it),
+            "closed" (half of it or all) or a busy word, with what is open of it left so; "connection in dubious
+            state" (the peer had sent something) or the system's own word, with the connection closed.
         Raises:
             TypeError: "number expected, got T". ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
@@ -312,7 +316,9 @@ class TcpSocket(Serving):
             raise SocketError("closed")
         if self._buffer.size:
             raise SocketError("unread data in buffer")
-        if not self._read_open or not self._write_open or not connection.host:
+        if not self._read_open or not self._write_open:
+            raise SocketError("closed")
+        if not connection.host:
             raise SocketError("invalid connection")
         pool = connection.pool
         if pool is None and pool_size <= 0 and pools().find(connection.name) is None:

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, Final
 
-import certifi
-
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.socket._link import Stream
 
@@ -118,6 +116,8 @@ def _load_authorities(context: ssl.SSLContext, ca: Authorities) -> None:
         if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ:
             context.set_default_verify_paths()
         else:
+            import certifi  # takes as long to import as ssl itself, and few programs verify against its list
+
             context.load_verify_locations(cafile=certifi.where())
     elif isinstance(ca, bytes) or ca.startswith("-----BEGIN"):
         context.load_verify_locations(cadata=ca if isinstance(ca, str) else ca.decode("ascii"))

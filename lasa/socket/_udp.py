@@ -74,6 +74,10 @@ class UdpSocket:
 
     # -- addresses
 
+    def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
+        """Look a host up, the system's way unless a subclass has another. Switches: for names."""
+        return addresses_of(host, timeout_s)
+
     def setpeername(self, host: Any, port: Any = None) -> Outcome:
         """Set the peer of ``send()`` and ``receive()``: a host and port, or "unix:/path". No peer is asked.
 
@@ -96,7 +100,7 @@ class UdpSocket:
                 if path is not None:
                     self._set_peer([(_socket.AF_UNIX, path)])
                 else:
-                    addresses = addresses_of(parse_host(host), self._timeout_s)
+                    addresses = self.addresses_of(parse_host(host), self._timeout_s)
                     self._set_peer([(family, (ip, number)) for family, ip in addresses])
             finally:
                 self._is_busy = False
@@ -239,7 +243,7 @@ class UdpSocket:
             return literal, (host, port)
         self._is_sending = True
         try:
-            found = addresses_of(parse_host(host), self._timeout_s)
+            found = self.addresses_of(parse_host(host), self._timeout_s)
         finally:
             self._is_sending = False
         ours = self._link.sock.family if self._link is not None else found[0][0]

@@ -69,7 +69,7 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A ratio of two contestants' figures: ``of`` by ``to``.
+    """A ratio of two contestants' figures: ``of`` by ``to``; or a figure of one, with "" for ``to``.
 
     Attributes:
         target: as the issue has it, beginning with "≤" or "≥" and a number; "" where it has none.

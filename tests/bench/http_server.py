@@ -17,6 +17,8 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from functools import partial
 from typing import Final
 
 from tests.bench.harness import MEGABYTE, Comparison, Contestant, Figures, Job, NotInstalled, Row, optional_module
@@ -24,7 +26,7 @@ from tests.bench.http_apps import COLLECT, HELLO, Serving, serving
 from tests.bench.memory import used_bytes
 from tests.bench.peers import raise_descriptor_limit
 
-__all__ = ["ROWS"]
+__all__ = ["CONNECTIONS", "ROWS", "SECONDS", "small_answers"]
 
 CONNECTIONS: Final = 50
 SECONDS: Final = 3
@@ -74,17 +76,19 @@ class ServerMeter:
         return float(sum(one.user + one.system for one in times))
 
 
-def small_answers(server: str, script: str = "") -> Callable[[Job], Figures]:
-    """Return the contestant: ``server`` under wrk for as many seconds as the job counts."""
+def small_answers(
+    serve: Callable[[], AbstractContextManager[Serving]], script: str = "", body: bytes = HELLO
+) -> Callable[[Job], Figures]:
+    """Return the contestant: a server under wrk for as many seconds as the job counts; ``body`` is what it answers."""
 
     def contestant(job: Job) -> Figures:
         binary = shutil.which("wrk")
         if binary is None:
             raise NotInstalled("apt-get install wrk")
-        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file, serving(server, "hello") as running:
+        with tempfile.NamedTemporaryFile("w", suffix=".lua") as file, serve() as running:
             file.write(script)
             file.flush()
-            expect_hello(running)
+            expect_body(running, body)
             command = [binary, "-t1", f"-c{CONNECTIONS}", "-s", file.name, f"http://127.0.0.1:{running.port}/"]
             wrk([*command, f"-d{WARM_UP_S}"])
             with ServerMeter(running.pid) as meter:
@@ -94,13 +98,13 @@ def small_answers(server: str, script: str = "") -> Callable[[Job], Figures]:
     return contestant
 
 
-def expect_hello(running: Serving) -> None:
+def expect_body(running: Serving, expected: bytes) -> None:
     connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=TIMEOUT_S)
     connection.request("GET", "/")
     answer = connection.getresponse()
     body = answer.read()
     connection.close()
-    if answer.status != 200 or body != HELLO:
+    if answer.status != 200 or body != expected:
         raise ValueError(f"{answer.status}, {body!r}")
 
 
@@ -250,7 +254,9 @@ def small_answers_row(name: str, title: str, script: str) -> Row:
         title=f"answers of {len(HELLO)} bytes, one process, wrk -t1 -c{CONNECTIONS} -d{SECONDS}, {title}",
         figures={"per_s": "requests/s", "cpu_us": "CPU µs"},
         # An operation is a second here.
-        contestants=tuple(Contestant(server, small_answers(server, script), SECONDS) for server in SERVERS),
+        contestants=tuple(
+            Contestant(server, small_answers(partial(serving, server, "hello"), script), SECONDS) for server in SERVERS
+        ),
         comparisons=(
             Comparison("lasa", "uvicorn h11", "≥ 2"),
             Comparison("lasa", FAST_UVICORN, "≥ 0.6"),

@@ -39,8 +39,14 @@ class Ratio:
 
 
 def ratio_of(result: RowResult, comparison: Comparison) -> Ratio | None:
-    """Compare round by round, so that a machine that slows down slows both; None without a round of both."""
+    """Compare round by round, so that a machine that slows down slows both; None without a round of both.
+
+    A figure that is compared with none is its own ratio.
+    """
     figure = comparison.figure or result.row.main_figure
+    if not comparison.to:
+        values = [one[figure] for one in result.rounds.get(comparison.of, ()) if one]
+        return Ratio(median(values), min(values), max(values)) if values else None
     pairs = zip(result.rounds.get(comparison.of, ()), result.rounds.get(comparison.to, ()), strict=False)
     ratios = [one[figure] / other[figure] for one, other in pairs if one and other and other[figure]]
     return Ratio(median(ratios), min(ratios), max(ratios)) if ratios else None
@@ -66,9 +72,9 @@ def as_table(result: RowResult) -> str:
         table.append([name, *_cells(result, [figures for figures in rounds if figures]), result.problems.get(name, "")])
     table.append(["", "ratio", "low-high", "target", "met"])
     for comparison in row.comparisons:
-        name = f"{comparison.of} / {comparison.to}"
-        if comparison.figure:
-            name += f", {row.figures[comparison.figure]}"
+        name = f"{comparison.of} / {comparison.to}" if comparison.to else comparison.of
+        if comparison.figure or not comparison.to:
+            name += f", {row.figures[comparison.figure or row.main_figure]}"
         table.append([name, *_ratio_cells(ratio_of(result, comparison), comparison.target)])
     width = max(len(line[0]) for line in table) + 2
     lines = [title]

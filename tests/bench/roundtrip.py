@@ -23,9 +23,10 @@ from tests.bench.harness import (
     by_callers,
     optional_module,
 )
-from tests.bench.openresty import openresty_cosockets
+from tests.bench.lua_scripts import redis_pings
+from tests.bench.openresty import in_openresty
 
-__all__ = ["ROWS"]
+__all__ = ["CONNECTIONS", "COUNT", "ROWS", "lasa_threads", "redis"]
 
 CONNECTIONS: Final = 50
 REQUEST: Final = b"PING\r\n"
@@ -158,10 +159,6 @@ def asyncio_streams(loop_module: str = "", timeout_s: float | None = None) -> Ca
     return contestant
 
 
-def openresty(job: Job) -> Figures:
-    return openresty_cosockets(job, connections=CONNECTIONS)
-
-
 COUNT: Final = 100_000
 
 ROWS: Final = (
@@ -176,7 +173,7 @@ ROWS: Final = (
             Contestant("uvloop streams, 30 s", asyncio_streams("uvloop", TIMEOUT_S), COUNT),
             Contestant("asyncio streams", asyncio_streams(), COUNT),
             Contestant("bare epoll loop", epoll_loop, COUNT),
-            Contestant("OpenResty", openresty, COUNT),
+            Contestant("OpenResty", redis_pings(in_openresty, CONNECTIONS), COUNT),
         ),
         comparisons=(
             Comparison("lasa", "gevent makefile, 30 s", "≤ 0.5"),

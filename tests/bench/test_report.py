@@ -48,6 +48,15 @@ def test_a_missing_peer_is_shown_and_fails_nothing() -> None:
     assert as_json([result], {})["rows"][0]["contestants"][1]["median"] is None
 
 
+def test_a_figure_may_have_a_target_of_its_own() -> None:
+    comparison = Comparison("mine", "", "≤ 3.5")
+    result = result_of([1, 4, None, 3], [2, 8, 5, 4])
+    assert ratio_of(result, comparison) == Ratio(3, 1, 4)
+    result.row = replace(ROW, comparisons=(comparison,))
+    line = as_table(result).splitlines()[-1]
+    assert line.split() == ["mine,", "CPU", "µs", "3.00", "1.00-4.00", "≤", "3.5", "yes"]
+
+
 def test_a_target_is_met_on_its_own_side() -> None:
     assert is_met(0.5, "≤ 0.5")
     assert not is_met(0.51, "≤ 0.5")
@@ -62,7 +71,7 @@ def test_every_comparison_names_contestants_and_figures_of_its_row() -> None:
         names = {contestant.name for contestant in row.contestants}
         assert len(names) == len(row.contestants)
         for comparison in row.comparisons:
-            assert {comparison.of, comparison.to} <= names
+            assert {comparison.of, comparison.to or comparison.of} <= names
             assert not comparison.figure or comparison.figure in row.figures
 
 

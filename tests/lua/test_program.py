@@ -194,3 +194,12 @@ def test_no_file_and_no_code_is_a_usage_error() -> None:
 def test_run_from_python_takes_either_a_file_or_code() -> None:
     with pytest.raises(ValueError, match=r"run\(\) takes a file or code"):
         lasa.lua.run()
+
+
+def test_a_signal_while_the_main_code_waits_for_a_light_thread_is_no_error() -> None:
+    code = "local t = ngx.thread.spawn(ngx.sleep, 60) ngx.say('ready') ngx.flush(true) ngx.thread.wait(t)"
+    with lua_program("-e", code) as process:
+        assert process.stdout.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, out, err) == (128 + signal.SIGTERM, b"", b"")

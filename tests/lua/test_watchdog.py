@@ -6,7 +6,6 @@ import gc
 import re
 import subprocess
 import sys
-import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,9 @@ from lupa import luajit21
 from lasa.lua.watchdog import Watchdog
 
 logging.basicConfig(stream=sys.stdout, format="%(name)s: %(message)s")
+
+def print(*parts):  # in one piece: the watchdog writes, too
+    sys.stdout.write(" ".join(map(str, parts)) + "\\n")
 
 class Runtime:
     entries = 0
@@ -166,7 +168,7 @@ report(runtime, dog, "while true do end")
     ]
     assert 2 <= len(held_s) <= 4
     for earlier, later in pairwise(held_s):
-        assert later >= 2 * earlier - 0.1
+        assert later >= 2 * earlier - 0.16  # both are rounded
 
 
 def test_a_short_stay_gets_no_warning() -> None:
@@ -196,6 +198,7 @@ def test_ctrl_c_ends_a_loop() -> None:
     output = printed("""
 runtime = Runtime()
 dog = Watchdog(runtime, hold_s=0.1)
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has jobs in its background ignore it
 later(0.3, os.kill, os.getpid(), signal.SIGINT)
 report(runtime, dog, "while true do pcall(function() while true do end end) end")
 print("again", dog.take_interruption())
@@ -387,7 +390,6 @@ report(runtime, dog, "while true do end")
 if child:
     print("child", os.waitpid(child, 0)[1])
 """,
-        "-u",
         "-W",
         "error",
     )
@@ -432,15 +434,17 @@ def test_a_time_must_be_positive(hold_s: float, max_hold_s: float | None) -> Non
 
 
 def test_a_runtime_of_another_os_thread_is_watched_without_the_profiler() -> None:
-    found: list[Watchdog] = []
-    runtimes: list[Runtime] = []
+    output = printed("""
+def work():
+    runtime = Runtime()
+    dog = Watchdog(runtime, hold_s=0.1, max_hold_s=0.25)
+    report(runtime, dog, "jit.off()\\nwhile true do end")
+    print("has the profiler:", dog.has_profiler)
 
-    def work() -> None:
-        runtimes.append(Runtime())
-        found.append(Watchdog(runtimes[0]))
-        runtimes.clear()
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(DEADLINE_S)
-    assert [dog.has_profiler for dog in found] == [False]
+thread = threading.Thread(target=work)
+thread.start()
+thread.join()
+""")
+    assert "at a.lua:2 (in main chunk)" in output
+    assert "failed: a.lua:2: has not yielded for 0.25 s (max_hold_s)" in output
+    assert "has the profiler: False" in output

@@ -9,17 +9,32 @@ from lasa.lua._api.sockets import direct, text_argument
 from lasa.socket import UdpSocket
 
 if TYPE_CHECKING:
+    from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
 
 __all__ = ["natives"]
 
 
 class LuaUdpSocket(UdpSocket):
-    """A socket that Lua's collector closes."""
+    """A socket that Lua's collector closes, as OpenResty's does, and that asks the name servers of the settings.
 
-    __slots__ = ()
+    Attributes:
+        resolver: for names; None for the system's.
+    """
+
+    __slots__ = ("resolver",)
 
     warns_unclosed = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resolver: Resolver | None = None
+
+    def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
+        """Look a host up. Switches: for names."""
+        if self.resolver is None:
+            return super().addresses_of(host, timeout_s)
+        return self.resolver.addresses_of(host, timeout_s)
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
@@ -28,6 +43,7 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
     def udp(is_safe: bool) -> UdpSocket:
         sock = LuaUdpSocket()
+        sock.resolver = runtime.resolver
         settimeout(sock, 0, is_safe)
         return sock
 

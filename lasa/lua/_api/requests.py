@@ -11,48 +11,45 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from lasa.lua.runtime import Runtime
 
-__all__ = ["Arrivals", "arrivals_of", "natives", "normalized"]
+__all__ = ["natives", "normalized"]
 
 
-class Arrivals:
+class _Arrivals:
     """The requests of a runtime. Most scripts ask so little that what stands for their request is made when they do.
 
     Attributes:
-        make: makes the context of the request that has just begun; serving.py sets it.
+        request: the one whose first step runs.
+        make: makes what stands for it, of the runtime, its number and itself; serving.py sets it.
+        made: what was made.
     """
 
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime  # a weak proxy, as natives have it: Lua holds what holds this
-        self.make: Callable[[int], Any] = lambda number: runtime.contexts[number]
+        self.request: Any = None
+        self.make: Callable[..., Any] | None = None
+        self.made: Any = None
 
     def of(self, number: int) -> Any:
         """Return what a request's light threads run for."""
         context = self._runtime.contexts.get(number)
-        return self.make(number) if context is None else context
+        if context is None and self.make is not None:
+            context = self.made = self.make(self._runtime.itself, number, self.request)
+        return context
 
 
-_arrivals: WeakKeyDictionary[Runtime, Arrivals] = WeakKeyDictionary()
-
-
-def arrivals_of(runtime: Runtime) -> Arrivals:
-    """Return the requests of a runtime."""
-    return _arrivals[runtime]
-
-
-def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
+def natives(runtime: Runtime) -> dict[str, Any]:
     """Return what the chunks of requests and responses need; the first argument is a request's number.
 
     Those that may switch, which Lua calls by way of the driver: send, send_last, send_whole, switch, take_over and
-    read_body.
+    read_body. And "arrivals" is for serving.py, not for Lua.
     """
-    arrivals = _arrivals[runtime.itself] = Arrivals(runtime)
+    arrivals = _Arrivals(runtime)
     of = arrivals.of
-    return {**_of_head(of), **_of_connection(of), **_of_process(), **_of_answer(of)}
+    return {**_of_head(of), **_of_connection(of), **_of_process(), **_of_answer(of), "arrivals": arrivals}
 
 
 def _of_head(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
@@ -135,7 +132,7 @@ def _of_connection(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
         return _text(of(number).request.local[1])
 
     def start_time(number: int) -> float:
-        return round(time.time() - of(number).age_s, 3)
+        return int((time.time() - float(of(number).age_s)) * 1000) / 1000  # never later than ngx.now()
 
     def request_time(number: int) -> bytes:
         return b"%.3f" % of(number).age_s

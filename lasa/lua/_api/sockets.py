@@ -7,20 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 from lasa.errors import SocketError
 from lasa.lua._driver import failure_of
+from lasa.lua._tls import chain_is_too_long
 from lasa.socket import TcpSocket
+from lasa.socket._limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
+    from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
 
 __all__ = ["direct", "natives", "text_argument"]
 
 
 class LuaTcpSocket(TcpSocket):
-    """A socket that Lua's collector closes, as OpenResty's does."""
+    """A socket that Lua's collector closes, as OpenResty's does, and that asks the name servers of the settings.
 
-    __slots__ = ()
+    Attributes:
+        resolver: for names; None for the system's.
+    """
+
+    __slots__ = ("resolver",)
 
     warns_unclosed = False
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        super().__init__(limits)
+        self.resolver: Resolver | None = None
+
+    def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
+        """Look a host up. Switches: for names."""
+        if self.resolver is None:
+            return super().addresses_of(host, timeout_s)
+        return self.resolver.addresses_of(host, timeout_s)
 
 
 def direct(method: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
@@ -43,6 +60,7 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
     def tcp(is_safe: bool) -> TcpSocket:
         sock = LuaTcpSocket()
+        sock.resolver = runtime.resolver
         sock.limit_waits(**(settings.safe_timeouts_s if is_safe else settings.timeouts_s))
         return sock
 
@@ -84,7 +102,12 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
     def sslhandshake(sock: TcpSocket, session: Any, name: bytes | None, verifies: bool, is_safe: bool) -> Any:
         context = runtime.tls.context(verifies, bool(name) or is_safe, sock.client_certificate)
-        return sock.sslhandshake(session, text_argument(name), verifies, context=context)
+        shaken = sock.sslhandshake(session, text_argument(name), verifies, context=context)
+        depth = settings.ssl_verify_depth
+        if verifies and depth is not None and sock.tls is not None and chain_is_too_long(sock.tls, depth):
+            sock.close()
+            return None, "22: certificate chain too long"
+        return shaken
 
     def sslaccept(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
         return sock.sslaccept(

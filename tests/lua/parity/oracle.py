@@ -43,7 +43,9 @@ http {{
     resolver 127.0.0.1:{dns} ipv6=off; resolver_timeout {resolver_timeout_s}s;
     lua_package_path "{share}/?.lua;/usr/share/lua/5.1/?.lua;;";
     lua_shared_dict dict 1m; lua_shared_dict other 1m; lua_shared_dict small 32k;
-    lua_socket_log_errors off;
+    lua_socket_log_errors off; lua_check_client_abort on;
+    lua_socket_connect_timeout {socket_timeout_s}s; lua_socket_send_timeout {socket_timeout_s}s;
+    lua_socket_read_timeout {socket_timeout_s}s;
     lua_ssl_trusted_certificate {authority};
     init_by_lua_block {{
         local loader = function(name)
@@ -61,6 +63,7 @@ http {{
 }}
 """
 RESOLVER_TIMEOUT_S = 1
+SOCKET_TIMEOUT_S = 5  # what a script forgets to limit ends all the same
 
 Places = dict[str, str]
 
@@ -120,6 +123,9 @@ def _lasa_environment(places: Places) -> dict[str, str]:
         "LASA_RESOLVER": f"127.0.0.1:{places['dns']}",
         "LASA_RESOLVER_TIMEOUT": str(RESOLVER_TIMEOUT_S * 1000),
         "LASA_SHARED_DICT": "dict=1m other=1m small=32k",
+        "LASA_SOCKET_CONNECT_TIMEOUT": str(SOCKET_TIMEOUT_S * 1000),
+        "LASA_SOCKET_SEND_TIMEOUT": str(SOCKET_TIMEOUT_S * 1000),
+        "LASA_SOCKET_READ_TIMEOUT": str(SOCKET_TIMEOUT_S * 1000),
         "LASA_SOCKET_LOG_ERRORS": "off",
         "LASA_SSL_TRUSTED_CERTIFICATE": f"{places['folder']}/ca.pem",
     }
@@ -148,6 +154,7 @@ def real_nginx(folder: Path, places: Places) -> Iterator[int]:
             dns=places["dns"],
             authority=f"{places['folder']}/ca.pem",
             resolver_timeout_s=RESOLVER_TIMEOUT_S,
+            socket_timeout_s=SOCKET_TIMEOUT_S,
         )
     )
     command = [binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "start.log")]
@@ -163,6 +170,7 @@ def lasa_serve(folder: Path, places: Places) -> Iterator[int]:
     """Run ``lasa serve`` with the same front as nginx has; yields its port."""
     port = free_port()
     command = [sys.executable, "-m", "lasa", "serve", str(SHARE / "front.lua"), "--listen", f"127.0.0.1:{port}"]
+    command += ["--grace", "1", "--access-log", "off"]
     with running(_in_the_scripts_folder(command, _lasa_environment(places)), port, folder=str(folder)):
         yield port
 

@@ -49,8 +49,10 @@ local OF_CERTIFICATES = "certificates are files, given to sock:setclientcert or 
 local MODULES = {
     ["ngx.balancer"] = "connect to the peer of your choice by ngx.socket.tcp or lasa.http.client",
     ["ngx.ocsp"] = "leave OCSP stapling to a proxy in front",
-    ["ngx.pipe"] = "run programs by io.popen in lasa.to_thread, or in a Python function that modules= hands in",
+    ["ngx.pipe"] = "run programs by io.popen in ngx.run_worker_thread, or in a Python function that modules= hands in",
     ["ngx.proxyssl"] = OF_CERTIFICATES,
+    ["ngx.req"] = "ngx.req.set_header takes several values as a table",
+    ["ngx.resp"] = "ngx.header takes several values as a table, and ngx.status the status",
     ["ngx.ssl"] = OF_CERTIFICATES,
     ["ngx.ssl.clienthello"] = OF_CERTIFICATES,
     ["ngx.ssl.proxysslcert"] = OF_CERTIFICATES,

@@ -10,7 +10,7 @@ local co_yield, isyieldable = core.raw_yield, coroutine.isyieldable
 local RAISE, WAIT = core.RAISE, core.WAIT
 local error, format, getmetatable, pairs, select, setmetatable, tonumber, tostring, type =
     error, string.format, getmetatable, pairs, select, setmetatable, tonumber, tostring, type
-local number_text, bad_argument = core.number_text, core.bad_argument
+local number_text, bad_argument, wrong_count = core.number_text, core.bad_argument, core.wrong_count
 
 local receive_line, receive, send_now, send = native.receive_line, native.receive, native.send_now, native.send
 
@@ -75,10 +75,13 @@ local function logged(name, address, ...)
     return ...
 end
 
-function tcp:receive(pattern, ...)
+function tcp.receive(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then wrong_count(1, "1 or 2", n) end
+    local self, pattern = ...
     local handle = handle_of(self)
     if not isyieldable() then core.cannot_yield(2) end
-    if pattern == nil or pattern == "*l" then return received(co_yield(WAIT, receive_line, handle)) end
+    if n == 1 or pattern == "*l" then return received(co_yield(WAIT, receive_line, handle)) end
     local kind = type(pattern)
     if kind ~= "string" and kind ~= "number" then
         bad_argument(1, 2, "bad pattern argument")
@@ -91,7 +94,7 @@ local wait_any = waiter(2)
 function tcp:receiveany(...)
     local handle = handle_of(self)
     local n = select("#", ...)
-    if n ~= 1 then error(format("expecting 2 arguments (including the object), but got %d", n + 1), 2) end
+    if n ~= 1 then wrong_count(1, "2", n + 1) end
     local max = tonumber((...))
     if not max or max < 1 then bad_argument(1, 2, "bad max argument") end
     return logged("receive", nil, wait_any(native.receiveany, handle, max))
@@ -99,7 +102,10 @@ end
 
 local wait_until = waiter(1)
 
-function tcp:receiveuntil(pattern, options)
+function tcp.receiveuntil(...)
+    local n = select("#", ...)
+    if n ~= 2 and n ~= 3 then wrong_count(1, "2 or 3", n) end
+    local self, pattern, options = ...
     local handle = handle_of(self)
     if type(pattern) == "number" then pattern = tostring(pattern) end
     if type(pattern) ~= "string" then
@@ -114,7 +120,7 @@ function tcp:receiveuntil(pattern, options)
         if inclusive == nil then
             inclusive = false
         elseif type(inclusive) ~= "boolean" then
-            bad_argument(1, 3, 'bad "inclusive" option value type: ' .. type(inclusive))
+            error('bad "inclusive" option value type: ' .. type(inclusive), 2)
         end
     end
     if pattern == "" then return nil, "pattern is empty" end
@@ -138,7 +144,7 @@ end
 
 function tcp:send(...)
     local n = select("#", ...)
-    if n ~= 1 then error(format("expecting 2 arguments (including the object), but got %d", n + 1), 2) end
+    if n ~= 1 then wrong_count(1, "2", n + 1) end
     local handle = handle_of(self)
     local data = ...
     if type(data) ~= "string" then
@@ -161,6 +167,7 @@ local POOL_KINDS = { pool = "string", pool_size = "number", backlog = "number" }
 local function option_of(options, name)
     local value = options[name]
     if value == nil then return nil end
+    if name == "backlog" then value = tonumber(value) or value end
     local kind = type(value)
     if kind ~= POOL_KINDS[name] and kind ~= "number" then
         bad_argument(2, 4, format('bad "%s" option type: %s', name, kind))
@@ -178,7 +185,12 @@ local function connected(host, port, ok, err)
     return ok, err
 end
 
-function tcp:connect(host, port, options, ...)
+function tcp.connect(...)
+    local n = select("#", ...)
+    if n < 2 or n > 4 then
+        error(format("ngx.socket connect: expecting 2, 3, or 4 arguments (including the object), but seen %d", n), 2)
+    end
+    local self, host, port, options = ...
     local handle = handle_of(self)
     if type(host) ~= "string" then
         if type(host) ~= "number" then
@@ -187,10 +199,7 @@ function tcp:connect(host, port, options, ...)
         host = number_text(host)
     end
     if options == nil and type(port) == "table" then port, options = nil, port end
-    if options == nil then return connected(host, port, wait(native.connect, handle, host, port)) end
-    if type(options) ~= "table" then
-        bad_argument(1, 4, "table expected, got " .. type(options))
-    end
+    if type(options) ~= "table" then return connected(host, port, wait(native.connect, handle, host, port)) end
     return connected(host, port, wait(native.connect, handle, host, port, option_of(options, "pool"),
         option_of(options, "pool_size"), option_of(options, "backlog")))
 end
@@ -239,7 +248,13 @@ local function shake_hands(self, is_safe, reused_session, server_name, ssl_verif
         ssl_verify and true or false, is_safe)))
 end
 
-function tcp:sslhandshake(...) return shake_hands(self, false, ...) end
+function tcp.sslhandshake(...)
+    local n = select("#", ...)
+    if n < 1 or n > 5 then
+        error(format("ngx.socket sslhandshake: expecting 1 ~ 5 arguments (including the object), but seen %d", n), 2)
+    end
+    return shake_hands(..., false, select(2, ...))
+end
 SAFE_META.__index.sslhandshake = function(self, ...) return shake_hands(self, true, ...) end
 
 function tcp:sslaccept(certificate, key) return wait(native.sslaccept, handle_of(self), certificate, key) end
@@ -284,7 +299,7 @@ end
 
 function tcp.settimeouts(self, ...)
     local handle = handle_of(self)
-    expect_arguments("settimeouts", 4, select("#", ...) + 1)
+    expect_arguments("settimeout", 4, select("#", ...) + 1)
     local connect, send_, read = ...
     native.settimeouts(handle, timeout_of(connect), timeout_of(send_), timeout_of(read),
         getmetatable(self) == SAFE_META)

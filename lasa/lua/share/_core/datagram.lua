@@ -3,7 +3,7 @@
 local core = ...
 
 local native = core.native.datagrams
-local bad_argument = core.bad_argument
+local bad_argument, wrong_count = core.bad_argument, core.wrong_count
 local wait, payload_of, number_text = core.wait, core.payload_of, core.number_text
 local error, format, select, setmetatable, tonumber, tostring, type =
     error, string.format, select, setmetatable, tonumber, tostring, type
@@ -17,12 +17,18 @@ local function handle_of(self)
     return handle
 end
 
-function udp:setpeername(host, port)
+function udp.setpeername(...)
+    local n = select("#", ...)
+    if n ~= 2 and n ~= 3 then
+        error(format("ngx.socket.udp setpeername: expecting 2 or 3 arguments (including the object), but seen %d", n), 2)
+    end
+    local self, host, port = ...
     local handle = handle_of(self)
     if type(host) == "number" then host = number_text(host) end
     if type(host) ~= "string" then
         bad_argument(1, 2, "string expected, got " .. core.type_name(host, host == nil and 0))
     end
+    if port ~= nil and not tonumber(port) then bad_argument(1, 3, "number expected, got " .. type(port)) end
     return wait(native.setpeername, handle, host, port)
 end
 
@@ -42,7 +48,10 @@ local function logged(name, ...)
     return ...
 end
 
-function udp:send(data)
+function udp.send(...)
+    local n = select("#", ...)
+    if n ~= 2 then wrong_count(1, "2", n) end
+    local self, data = ...
     local handle = handle_of(self)
     return logged("send", wait(native.send, handle, (bytes_of(data))))
 end
@@ -57,14 +66,22 @@ local function size_of(size)
     return tonumber(size) or bad_argument(2, 2, "number expected, got " .. type(size))
 end
 
-function udp:receive(size)
+function udp.receive(...)
+    local n = select("#", ...)
+    if n ~= 1 and n ~= 2 then wrong_count(1, "1 or 2", n) end
+    local self, size = ...
     local handle = handle_of(self)
     return logged("receive", wait(native.receive, handle, (size_of(size))))
 end
 
 function udp:receivefrom(size) return wait(native.receivefrom, handle_of(self), (size_of(size))) end
 
-function udp:settimeout(timeout)
+function udp.settimeout(...)
+    local n = select("#", ...)
+    if n < 2 then
+        error(format("ngx.socket settimeout: expecting at least 2 arguments (including the object) but seen %d", n), 2)
+    end
+    local self, timeout = ...
     local handle = handle_of(self)
     native.settimeout(handle, tonumber(timeout) or 0, self[2])
 end

@@ -29,11 +29,6 @@ setmetatable(ngx, {
     end,
 })
 
--- OpenResty's names of the phases, as its errors have them.
-local PLACES = { timer = "ngx.timer", content = "content_by_lua*" }
-
-function core.place_of(handler) return PLACES[handler.phase] or handler.phase end
-
 -- Return what the running light thread runs for if that is a request; otherwise complain, at the line that is so many
 -- levels above whoever calls this.
 function core.request_of(level)

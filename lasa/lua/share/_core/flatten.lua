@@ -69,7 +69,7 @@ function core.text_of(value)
         if meta and meta.__tostring then return tostring(value) end
         return core.flatten(value)
     end
-    return nil, "string, number, boolean, nil, ngx.null, or array table expected, got " .. kind
+    return nil, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind
 end
 
 -- The same for what a socket sends.

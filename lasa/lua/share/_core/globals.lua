@@ -8,10 +8,13 @@ lasa = core.lasa
 package.loaded.ngx = core.ngx
 package.loaded.lasa = core.lasa
 
--- A script's own C calls find what they find in nginx's process: OpenSSL's functions, which cost a moment to find.
+-- A script's own C calls find what they find in nginx's process: OpenSSL's functions, and some of nginx's. Both cost a
+-- moment.
 local ffi = require "ffi"
+core.ffi = ffi
 package.loaded.ffi = nil
 function package.preload.ffi()
     core.native.loader.promote_libcrypto()
+    core.load_chunk "nginx_c"
     return ffi
 end

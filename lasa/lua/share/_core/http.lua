@@ -3,7 +3,7 @@
 local core = ...
 
 local native = core.native.http
-local wait, current = core.wait, core.current
+local wait, wait_then, current = core.wait, core.wait_then, core.current
 local error, format, rawget, rawset, setmetatable, type = error, string.format, rawget, rawset, setmetatable, type
 local gmatch = string.gmatch
 
@@ -94,7 +94,7 @@ local function answer_of(ok, handle, reader, code, status, body, url, http_versi
     }, ANSWER)
     handle_of[answer] = handle
     if not reader then return true, answer end
-    return true, answer, function() return piece_of(wait(native.next_piece, reader)) end
+    return true, answer, function() return wait_then(piece_of, native.next_piece, reader) end
 end
 
 -- ---- clients ---------------------------------------------------------------------------------------------------------
@@ -109,6 +109,8 @@ local function client_of(self, name)
     return handle
 end
 
+local function client_around(handle) return setmetatable({ handle }, CLIENT) end
+
 -- Both client.new(options) and client:new(options).
 function client.new(first, second)
     local options = first
@@ -116,8 +118,7 @@ function client.new(first, second)
     if options ~= nil and type(options) ~= "table" then
         error("bad argument #1 to 'new' (table expected, got " .. type(options) .. ")", 2)
     end
-    local handle = wait(native.new, options, current().handler.number)
-    return setmetatable({ handle }, CLIENT)
+    return wait_then(client_around, native.new, options, current().handler.number)
 end
 
 function hc:request(req)
@@ -125,7 +126,7 @@ function hc:request(req)
     if type(req) ~= "table" and type(req) ~= "string" then
         error("bad argument #1 to 'request' (table expected, got " .. core.type_name(req, req == nil and 0) .. ")", 2)
     end
-    return answer_of(wait(native.request, handle, req, current().handler.number))
+    return wait_then(answer_of, native.request, handle, req, current().handler.number)
 end
 
 function hc:close() return native.close(client_of(self, "close")) end
@@ -146,7 +147,7 @@ for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" } do
                 if req[key] == nil then req[key] = value end
             end
         end
-        return answer_of(wait(native.request, handle, req, current().handler.number))
+        return wait_then(answer_of, native.request, handle, req, current().handler.number)
     end
 end
 

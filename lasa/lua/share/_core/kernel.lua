@@ -97,6 +97,7 @@ function core.ended(number)
     local record = threads[number]
     threads[number] = nil
     record.over = true
+    if not record.results then record.killed = true end -- from outside
     record.co = nil -- a weak key whose value refers to it would stay for ever
 end
 
@@ -135,9 +136,9 @@ local function raise(message, level)
     error(message, level or 2)
 end
 
-local function back(first, ...)
-    if first == RAISE then return raise(...) end
-    return first, ...
+local function back(...)
+    if (...) == RAISE then return raise(select(2, ...)) end
+    return ...
 end
 
 local isyieldable = coroutine.isyieldable
@@ -154,6 +155,17 @@ function core.wait(f, ...)
     return back(co_yield(WAIT, f, ...))
 end
 
+local function back_through(finish, ...)
+    if (...) == RAISE then return raise(select(2, ...)) end
+    return finish(...)
+end
+
+-- The same, and return what `finish` makes of that.
+function core.wait_then(finish, f, ...)
+    if not isyieldable() then core.cannot_yield(2) end
+    return back_through(finish, co_yield(WAIT, f, ...))
+end
+
 -- Complain of an argument, as Lua's own functions do: by the name that the caller has for the function, and without
 -- counting the socket before a method's colon. Level 1 is the function that calls this one.
 function core.bad_argument(level, position, message)
@@ -167,6 +179,11 @@ function core.bad_argument(level, position, message)
 end
 
 local bad_argument = core.bad_argument
+
+-- Complain of a wrong number of arguments, which counts the socket; level as above.
+function core.wrong_count(level, expected, n)
+    error(("expecting %s arguments (including the object), but got %d"):format(expected, n), level + 2)
+end
 
 -- core.wait() for a function that complains of the argument `position`.
 function core.waiter(position)

@@ -59,3 +59,7 @@ core.later(lasa, "log", { "log", "LOG_UNKNOWN", "LOG_DEFAULT", "LOG_VERBOSE", "L
 core.later(lasa, "channel", { "channel" })
 core.later(lasa, "detach", { "detach" })
 core.later(ngx, "worker_thread", { "run_worker_thread" })
+core.later(core.modules, "digests", { "resty.md5", "resty.sha", "resty.sha1", "resty.sha224", "resty.sha256",
+    "resty.sha384", "resty.sha512" })
+core.later(core.modules, "random", { "resty.random" })
+core.later(core.modules, "aes", { "resty.aes" })

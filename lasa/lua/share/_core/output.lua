@@ -18,7 +18,7 @@ local last_number = 0
 -- write(handler, data), flush(handler, waits), eof(handler) are where its output goes.
 function core.new_handler(phase)
     last_number = last_number + 1
-    local handler = { number = last_number, phase = phase }
+    local handler = { number = last_number, phase = phase, phase_name = phase == "timer" and "ngx.timer" or phase }
     handlers[last_number] = handler
     return handler
 end
@@ -49,7 +49,7 @@ local function writer(name, ending)
         local handler = current().handler
         local write = handler.write
         if not write then
-            error("API disabled in the context of " .. (handler.phase_name or handler.phase), 2)
+            error("API disabled in the context of " .. handler.phase_name, 2)
         end
         local n = select("#", ...)
         if n == 1 and type((...)) == "string" then return write(handler, (...) .. ending) end
@@ -70,14 +70,14 @@ ngx.print = writer("print", "")
 function ngx.flush(waits)
     local handler = current().handler
     local flush = handler.flush
-    if not flush then error("API disabled in the context of " .. (handler.phase_name or handler.phase), 2) end
+    if not flush then error("API disabled in the context of " .. handler.phase_name, 2) end
     return flush(handler, waits)
 end
 
 function ngx.eof()
     local handler = current().handler
     local eof = handler.eof
-    if not eof then error("API disabled in the context of " .. (handler.phase_name or handler.phase), 2) end
+    if not eof then error("API disabled in the context of " .. handler.phase_name, 2) end
     return eof(handler)
 end
 
@@ -136,7 +136,7 @@ function ngx.log(level, ...)
     if type(level) ~= "number" then
         error("bad argument #1 to 'log' (number expected, got " .. core.type_name(level, level == nil and 0) .. ")", 2)
     end
-    if level < 0 or level > 8 then error("bad log level: " .. tostring(level), 2) end
+    if level < 0 or level > 8 then core.bad_argument(1, 1, "bad log level: " .. tostring(level)) end
     write_log(level, 1, ...)
 end
 

@@ -87,7 +87,7 @@ function req.set_uri(...)
     local unsafe = not is_binary and find(uri, "[%z\1-\31\127]")
     if unsafe then
         error(format('unsafe byte "0x%02x" in uri "%s" (maybe you want to set the \'binary\' argument?)',
-            byte(uri, unsafe), clean_value(uri)), 2)
+            byte(uri, unsafe), core.shown(uri)), 2)
     end
     if n >= 2 and type(jumps) ~= "boolean" then
         error("bad argument #2 to 'set_uri' (boolean expected, got " .. type(jumps) .. ")", 2)
@@ -116,6 +116,7 @@ end
 
 function req.get_uri_args(max, tab)
     local handler = request_of(1)
+    if max ~= nil and type(max) ~= "number" then error("max_args: number expected, got " .. type(max), 2) end
     if tab then clear(tab) end
     local text = core.request_args(handler)
     if not text or text == "" then return tab or {} end

@@ -59,9 +59,9 @@ end
 -- ---- the client has gone ---------------------------------------------------------------------------------------------
 
 function ngx.on_abort(callback)
-    if type(callback) ~= "function" then error("bad argument #1 to 'on_abort' (Lua function expected)", 2) end
     local handler = request_of(1)
     if handler.on_abort then return nil, "duplicate call" end
+    if type(callback) ~= "function" then error("bad argument #1 to 'on_abort' (Lua function expected)", 2) end
     handler.on_abort = callback
     native.watch_client(handler.number)
     return 1

@@ -12,7 +12,7 @@ local exit = core.native.output.exit
 local wait, write_log = core.wait, core.write_log
 local request_of, packed_headers = core.request_of, core.packed_headers
 local concat, error, floor, format, select, tonumber, type = table.concat, error, math.floor, string.format, select, tonumber, type
-local byte, find, unpack = string.byte, string.find, unpack
+local byte, find, gsub, unpack = string.byte, string.find, string.gsub, unpack
 local isyieldable = coroutine.isyieldable
 local ngx = core.ngx
 
@@ -121,6 +121,12 @@ end
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
+-- A text for a message, without what could end its line.
+local function shown(text)
+    return (gsub(text, "[%z\1-\31\127]", function(char) return format("\\x%02X", byte(char)) end))
+end
+core.shown = shown
+
 function ngx.redirect(...)
     local n = select("#", ...)
     if n ~= 1 and n ~= 2 then error("expecting one or two arguments", 2) end
@@ -140,7 +146,7 @@ function ngx.redirect(...)
     if handler.headers_sent then error("attempt to call ngx.redirect after sending out the headers", 2) end
     local unsafe = find(uri, "[%z\1-\31\127]")
     if unsafe then
-        error(format('unsafe byte "0x%02x" in redirect uri "%s"', byte(uri, unsafe), core.clean_header_value(uri)), 2)
+        error(format('unsafe byte "0x%02x" in redirect uri "%s"', byte(uri, unsafe), shown(uri)), 2)
     end
     local headers = handler.headers or {}
     handler.headers = headers

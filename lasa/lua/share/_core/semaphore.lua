@@ -27,7 +27,10 @@ function methods:wait(seconds)
     local handle = handle_of(self, "wait")
     local timeout_s = tonumber(seconds)
     if not timeout_s or timeout_s < 0 then error("no negative number", 2) end
-    return wait(native.wait, handle, timeout_s)
+    local waits = native.count(handle) <= 0
+    local ok, err = wait(native.wait, handle, timeout_s)
+    if ok and not waits then return ok end
+    return ok, err -- also of a success, as OpenResty's does, if it had to wait
 end
 
 function methods:post(n)

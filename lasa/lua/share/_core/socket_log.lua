@@ -35,7 +35,7 @@ local CALLS = {
     },
     ["udp receive"] = { system = "recv", timeout = "lua udp socket read timed out" },
     ["udp send"] = { system = "send" },
-    handshake = { timeout = "lua ssl handshake timed out" },
+    handshake = {}, -- a timeout is not logged
 }
 
 -- Log what a call failed of. `was_open` tells the peer's end of a connection, which is no error, from a closed socket.
@@ -45,7 +45,7 @@ function core.socket_failed(name, err, was_open, address)
     if system then
         write_log(ERR, format("%s() failed (%s)", call.system or name, system))
     elseif err == "timeout" then
-        write_log(ERR, format(call.timeout, address))
+        if call.timeout then write_log(ERR, format(call.timeout, address)) end
     elseif err == "closed" and not was_open and call.closed then
         write_log(ERR, call.closed)
     elseif name == "handshake" and type(err) == "string" then

@@ -12,7 +12,7 @@ local thread = {}
 
 function thread.spawn(f, ...)
     if type(f) ~= "function" then
-        error("bad argument #1 to 'spawn' (function expected, got " .. core.type_name(f, select("#", ...)) .. ")", 2)
+        core.bad_argument(1, 1, "Lua function expected")
     end
     local record = new_thread(f, co_running(), ...)
     local co = record.co
@@ -85,12 +85,13 @@ core.lasa.thread = {
     status = coroutine.status,
 }
 
-local function sleep(seconds, ...)
-    local delay_s = tonumber(seconds)
-    if type(seconds) == "boolean" or not delay_s then
-        error("bad argument #1 to 'sleep' (number expected, got " .. core.type_name(seconds, select("#", ...)) .. ")", 2)
-    end
-    if delay_s < 0 then error(("bad argument #1 to 'sleep' (invalid sleep duration \"%d\")"):format(delay_s * 1000), 2) end
+local function sleep(...)
+    local n = select("#", ...)
+    if n ~= 1 then error(("attempt to pass %d arguments, but accepted 1"):format(n), 2) end
+    local seconds = ...
+    local delay_s = type(seconds) ~= "boolean" and tonumber(seconds)
+    if not delay_s then core.bad_argument(1, 1, "number expected, got " .. type(seconds)) end
+    if delay_s < 0 then error(('invalid sleep duration "%d"'):format(delay_s * 1000), 2) end
     return wait(native.sleep, delay_s)
 end
 

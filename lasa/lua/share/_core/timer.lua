@@ -16,8 +16,7 @@ local function schedule(make, delay, repeats, n, f, ...)
             .. core.type_name(delay, 1) .. ")", 3)
     end
     if type(f) ~= "function" then
-        error("bad argument #2 to '" .. (repeats and "every" or "at") .. "' (function expected, got "
-            .. core.type_name(f, 1) .. ")", 3)
+        error("bad argument #2 to '" .. (repeats and "every" or "at") .. "' (Lua function expected)", 3)
     end
     if repeats and delay_s < 0.001 then error("delay cannot be zero", 3) end
     last_number = last_number + 1

@@ -85,7 +85,10 @@ function vars.request_filename(handler) return native.document_root() .. core.re
 function vars.server_protocol(handler) return native.protocol(handler.number) end
 
 function vars.content_type(handler) return http_of(handler, "content_type") end
-function vars.content_length(handler) return http_of(handler, "content_length") end
+function vars.content_length(handler)
+    local body = handler.body -- one that came in chunks has a length once it has been read
+    return http_of(handler, "content_length") or (type(body) == "string" and body ~= "" and tostring(#body) or nil)
+end
 function vars.request_body(handler) return handler.body end
 function vars.request_body_file(handler) return handler.body_file end
 function vars.https(handler) return native.scheme(handler.number) == "https" and "on" or "" end

@@ -4,7 +4,7 @@
 local core = ...
 
 local native = core.native.websockets
-local wait, own_socket = core.wait, core.own_socket
+local wait, wait_then, own_socket = core.wait, core.wait_then, core.own_socket
 local error, format, getmetatable, rawget, setmetatable, tonumber, type =
     error, string.format, getmetatable, rawget, setmetatable, tonumber, type
 
@@ -79,14 +79,18 @@ local client = {}
 local of_client = setmetatable({}, CONNECTION)
 local CLIENT = { __index = of_client }
 
+local function client_around(handle)
+    local self = setmetatable({ handle }, CLIENT)
+    own_socket(self, native.abort)
+    return self
+end
+
 -- Both client.new(options) and client:new(options).
 function client.new(first, second)
     local options = first
     if first == client then options = second end
     if options ~= nil and type(options) ~= "table" then bad_argument(1, "new", "table", options) end
-    local self = setmetatable({ wait(native.new_client, options) }, CLIENT)
-    own_socket(self, native.abort)
-    return self
+    return wait_then(client_around, native.new_client, options)
 end
 
 function of_client:connect(uri, options)
@@ -121,7 +125,7 @@ function server.new(first, second)
     local where = first
     if first == server then where = second end
     if type(where) ~= "string" and type(where) ~= "table" then bad_argument(1, "new", "string or table", where) end
-    return server_of(wait(native.new_server, where))
+    return wait_then(server_of, native.new_server, where)
 end
 
 local function connection_of(handle, path)
@@ -131,7 +135,7 @@ local function connection_of(handle, path)
     return self
 end
 
-function listening:accept() return connection_of(wait(native.accept, handle_of(self, "accept", "a server"))) end
+function listening:accept() return wait_then(connection_of, native.accept, handle_of(self, "accept", "a server")) end
 
 function listening:set_timeout(timeout)
     local handle = handle_of(self, "set_timeout", "a server")

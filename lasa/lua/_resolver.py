@@ -1,0 +1,184 @@
+"""Look names up at the name servers of the setting ``resolver``, as nginx does, in place of the system's.
+
+dnspython makes and reads the messages; they go over lasa's own sockets.
+"""
+
+from __future__ import annotations
+
+import socket as stdlib_socket
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+from lasa.errors import SocketError
+from lasa.lua.settings import BadSetting
+from lasa.socket import TcpSocket, UdpSocket
+from lasa.socket._address import ip_family
+
+__all__ = ["Resolver"]
+
+PORT: Final = 53
+FIRST_TRY_S: Final = 2.0  # before the next server is asked
+LARGEST_REPLY: Final = 8192
+TIMED_OUT: Final = 110  # beside DNS's codes
+MOST_NAMES: Final = 1024  # that are remembered
+
+# nginx's words for DNS's codes.
+_REASONS: Final = {
+    1: "Format error",
+    2: "Server failure",
+    3: "Host not found",
+    4: "Unimplemented",
+    5: "Operation refused",
+    TIMED_OUT: "Operation timed out",
+}
+
+Addresses = list[tuple[int, str]]
+
+
+class Resolver:
+    """The look-ups of one runtime, and what they found for as long as that is valid."""
+
+    def __init__(self, servers: str, timeout_s: float) -> None:
+        """Read a list of addresses, each with a port or without one; nginx's options (``valid=``, ``ipv6=off``) too.
+
+        Raises:
+            BadSetting: none is there, or one is no address.
+        """
+        self._timeout_s = timeout_s
+        self._servers: list[tuple[str, int]] = []
+        self._families = [stdlib_socket.AF_INET, stdlib_socket.AF_INET6]
+        self._known: dict[str, tuple[float, Addresses]] = {}
+        for word in servers.split():
+            if word == "ipv6=off":
+                self._families = [stdlib_socket.AF_INET]
+            elif word == "ipv4=off":
+                self._families = [stdlib_socket.AF_INET6]
+            elif "=" not in word:
+                self._servers.append(_server_of(word))
+        if not self._servers or not self._families:
+            raise BadSetting(f"resolver: addresses of name servers expected, got {servers!r}")
+
+    def addresses_of(self, host: str, timeout_s: float) -> Addresses:
+        """Return the ``(family, ip)`` of a literal or a name.
+
+        Raises:
+            SocketError: "NAME could not be resolved (…)".
+        Switches: for names that are not known.
+        """
+        family = ip_family(host)
+        if family is not None:
+            return [(family, host)]
+        name = host.lower().removesuffix(".")
+        valid_until_s, addresses = self._known.get(name, (0.0, []))
+        if time.monotonic() < valid_until_s:
+            return addresses
+        deadline_s = time.monotonic() + min(timeout_s, self._timeout_s)
+        found: Addresses = []
+        lifetime_s = 3600.0
+        reason = 3
+        for each in self._families:
+            code, answers, seconds = self._ask(host, each, deadline_s)
+            found += [(int(each), answer) for answer in answers]
+            lifetime_s = min(lifetime_s, seconds) if answers else lifetime_s
+            if code:
+                reason = code
+                if code == 3:  # no such name, whatever the family
+                    break
+        if not found:
+            raise SocketError(f"{host} could not be resolved ({reason}: {_REASONS.get(reason, 'Unknown error')})")
+        if len(self._known) >= MOST_NAMES:
+            self._known.clear()
+        self._known[name] = time.monotonic() + lifetime_s, found
+        return found
+
+    def _ask(self, host: str, family: int, deadline_s: float) -> tuple[int, list[str], float]:
+        # Return DNS's code (or TIMED_OUT), the addresses, and for how many seconds they are valid.
+        import dns.exception
+        import dns.flags
+        import dns.message
+        import dns.rcode
+        import dns.rdatatype
+
+        kind = dns.rdatatype.A if family == stdlib_socket.AF_INET else dns.rdatatype.AAAA
+        try:
+            query = dns.message.make_query(host, kind)
+        except dns.exception.DNSException:  # no name at all: a label too long
+            return 3, [], 0.0
+        code = TIMED_OUT
+        for round_s in (FIRST_TRY_S, self._timeout_s):
+            for server in self._servers:
+                left_s = deadline_s - time.monotonic()
+                if left_s <= 0:
+                    return code, [], 0.0
+                reply = _over_udp(server, query, min(left_s, round_s))
+                if reply is not None and reply.flags & dns.flags.TC:
+                    reply = _over_tcp(server, query, deadline_s - time.monotonic())
+                if reply is None:
+                    continue
+                code = int(reply.rcode())
+                if code:
+                    if code == dns.rcode.NXDOMAIN:
+                        return code, [], 0.0
+                    continue
+                answer = reply.resolve_chaining().answer
+                return (
+                    0,
+                    [] if answer is None else [item.address for item in answer],
+                    float(answer.ttl if answer else 0),
+                )
+            if code != TIMED_OUT:
+                break  # all have refused
+        return code, [], 0.0
+
+
+def _server_of(word: str) -> tuple[str, int]:
+    host, colon, port = word.rpartition(":")
+    if ip_family(word.strip("[]")) is not None:
+        host, port = word, str(PORT)
+    elif not colon or not port.isdecimal():
+        raise BadSetting(f"resolver: {word!r} is no address")
+    host = host.strip("[]")
+    if ip_family(host) is None:
+        raise BadSetting(f"resolver: {word!r} is no address")
+    return host, int(port)
+
+
+def _over_udp(server: tuple[str, int], query: Any, timeout_s: float) -> Any:
+    sock = UdpSocket()
+    with sock:
+        sock.settimeout(max(1.0, timeout_s * 1000))
+        if not sock.setpeername(*server)[0] or not sock.send(query.to_wire())[0]:
+            return None
+        until_s = time.monotonic() + timeout_s
+        while time.monotonic() < until_s:
+            data, _ = sock.receive(LARGEST_REPLY)
+            if data is None:
+                return None
+            reply = _reply_to(query, data)
+            if reply is not None:
+                return reply
+    return None  # only what was not asked for has come
+
+
+def _over_tcp(server: tuple[str, int], query: Any, timeout_s: float) -> Any:
+    with TcpSocket() as sock:
+        sock.settimeout(max(1.0, timeout_s * 1000))
+        wire = query.to_wire()
+        receive: Callable[[int], tuple[Any, ...]] = sock.receive
+        if not sock.connect(*server)[0] or not sock.send([len(wire).to_bytes(2, "big"), wire])[0]:
+            return None
+        size = receive(2)[0]
+        data = size and receive(int.from_bytes(size, "big"))[0]
+        return _reply_to(query, data) if data else None
+
+
+def _reply_to(query: Any, data: bytes) -> Any:
+    import dns.exception
+    import dns.message
+
+    try:
+        reply = dns.message.from_wire(data, ignore_trailing=True)
+    except (dns.exception.DNSException, ValueError):
+        return None
+    return reply if query.is_response(reply) else None
