@@ -3,7 +3,7 @@
 --     lasa run examples/echo_server.lua 127.0.0.1:7000
 --
 -- The first line that it prints tells the address, so port 0 (the system chooses) is useful too. Ctrl-C ends it. Talk to
--- it with examples/echo_client.py. echo_server.py is the same in Python, line by line.
+-- it with examples/echo_client.py. echo_server.py is the same in Python.
 
 local IDLE_MS = 60000
 
@@ -41,11 +41,10 @@ local function main(address)
         io.stderr:write("cannot bind to ", address, ": ", err, "\n")
         os.exit(1)
     end
-    local acceptor = lasa.thread.spawn(accept_clients, server) -- runs at once: from here on it listens
+    assert(server:listen())
     ngx.say("listening on ", host, ":", select(2, server:getsockname()))
     ngx.flush(true)
-    _, err = lasa.thread.wait(acceptor)
-    io.stderr:write("cannot accept: ", err, "\n")
+    io.stderr:write("cannot accept: ", accept_clients(server), "\n")
     os.exit(1)
 end
 

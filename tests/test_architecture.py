@@ -33,10 +33,11 @@ RANK = {
     "_program": 3,
     "http": 4,
     "websocket": 5,
-    "_serve": 6,
-    "cli": 6,
-    "__init__": 7,
-    "__main__": 7,
+    "lua": 6,
+    "_serve": 7,
+    "cli": 7,
+    "__init__": 8,
+    "__main__": 8,
 }
 
 # Imports that lead up, and where they stand: not before somebody asks for them, or for type checkers only.
@@ -89,6 +90,28 @@ WEBSOCKET_KNOWS_OF_HTTP = {
     },
     "client.py": {"client", "_client.response"},
     "server.py": {"server", "_server.request", "_server.service", "_wire.errors", "_wire.fields"},
+}
+
+# What Lua knows of the inside of the rest: a module what is its own.
+LUA_KNOWS_INSIDE = {
+    "_api/sockets.py": {"socket._limits"},
+    "_client.py": {"http._server.outgoing", "http._server.request", "socket._inlet", "socket._reading"},
+    "_resolver.py": {"socket._address"},
+    "_tls.py": {"socket._tls"},
+    "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
+    "settings.py": {"socket._options"},
+}
+
+# Modules below lasa/lua that know neither a runtime nor Lua.
+LUA_CORES = {
+    "_cpath.py",
+    "_libcrypto.py",
+    "_mutex.py",
+    "_resolver.py",
+    "_slab.py",
+    "_tls.py",
+    "settings.py",
+    "watchdog.py",
 }
 
 # Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
@@ -171,6 +194,36 @@ def test_the_cores_of_websocket_know_no_sockets_and_no_hub() -> None:
             below = {name for name in known if name.split(".")[0] not in ("http", "websocket")}
             assert below <= CORES_BELOW_HTTP, path
             assert not imported_names(path) & {"socket", "_socket", "select", "time"}, path
+
+
+def test_what_lua_knows_of_the_inside_of_others_is_written_down() -> None:
+    used: dict[str, set[str]] = {}
+    for path in lasa_modules():
+        if path.parts[0] != "lua":
+            continue
+        names = {name.removeprefix("lasa.") for name in imported_names(path) if name.startswith("lasa.")}
+        inside = {name for name in names if "._" in name and not name.startswith("lua.")}
+        if inside:
+            used["/".join(path.parts[1:])] = inside
+    assert used == LUA_KNOWS_INSIDE
+
+
+def test_the_cores_of_lua_know_no_runtime() -> None:
+    for path in lasa_modules():
+        if path.parts[0] == "lua" and "/".join(path.parts[1:]) in LUA_CORES:
+            inside = {name for name in imported_names(path) if name.startswith("lasa.lua")}
+            assert inside <= {"lasa.lua.settings"}, path
+
+
+@pytest.mark.parametrize("path", lasa_modules(), ids=str)
+def test_only_lua_imports_lupa(path: Path) -> None:
+    assert not {name for name in imported_names(path) if name.split(".")[0] == "lupa"} or part_of(path) == "lua"
+
+
+def test_nothing_loads_lua_before_somebody_asks_for_it() -> None:
+    modules = "lasa, lasa.cli, lasa._serve, lasa._detached, lasa.http.gunicorn"
+    script = f"import sys, {modules}; sys.exit(any(name.startswith(('lasa.lua', 'lupa')) for name in sys.modules))"
+    subprocess.run([sys.executable, "-c", script], cwd=ROOT.parent, check=True)
 
 
 @pytest.mark.parametrize(("path", "name"), DOORS_UP)

@@ -59,17 +59,18 @@ class Writing(Reading):
             self._is_writing = False
         return len(payload), None
 
-    def send_now(self, data: bytes) -> int:
-        """Send what goes without waiting, and return how much that was; 0 where send() has to look into it.
+    def send_now(self, data: bytes) -> int | None:
+        """Send what goes without waiting, and return how much that was; None where send() has to do it, or to tell why.
 
-        Raises:
-            SocketError: the connection is broken.
         Switches: never.
         """
         stream = self._stream
-        if not self._write_open or self._is_writing or not isinstance(stream, Link):
-            return 0
-        return stream.send_now(data)
+        if not self._write_open or self._is_writing or type(stream) is not Link:
+            return None
+        try:
+            return stream.sock.send(data)
+        except OSError:
+            return None
 
     def _end_writing(self) -> None:
         self._write_open = False

@@ -120,7 +120,7 @@ def test_a_body_may_be_a_function_that_waits(runtime: Runtime) -> None:
             if n <= 3 then return "piece" .. n end
         end
     end)()"""
-    seen = asked(runtime, "{ body = %s }" % pieces)
+    seen = asked(runtime, f"{{ body = {pieces} }}")
     assert (seen["body"], seen["length"]) == ("piece1piece2piece3", None)
 
 

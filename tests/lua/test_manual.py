@@ -7,7 +7,7 @@ from dataclasses import fields
 
 from lasa.lua import Settings
 from tests.lua.servers import lua_server
-from tests.servers import free_port
+from tests.servers import Server, free_port
 from tests.test_examples import BY_LASA, BY_PYTHON, EXPECTED, ROOT, Finished, snippets, started
 
 MANUAL = "docs/lua.md"
@@ -53,3 +53,18 @@ def default_of(value: object) -> str:
     if value is None or value == {}:
         return ""
     return ("off", "on")[value] if isinstance(value, bool) else str(value)
+
+
+def test_the_script_of_the_readme_does_the_same_in_both_languages(redis: Server) -> None:
+    said = {}
+    for language, command in (("lua", [*BY_LASA, "-e"]), ("python", [*BY_PYTHON, "-c"])):
+        [program] = [code for code in snippets("README.md", 0, language) if "visit" in code]
+        with started([*command, program.replace("6379", str(redis.port))]) as running:
+            said[language] = running.finish()
+    assert said == {"lua": Finished("here\nhere\n", "", 0), "python": Finished("b'here'\nb'here'\n", "", 0)}
+
+
+def test_the_script_of_the_readme_stands_line_by_line_in_both_languages() -> None:
+    [in_lua] = snippets("README.md", 0, "lua")
+    [in_python] = [code for code in snippets("README.md", 0) if "visit" in code]
+    assert len(in_lua.splitlines()) == len(in_python.splitlines())

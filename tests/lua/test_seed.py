@@ -261,7 +261,7 @@ local ok, resp, chunked = hc:request({
         url = 'http://www.163.com'
         })
     if chunked then
-        while true do 
+        while true do
             local resp = chunked()
             if not resp or not resp.body then break end
             print(#resp.body)
@@ -405,7 +405,8 @@ def test_detach_runs_lua_code_and_a_lua_file_in_os_threads(runtime: Runtime, tmp
     file.write_text("local channel = ... channel:send('file')")
     code = """
         local channel, file = ...
-        local conf = { name = "mine", content_by_lua = "local channel = ... channel:send('code') return 5", args = { channel } }
+        local code = "local channel = ... channel:send('code') return 5"
+        local conf = { name = "mine", content_by_lua = code, args = { channel } }
         local handle = lasa.detach(conf)
         local ok, value = handle:join(10)
         local second = lasa.detach({ content_by_file = file, args = { channel } })
@@ -421,8 +422,8 @@ def test_detach_runs_lua_code_and_a_lua_file_in_os_threads(runtime: Runtime, tmp
 def test_digests_and_texts_are_those_of_the_standards(runtime: Runtime) -> None:
     outcome = runtime.load("""
         return lasa.md5("a"), lasa.md5_bin("a"), lasa.sha1("a"), lasa.hmac_sha1("key", "a"), lasa.encode_base64("a?>"),
-            lasa.encode_base64("a", true), lasa.decode_base64("YQ=="), lasa.decode_base64("*"), lasa.escape_uri("a b/ä"),
-            lasa.unescape_uri("a%20b+c")
+            lasa.encode_base64("a", true), lasa.decode_base64("YQ=="), lasa.decode_base64("*"),
+            lasa.escape_uri("a b/ä"), lasa.unescape_uri("a%20b+c")
     """)()
     assert outcome == (
         hashlib.md5(b"a").hexdigest().encode(),

@@ -101,6 +101,7 @@ def test_a_head_has_no_body_and_its_handler_is_told() -> None:
     with running(code) as (runtime, server):
         [answer] = answers(talk(server, head(method="HEAD")), "HEAD")
         assert (answer.status, answer.body, runtime.load("return said")()) == (200, b"", b"header only")
+        assert "content-length" not in answer.headers  # that of a GET's answer is not known
 
 
 def test_http_1_0_gets_a_whole_answer_with_its_length() -> None:

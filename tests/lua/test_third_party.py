@@ -28,6 +28,7 @@ from tests.servers import Server, find_binary, free_port, running
 SCRIPTS = Path(__file__).parent / "third_party"
 DEADLINE_S = 60.0
 LUALIB = os.environ.get("LASA_TEST_LUALIB")
+MODULES = ["-I", str(SCRIPTS), *(("-I", LUALIB) if LUALIB else ())]
 
 # Where Debian's packages put Lua modules.
 DEBIAN = Path("/usr/share/lua/5.1")
@@ -47,10 +48,10 @@ OWN = ("mysql", "http", "upload")
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[int]:
+def serving() -> Iterator[int]:
     """Run ``lasa serve content.lua``; yields its port."""
-    command = ("serve", "-I", str(SCRIPTS), str(SCRIPTS / "content.lua"), "--listen", "127.0.0.1:0")
-    with program(SCRIPTS, *command, "--access-log", "off", "--log-level", "error", *options) as content:
+    command = ["serve", str(SCRIPTS / "content.lua"), "--listen", "127.0.0.1:0", *MODULES]
+    with program(SCRIPTS, *command, "--access-log", "off", "--log-level", "error") as content:
         yield int(content.line_with(r"lasa serving http://127\.0\.0\.1:(\d+)")[1])
 
 
@@ -122,11 +123,9 @@ def run_script(name: str, prefix: str, *arguments: object, certificates: Certifi
     environment.pop("LASA_TEST_PATCHED", None)
     environment["LASA_SSL_TRUSTED_CERTIFICATE"] = certificates.ca
     environment["LASA_SOCKET_LOG_ERRORS"] = "off"
-    command = [sys.executable, "-m", "lasa", "run", "-I", str(SCRIPTS)]
-    if LUALIB:
-        command += ["-I", LUALIB]
     script = SCRIPTS / f"{name}.lua"
-    command += [str(script), prefix, *[str(argument) for argument in arguments]]
+    command = [sys.executable, "-m", "lasa", "run", *MODULES, str(script), prefix]
+    command += [str(argument) for argument in arguments]
     ended: Any = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=DEADLINE_S)
     lines = ended.stdout.splitlines()
     wrong = [line for line in lines if not line.startswith("ok ")]

@@ -72,3 +72,12 @@ def test_no_version_that_is_spoken_is_a_failed_handshake(chain: tuple[str, str])
 def test_an_unknown_version_is_told(chain: tuple[str, str]) -> None:
     with pytest.raises(LuaError, match=r"ssl_protocols: 'TLSv2' is none of SSLv2, .*TLSv1\.3"):
         shake(chain, ssl_protocols="TLSv2")
+
+
+def test_a_command_of_openssl_sets_what_python_can_set(chain: tuple[str, str]) -> None:
+    assert shake(chain, ssl_conf_command="MaxProtocol TLSv1.2") == (b"cdata", None, 2)
+
+
+def test_a_command_of_openssl_that_python_cannot_set_is_told(chain: tuple[str, str]) -> None:
+    with pytest.raises(LuaError, match="ssl_conf_command: Python's TLS cannot set 'Ciphersuites X'"):
+        shake(chain, ssl_conf_command="Ciphersuites X")

@@ -46,7 +46,8 @@ def test_a_client_tells_the_server_what_the_options_say(runtime: Runtime) -> Non
     running = thread.spawn(server.accept)
     outcome = runtime.load("""
         local wb = lasa.websocket.client.new()
-        local ok, err = wb:connect(..., { protocols = { "a", "b" }, origin = "http://here", headers = { ["X-A"] = "1" } })
+        local options = { protocols = { "a", "b" }, origin = "http://here", headers = { ["X-A"] = "1" } }
+        local ok, err = wb:connect(..., options)
         return ok, err, wb:get_protocol(), wb:send_text("hello")
     """)(f"{server.url}/path?q=1")
     ok, wb, _ = thread.wait(running)
@@ -197,7 +198,8 @@ def test_wss_needs_a_certificate_that_is_trusted(runtime: Runtime, certificates:
     pem = certificates.issue("localhost", "127.0.0.1")
     code = """
         local pem, ca = ...
-        local server = assert(lasa.websocket.server.new { host = "127.0.0.1:0", ssl = { ssl_cert = pem, ssl_key = pem } })
+        local ssl = { ssl_cert = pem, ssl_key = pem }
+        local server = assert(lasa.websocket.server.new { host = "127.0.0.1:0", ssl = ssl })
         local t = lasa.thread.spawn(function()
             local wbc, err
             repeat wbc, err = server:accept() until wbc or err == "closed"

@@ -107,7 +107,9 @@ def _file(file: list[Any]) -> tuple[Any, ...]:
 
 def _piece_of(reader: Callable[[], Any]) -> Any:
     """Return what a reader of Lua's returns: a piece, nil and an error, or a table with ``body`` and ``err``."""
-    piece, err, *_ = [*result, None] if isinstance(result := reader(), tuple) else [result, None]
+    result = reader()
+    piece: Any
+    piece, err, *_ = (*result, None) if isinstance(result, tuple) else (result, None)
     if isinstance(piece, Mapping):
         piece, err = piece.get(b"body"), piece.get(b"err")
     return piece, _text(err)

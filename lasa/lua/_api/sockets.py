@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from lasa.errors import SocketError
 from lasa.lua._driver import failure_of
 from lasa.lua._tls import chain_is_too_long
 from lasa.socket import TcpSocket
@@ -82,12 +81,6 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     ) -> Any:
         return sock.connect(text_argument(host), port, pool=text_argument(pool), pool_size=pool_size, backlog=backlog)
 
-    def send_now(sock: TcpSocket, data: bytes) -> int | None:
-        try:
-            return sock.send_now(data)
-        except SocketError:
-            return None  # the waiting call finds out, and tells
-
     def receiveuntil(sock: TcpSocket, pattern: bytes, inclusive: bool) -> Any:
         return sock.receiveuntil(pattern, inclusive=inclusive)
 
@@ -135,7 +128,7 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         "receive": TcpSocket.receive,
         "receiveany": TcpSocket.receiveany,
         "receiveuntil": receiveuntil,
-        "send_now": send_now,
+        "send_now": TcpSocket.send_now,
         "send": TcpSocket.send,
         "bind": bind,
         "listen": direct(TcpSocket.listen),

@@ -80,11 +80,14 @@ class _Pool:
                     self._threads -= 1
                 break
             if not call.is_dropped:
-                if lua is not None and lua.settings is not call.settings:
-                    lua.close()
-                    lua = None
-                lua = lua or _WorkerLua(call.settings)
-                call.results = lua.do(call.arguments)
+                try:
+                    if lua is not None and lua.settings is not call.settings:
+                        lua.close()
+                        lua = None
+                    lua = lua or _WorkerLua(call.settings)
+                    call.results = lua.do(call.arguments)
+                except BaseException as error:
+                    call.results = False, message_of(error)
             with self._lock:
                 self._spare += 1
             call.wake_up.ring()
@@ -106,13 +109,10 @@ class _WorkerLua:
         self._call = self._runtime.function(side)
 
     def do(self, arguments: tuple[bytes, ...]) -> tuple[Any, ...]:
-        """Return whether the call went well, and its packed results or its error."""
+        """Return whether the call went well, and its packed results or its error; os.exit() raises SystemExit."""
         runtime = self._runtime
         context = runtime.new_context("worker_thread")
-        try:
-            return context.run(runtime.new_call(self._call.raw, context.handler), *arguments) or (False, b"exited")
-        except BaseException as error:
-            return False, message_of(error)
+        return context.run(runtime.new_call(self._call.raw, context.handler), *arguments) or (False, b"exited")
 
     def close(self) -> None:
         """Give back the Lua."""

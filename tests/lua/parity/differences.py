@@ -48,8 +48,5 @@ DIFFERENCES: dict[str, str] = {
         "0.10.23 loses bytes that may begin the pattern when the stream ends; lasa hands them over in the partial data"
     ),
     "tcp/settimeout_out_of_range": "a negative timeout is the default in lasa, as in its seed; 0.10.23 raises",
-    "thread/wait_for_a_thread_that_fails_with_a_place": (
-        "0.10.23 hands over all that was on the failed thread's stack; lasa the error alone"
-    ),
     "udp/bind_needs_an_address": "bind of UDP sockets is newer than 0.10.23",
 }

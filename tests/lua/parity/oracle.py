@@ -209,7 +209,8 @@ def say(port: int, request: bytes, hidden_port: int | None = None) -> Answer:
         return Answer("the connection ended without an answer", [], answer)
     status, *lines = head.decode("latin-1").split("\r\n")
     headers = [(name, value.strip()) for name, _, value in (line.partition(":") for line in lines)]
-    if any(name.lower() == "transfer-encoding" and value.lower() == "chunked" for name, value in headers):
+    is_chunked = any(name.lower() == "transfer-encoding" and value.lower() == "chunked" for name, value in headers)
+    if is_chunked and not request.startswith(b"HEAD "):
         body = _without_chunks(body)
     return Answer(status, headers, body)
 

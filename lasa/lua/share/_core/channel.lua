@@ -7,7 +7,8 @@ local core = ...
 
 local native = core.native.channels
 local wait, cannot_copy, handles = core.wait, core.cannot_copy, core.handles
-local error, floor, format, setmetatable, tonumber, type = error, math.floor, string.format, setmetatable, tonumber, type
+local error, floor, format = error, math.floor, string.format
+local setmetatable, tonumber, type = setmetatable, tonumber, type
 
 local methods = {}
 local CHANNEL = { __index = methods }
@@ -61,8 +62,11 @@ function methods:close() return native.close((handle_of(self, "close"))) end
 function core.lasa.channel(size)
     local number = type(size) ~= "boolean" and tonumber(size)
     if not number then
-        error("bad argument #1 to 'channel' (number expected, got " .. core.type_name(size, size == nil and 0) .. ")", 2)
+        local got = core.type_name(size, size == nil and 0)
+        error(format("bad argument #1 to 'channel' (number expected, got %s)", got), 2)
     end
-    if not (number >= 1 and number <= 2 ^ 53) then error("bad argument #1 to 'channel' (positive number required)", 2) end
+    if not (number >= 1 and number <= 2 ^ 53) then
+        error("bad argument #1 to 'channel' (positive number required)", 2)
+    end
     return core.channel_of(native.new(floor(number)))
 end

@@ -57,7 +57,9 @@ function core.lasa.detach(conf)
         error("bad argument #1 to 'detach' (table expected, got " .. core.type_name(conf, conf == nil and 0) .. ")", 2)
     end
     for key in pairs(conf) do
-        if not IS_OPTION[key] then error("bad argument #1 to 'detach' (unknown option \"" .. tostring(key) .. '")', 2) end
+        if not IS_OPTION[key] then
+            error(format("bad argument #1 to 'detach' (unknown option \"%s\")", tostring(key)), 2)
+        end
     end
     local kind
     for _, name in ipairs(CONTENTS) do

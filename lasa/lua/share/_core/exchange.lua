@@ -26,7 +26,7 @@ function core.python_function(convert, original)
     return call
 end
 
--- ---- values that are copied into another Lua -------------------------------------------------------------------------
+-- ---- values that are copied into another Lua ------------------------------------------------------------------------
 
 local MAX_DEPTH = 100
 

@@ -4,10 +4,11 @@ local core = ...
 
 local native = core.native.http
 local wait, wait_then, current = core.wait, core.wait_then, core.current
-local error, format, rawget, rawset, setmetatable, type = error, string.format, rawget, rawset, setmetatable, type
+local error, format, ipairs, pairs, rawget, rawset, setmetatable, type =
+    error, string.format, ipairs, pairs, rawget, rawset, setmetatable, type
 local gmatch = string.gmatch
 
--- ---- headers ---------------------------------------------------------------------------------------------------------
+-- ---- headers --------------------------------------------------------------------------------------------------------
 
 local name_of = setmetatable({}, { __mode = "k" }) -- headers -> name in lower case -> name as it was received
 
@@ -49,7 +50,7 @@ local function headers_of(flat)
     return setmetatable(headers, HEADERS)
 end
 
--- ---- answers ---------------------------------------------------------------------------------------------------------
+-- ---- answers --------------------------------------------------------------------------------------------------------
 
 local handle_of = setmetatable({}, { __mode = "k" }) -- answer -> Python's
 
@@ -97,7 +98,7 @@ local function answer_of(ok, handle, reader, code, status, body, url, http_versi
     return true, answer, function() return wait_then(piece_of, native.next_piece, reader) end
 end
 
--- ---- clients ---------------------------------------------------------------------------------------------------------
+-- ---- clients --------------------------------------------------------------------------------------------------------
 
 local client = {}
 local hc = {}
@@ -136,7 +137,8 @@ for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE" } do
     hc[name] = function(self, url, options)
         local handle = client_of(self, name)
         if type(url) ~= "string" then
-            error(format("bad argument #1 to '%s' (string expected, got %s)", name, core.type_name(url, url == nil and 0)), 2)
+            local got = core.type_name(url, url == nil and 0)
+            error(format("bad argument #1 to '%s' (string expected, got %s)", name, got), 2)
         end
         local req = { url = url, method = method }
         if options ~= nil then

@@ -10,7 +10,7 @@ local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, corou
 local co_running, co_status = coroutine.running, coroutine.status
 local error, getmetatable, pcall, select, setmetatable, tostring, type, unpack =
     error, getmetatable, pcall, select, setmetatable, tostring, type, unpack
-local getinfo, traceback = debug.getinfo, debug.traceback
+local getinfo, getlocal, traceback = debug.getinfo, debug.getlocal, debug.traceback
 
 local WEAK_KEYS = { __mode = "k" }
 
@@ -59,18 +59,20 @@ end
 
 local function over(record, ok, ...)
     if not ok then return false, (...) end
-    if record.is_call then return true, true, ... end
+    if record.is_call then return true, ... end
     record.results = { n = select("#", ...), ... }
-    return true, true
+    return true
 end
 
+local function without_first(_, ...) return ... end
+
 local function stepped(record, ok, ...)
-    if ok and (...) == WAIT then return true, ... end
+    if ok and (...) == WAIT then return without_first(...) end
     return over(record, ok, ...)
 end
 
 -- Run a light thread until it waits, ends or fails; called by Python alone.
--- Returns true, WAIT, function, arguments; true, true, results; or false, error.
+-- Returns function, arguments; true, results; or false, error.
 function core.start(number, ...)
     local record = threads[number]
     current = record
@@ -101,11 +103,29 @@ function core.ended(number)
     record.co = nil -- a weak key whose value refers to it would stay for ever
 end
 
+-- What left a wrapped coroutine last, with the stacks that it came through, the innermost first.
+local failing
+
+local function stack_of(co)
+    return (traceback(co, "", 0):gsub("^\n?stack traceback:\n", ""))
+end
+
+-- What ngx.thread.wait() returns of a failure besides false: OpenResty hands over all that is on the stack of the function
+-- that raised, and of error("text") that is the text itself, then the text with its place.
+local function results_of_failure(co, value)
+    local info = getinfo(co, 0, "f")
+    if info and info.func == error then
+        local _, text = getlocal(co, 0, 1)
+        if type(text) == "string" and type(value) == "string" and text ~= value then return { n = 2, text, value } end
+    end
+    return { n = 1, value }
+end
+
 -- The error of a light thread as text, and where it happened. Its coroutine is dead and still has its stack.
 function core.describe(number, value)
     local record = threads[number]
     record.failed = true
-    record.results = { n = 1, value }
+    record.results = results_of_failure(record.co, value)
     local message = value
     local kind = type(value)
     if kind == "number" then
@@ -120,8 +140,11 @@ function core.describe(number, value)
             message = tostring(value) -- what Python raised
         end
     end
-    local where = traceback(record.co, "", 0):gsub("^\n?stack traceback:\n", "")
-    return message, "coroutine 0:\n" .. where, type(value) == "string"
+    local stacks = failing and failing.value == value and failing or {}
+    failing = nil
+    stacks[#stacks + 1] = stack_of(record.co)
+    for i = 1, #stacks do stacks[i] = "coroutine " .. i - 1 .. ":\n" .. stacks[i] end
+    return message, table.concat(stacks, "\n"), type(value) == "string"
 end
 
 function core.current() return current end
@@ -292,12 +315,15 @@ end
 
 coroutine.status = status
 
-local function spread(ok, ...)
+local function spread(co, ok, ...)
     if ok then return ... end
-    error((...), 0)
+    local value = ...
+    if not failing or failing.value ~= value then failing = { value = value } end
+    failing[#failing + 1] = stack_of(co)
+    error(value, 0)
 end
 
 function coroutine.wrap(f)
     local co = new_user(f, "wrap")
-    return function(...) return spread(resume(co, ...)) end
+    return function(...) return spread(co, resume(co, ...)) end
 end

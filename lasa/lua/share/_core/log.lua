@@ -3,7 +3,7 @@
 local core = ...
 
 local write = core.native.log.write
-local error, floor, format, tostring, type = error, math.floor, string.format, tostring, type
+local error, floor, format, ipairs, tostring, type = error, math.floor, string.format, ipairs, tostring, type
 local lasa = core.lasa
 
 for level, name in ipairs { "DEFAULT", "VERBOSE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL", "SILENT" } do

@@ -12,7 +12,7 @@ local exit = core.native.output.exit
 local wait, write_log = core.wait, core.write_log
 local request_of, packed_headers = core.request_of, core.packed_headers
 local concat, error, floor, format, select, tonumber, type = table.concat, error, math.floor, string.format, select, tonumber, type
-local byte, find, gsub, unpack = string.byte, string.find, string.gsub, unpack
+local byte, find, gsub, loadstring, setmetatable, unpack = string.byte, string.find, string.gsub, loadstring, setmetatable, unpack
 local isyieldable = coroutine.isyieldable
 local ngx = core.ngx
 
@@ -210,38 +210,65 @@ function core.finish_request(number, exit_status, has_failed)
     return finish(handler, exit_status, has_failed)
 end
 
--- Most requests are answered without a wait: these cost Python one call. The first step of one that waits is kept until
--- Python has prepared for more, and begins it, which is to go on with it.
+-- Most requests are answered without a wait: these cost Python one call, and run in a coroutine that takes one after
+-- the other. The first step of one that waits is kept until Python has prepared for more, and begins it, which is to go
+-- on with it.
 local first_step
-local start = core.start
+local start, step = core.start, core.step
 
 function core.start(number, ...)
-    local step = first_step
-    if step and step.number == number then
+    local kept = first_step
+    if kept and kept.number == number then
         first_step = nil
-        return unpack(step, 1, step.n)
+        return unpack(kept, 1, kept.n)
     end
     return start(number, ...)
 end
 
-local function stepped(handler, number, ok, mark, ...)
-    if ok and mark == true then
-        core.ended(number)
+-- Without debug information, so that it is no place that an error in a request could name.
+local work = loadstring(string.dump(loadstring [[
+    local yield = ...
+    return function(main)
+        while true do
+            main()
+            main = yield()
+        end
+    end
+]], true))(core.raw_yield)
+
+local parked -- the light thread that is ready for another request
+
+local function stepped(record, handler, state, ...)
+    if state == true then
+        parked = record
         core.handler_ended(handler.number)
         return finish(handler)
     end
-    first_step = { number = number, n = select("#", ...) + 2, ok, mark, ... }
+    local number = record.number
+    first_step = { number = number, n = select("#", ...) + 1, state, ... }
     return PENDING, handler.number, number
 end
+
+local function begun(handler, ...) return stepped(core.current(), handler, ...) end
+
+-- What all requests begin with.
+local OF_REQUESTS = {
+    __index = { is_request = true, size = 0, write = write, flush = flush, eof = eof },
+}
 
 -- Called by Python for each request. Returns what core.finish_request() does if `main` has ended; otherwise PENDING
 -- and the numbers of the handler and of the light thread to be begun.
 function core.serve(main, is_head, is_old)
     local handler = core.new_handler("content")
-    handler.is_request = true
-    handler.is_head, handler.is_old = is_head, is_old
-    handler.size = 0
-    handler.write, handler.flush, handler.eof = write, flush, eof
-    local number = core.new_call(main, handler)
-    return stepped(handler, number, start(number))
+    if is_head then handler.is_head = true end
+    if is_old then handler.is_old = true end
+    setmetatable(handler, OF_REQUESTS)
+    local record = parked
+    if record then
+        parked = nil
+        record.handler = handler
+        return stepped(record, handler, step(record.number, main))
+    end
+    local number = core.new_call(work, handler)
+    return begun(handler, start(number, main))
 end

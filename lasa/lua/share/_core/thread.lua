@@ -24,8 +24,7 @@ local function collect(record)
     local results = record.results
     record.collected = true
     record.results = nil
-    if record.failed then return false, results[1] end
-    return true, unpack(results, 1, results.n)
+    return not record.failed, unpack(results, 1, results.n)
 end
 
 local function checked(co, position)

@@ -5,8 +5,8 @@ local core = ...
 
 local native = core.native.websockets
 local wait, wait_then, own_socket = core.wait, core.wait_then, core.own_socket
-local error, format, getmetatable, rawget, setmetatable, tonumber, type =
-    error, string.format, getmetatable, rawget, setmetatable, tonumber, type
+local error, format, ipairs, rawget, setmetatable, tonumber, tostring, type =
+    error, string.format, ipairs, rawget, setmetatable, tonumber, tostring, type
 
 local function bad_argument(position, name, expected, value, level)
     local got = core.type_name(value, value == nil and 0)
@@ -19,7 +19,7 @@ local function handle_of(self, name, what)
     return handle
 end
 
--- ---- frames, for both sides --------------------------------------------------------------------------------------------
+-- ---- frames, for both sides -----------------------------------------------------------------------------------------
 
 local wb = {}
 local CONNECTION = { __index = wb } -- one that a server has accepted
@@ -73,7 +73,7 @@ end
 -- The subprotocol that was agreed on, nil for none.
 function wb:get_protocol() return native.protocol(handle_of(self, "get_protocol")) end
 
--- ---- clients -----------------------------------------------------------------------------------------------------------
+-- ---- clients --------------------------------------------------------------------------------------------------------
 
 local client = {}
 local of_client = setmetatable({}, CONNECTION)
@@ -107,7 +107,7 @@ function of_client:set_keepalive(timeout, size)
     return wait(native.set_keepalive, handle, tonumber(timeout), tonumber(size))
 end
 
--- ---- servers -----------------------------------------------------------------------------------------------------------
+-- ---- servers --------------------------------------------------------------------------------------------------------
 
 local server = {}
 local listening = {}

@@ -3,7 +3,8 @@
 local core = ...
 
 local cannot_copy = core.cannot_copy
-local pcall, require, select, tostring, type, unpack = pcall, require, select, tostring, type, unpack
+local package, pcall, require, select, tostring, type, unpack =
+    package, pcall, require, select, tostring, type, unpack
 local buffer = require "string.buffer"
 
 local function packed(ok, ...)

@@ -6,7 +6,7 @@ local core = ...
 
 local native = core.native.workers
 local cannot_copy = core.cannot_copy
-local select, tostring, type, unpack = select, tostring, type, unpack
+local package, select, type, unpack = package, select, type, unpack
 local buffer = require "string.buffer"
 local encode, decode = buffer.encode, buffer.decode
 
