@@ -99,9 +99,10 @@ class Life:
     def _end(self) -> None:
         # Light threads first, so that what their finally clauses do to a timer still counts.
         self.is_ending = True
-        for job in self.leftovers():
-            if isinstance(job, Thread) and not job.is_over:
-                throw(job)
+        threads = [job for job in self.leftovers() if isinstance(job, Thread)]
+        for thread in sorted(threads, key=_ancestors):  # a parent must not go on because its child has ended
+            if not thread.is_over:
+                throw(thread)
         calendar().expire_all()
         alarm = _hub.Alarm(self.look_again, ref=True)
         alarm.set_after(GRACE_S)
@@ -120,6 +121,14 @@ class Life:
                 _hub.pause()
             finally:
                 self._is_waiting = False
+
+
+def _ancestors(thread: Thread) -> int:
+    count = 0
+    while isinstance(thread.parent, Thread):
+        thread = thread.parent
+        count += 1
+    return count
 
 
 def end_hub() -> None:

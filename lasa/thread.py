@@ -65,6 +65,11 @@ class Thread:
         return "zombie" if self._state == _FINISHED and not self._parent.dead else "dead"
 
     @property
+    def parent(self) -> Any:
+        """Who spawned it: a light thread, a user coroutine, a greenlet; something else once that has ended."""
+        return self._parent
+
+    @property
     def is_over(self) -> bool:
         """Whether the function has returned, raised or been killed."""
         return self._state != _RUNNING

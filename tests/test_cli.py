@@ -300,3 +300,21 @@ def test_without_logging_of_its_own_a_script_shows_warnings_with_time_and_name(t
     status, out, err = Program(tmp_path, script).run()
     assert (status, out) == (0, "[]\n")
     assert re.fullmatch(r"[0-9-]+ [0-9:,]+ shop WARNING: low on milk\n", err)
+
+
+def test_a_signal_ends_parents_before_their_children(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        def child(): lasa.sleep(60)
+        def parent():
+            lasa.thread.wait(lasa.thread.spawn(child))
+            print("parent goes on")
+        for _ in range(20): lasa.thread.spawn(parent)
+        print("ready")
+        lasa.sleep(60)
+    """
+    with Program(tmp_path, script).running() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGTERM)
+        out, _ = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, out) == (128 + signal.SIGTERM, "")

@@ -192,18 +192,16 @@ class Watch:
         conduit = connection._conduit
         exchange = connection._exchange
         try:
-            while not exchange.has_unread:
-                chunk = None
+            while True:
+                if exchange.has_unread:
+                    return
                 conduit.connection.link.readable.wait(semaphore.FOREVER_S)
                 chunk = conduit._inlet.read_now()
-                if chunk is None:
-                    continue
-                exchange.receive_data(chunk)
-                if not chunk:
-                    break
-            else:
-                return
+                if chunk is not None:
+                    exchange.receive_data(chunk)
+                    if not chunk:
+                        break
         except SocketError:
-            if self._connection is None:
+            if self._connection is None:  # stopped
                 return
         self._tell()

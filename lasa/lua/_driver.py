@@ -68,17 +68,19 @@ def drive(runtime: Runtime, number: int, *arguments: Any) -> tuple[Any, ...]:
                 result = runtime.raise_in(number, *told)
                 runtime.entries += 1
                 continue
-            if type(values) is tuple:
-                if values and values[-1] is None:
-                    values = values[:1] if values[0] is not None else failure_of(values)
-                elif values and values[0] is None:
+            if type(values) is not tuple:
+                values = () if values is None else values.values if type(values) is Values else (values,)
+            elif values:
+                first = values[0]
+                if first is None:
                     values = failure_of(values)
-            elif values is None:
-                values = ()
-            else:
-                values = values.values if type(values) is Values else (values,)
+                elif values[-1] is None:
+                    runtime.entries += 1
+                    result = step(number, first)
+                    runtime.entries += 1
+                    continue
             runtime.entries += 1
-            result = step(number, values[0]) if len(values) == 1 else step(number, *values)
+            result = step(number, *values)
             runtime.entries += 1
         interruption = runtime.interruption()
         if interruption is not None:

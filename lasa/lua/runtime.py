@@ -10,10 +10,10 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakSet, proxy, ref
 
+from lasa import _hub
 from lasa._channel import Channel
 from lasa.lua._api import dictionary
 from lasa.lua._context import Context
@@ -185,7 +185,7 @@ class Runtime:
         self.resolver = _resolver_of(self.settings)
         for name, size in self.settings.shared_dict.items():
             dictionary.declare(name, size)
-        self.os_thread = get_ident()
+        self.os_thread = _hub.os_thread_id()
         self.entries = 0
         self.threads: dict[int, Any] = {}
         self.contexts: dict[int, Context] = {}
@@ -265,7 +265,7 @@ class Runtime:
 
     def check_thread(self) -> None:
         """Raise RuntimeError unless the calling OS thread may enter Lua now."""
-        if get_ident() != self.os_thread:
+        if _hub.os_thread_id() != self.os_thread:
             raise RuntimeError("the Lua runtime belongs to another OS thread")
         if self.entries & 1:
             raise RuntimeError(INSIDE)

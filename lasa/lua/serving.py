@@ -140,7 +140,7 @@ class _LuaHandler:
             context.run(first)
         except LuaError as error:
             has_failed = True
-            _log(context.request, f"lua entry thread aborted: runtime error: {error}", error.__cause__)
+            _log(context.request, f"lua entry thread aborted: runtime error: {_told(error)}", error.__cause__)
         except BaseException:  # it was killed: the connection ends
             self._finish(context.number, None, True)
             raise
@@ -148,6 +148,11 @@ class _LuaHandler:
         if context.failure is not None:
             raise context.failure
         return result
+
+
+def _told(error: LuaError) -> str:
+    # Below the script's own main chunk there is the function that runs one after the other; it has no name and no line.
+    return str(error).removeprefix("?:0: ").removesuffix("\n\t?: in function <?:0>")
 
 
 def _log(request: Request, text: str, cause: BaseException | None = None) -> None:

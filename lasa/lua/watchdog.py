@@ -26,7 +26,6 @@ import sys
 import time
 from collections.abc import Callable
 from functools import cached_property
-from importlib.resources import files
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Final, Protocol
 from weakref import proxy, ref
@@ -124,7 +123,8 @@ class Watchdog:
     def _make_ways_in(self, lua: Any) -> bool:
         natives = {b"asks": self._asks, b"answer": self._answer, b"verdict": self._verdict, b"caught": self._caught}
         core = lua.table_from({b"native": lua.table_from({b"watchdog": lua.table_from(natives)})})
-        source = files("lasa.lua").joinpath("share/_core/watchdog.lua").read_bytes()
+        with open(os.path.join(os.path.dirname(__file__), "share/_core/watchdog.lua"), "rb") as file:
+            source = file.read()
         chunk = lua.compile(source, name=b"@lasa/_core/watchdog.lua")
         state, start, stop, test_once_per_trace, keep_hook = chunk(core)
         self._state = int(state.split()[1], 16)  # b"thread: 0x..."

@@ -19,7 +19,7 @@ __all__ = ["Ratio", "as_json", "as_table", "circumstances", "is_met", "ratio_of"
 
 PACKAGES: Final = (
     *("gevent", "greenlet", "uvloop", "h11", "geventhttpclient", "aiohttp", "urllib3", "requests", "httpx"),
-    *("uvicorn", "httptools", "gunicorn", "wsproto", "websockets"),
+    *("uvicorn", "httptools", "gunicorn", "wsproto", "websockets", "lupa"),
 )
 PROGRAMS: Final = {
     "lasa commit": ["git", "-C", str(ROOT), "describe", "--always", "--dirty"],

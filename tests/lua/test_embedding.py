@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import logging
-import threading
 import traceback
 import weakref
 from collections.abc import Iterator
@@ -361,31 +360,18 @@ def test_another_os_thread_is_refused(runtime: Runtime) -> None:
             except RuntimeError as error:
                 refusals.append(str(error))
 
-    other = threading.Thread(target=use)
-    other.start()
-    other.join()
+    lasa.to_thread(use)
     assert refusals == ["the Lua runtime belongs to another OS thread"] * 4
     assert function() == 1
 
 
 def test_each_os_thread_may_have_runtimes_of_its_own() -> None:
-    sums: list[int] = []
-
-    def use() -> None:
+    def use() -> Any:
         with Runtime(settings=Settings()) as runtime:
-            sums.append(runtime.load("local s = 0 for i = 1, 100000 do s = s + i end lasa.sleep(0.001) return s")())
-        lasa_threads_end()
+            return runtime.load("local s = 0 for i = 1, 100000 do s = s + i end lasa.sleep(0.001) return s")()
 
-    others = [threading.Thread(target=use) for _ in range(3)]
-    for other in others:
-        other.start()
-    for other in others:
-        other.join()
-    assert sums == [5000050000] * 3
-
-
-def lasa_threads_end() -> None:
-    gevent.get_hub().destroy(destroy_loop=True)
+    others = [thread.spawn(lasa.to_thread, use) for _ in range(3)]
+    assert [thread.wait(other) for other in others] == [(True, 5000050000)] * 3
 
 
 def test_a_wait_below_a_c_function_is_an_error_that_says_so(runtime: Runtime) -> None:

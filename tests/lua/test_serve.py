@@ -200,7 +200,7 @@ def test_exit_in_a_light_thread_ends_all_of_the_request() -> None:
 
 def test_an_error_in_a_light_thread_leaves_the_request_alone(caplog: pytest.LogCaptureFixture) -> None:
     code = 'ngx.say(ngx.thread.wait(ngx.thread.spawn(function() error("oops") end)))'
-    assert body_of(code).startswith("falsehandler.lua:1: oops")
+    assert body_of(code).endswith("handler.lua:1: oops\n")
     assert "lua user thread aborted: runtime error: handler.lua:1: oops" in caplog.text
 
 
@@ -235,8 +235,13 @@ def test_an_error_is_a_500_and_is_logged_with_its_traceback(caplog: pytest.LogCa
     lines = record.getMessage().splitlines()
     assert lines[0] == "lua entry thread aborted: runtime error: handler.lua:1: boom"
     assert lines[1] == "stack traceback:"
-    assert any("handler.lua:2: in main chunk" in line for line in lines)
+    assert lines[-1].startswith("\thandler.lua:2: in main chunk, ")
     assert lines[-1].endswith('client: 127.0.0.1, server: , request: "GET /a?b=1 HTTP/1.1", host: "a.test"')
+
+
+def test_an_error_without_a_line_is_logged_without_one(caplog: pytest.LogCaptureFixture) -> None:
+    assert ask('error("no line", 2)').status == 500
+    assert "runtime error: no line\nstack traceback:\n" in caplog.text
 
 
 def test_an_error_object_is_a_500_too(caplog: pytest.LogCaptureFixture) -> None:

@@ -44,7 +44,6 @@ DEBIANS = {
     "cryptography": ("nginx.sha512", "lua-nginx-string"),
     "lrucache": ("resty.lrucache", "lua-resty-lrucache"),
 }
-OWN = ("mysql", "http", "upload")
 
 
 @contextmanager

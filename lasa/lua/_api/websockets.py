@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from threading import get_ident
 from typing import TYPE_CHECKING, Any, Final
 
+from lasa import _hub
 from lasa.lua._api.sockets import direct
 from lasa.lua._driver import Values
 from lasa.websocket import client, server
@@ -27,10 +27,10 @@ class _Handle:
 
     def __init__(self, websocket: Any) -> None:
         self.websocket = websocket
-        self._os_thread = get_ident()
+        self._os_thread = _hub.os_thread_id()
 
     def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
-        if not _is_finalizing() and get_ident() == self._os_thread:
+        if not _is_finalizing() and _hub.os_thread_id() == self._os_thread:
             self.websocket.abort()
 
     def abort(self) -> None:

@@ -17,11 +17,11 @@ _REASON = "reason phrases are those of RFC 9110, which has 302 Found"
 
 DIFFERENCES: dict[str, str] = {
     "coroutine/create_what_is_no_function": _OF_C,
-    "pool/setkeepalive_when_the_peer_has_closed_unseen": "lasa gives a connection that the peer has closed back at once",
+    "pool/setkeepalive_when_the_peer_has_closed_unseen": "lasa closes a connection that the peer has closed at once",
     "redirect/default_is_302": _REASON,
     "redirect/keeps_headers": _REASON,
     "redirect/never_comes_back": _REASON,
-    "response/without_a_length_is_chunked": "what is complete before anything was sent gets a Content-Length, not chunks",
+    "response/without_a_length_is_chunked": "what is complete before anything is sent has a Content-Length, no chunks",
     "tcp/a_method_without_a_socket": "a table that is no socket is a mistake that is told, not a closed socket",
     "tcp/connect_with_bad_options": "0.10.23 ignores options that are no table, and a backlog that is no number",
     "thread/spawn_a_function_of_c": _OF_C,

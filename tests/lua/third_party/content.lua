@@ -1,6 +1,6 @@
--- What `lasa serve` runs for the scripts here: /echo, /script and /leave are WebSockets by lua-resty-websocket, /cookies
--- uses lua-resty-cookie; both are named by the argument `prefix` as Debian or others name them. /upload reads a form in
--- parts with two readers at once over the body's cosocket, the way of lua-resty-upload, which no package has.
+-- What `lasa serve` runs for the scripts here: /echo, /script and /leave are WebSockets by lua-resty-websocket,
+-- /cookies uses lua-resty-cookie; both are named by the argument `prefix` as Debian or others name them. /upload reads
+-- a form in parts with two readers at once over the body's cosocket, the way of lua-resty-upload, which no package has.
 
 local PREFIX = ngx.var.arg_prefix
 

@@ -6,7 +6,8 @@ local case, equal = require "cases" ()
 
 local function ask(headers)
     local sock = assert(ngx.socket.connect("127.0.0.1", PORT))
-    assert(sock:send { "GET /cookies?prefix=", PREFIX, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", headers, "\r\n" })
+    assert(sock:send { "GET /cookies?prefix=", PREFIX, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n", headers,
+        "\r\n" })
     local head, body = assert(sock:receive("*a")):match "^(.-)\r\n\r\n(.*)$"
     local cookies = {}
     for cookie in head:gmatch "Set%-Cookie: ([^\r]*)" do cookies[#cookies + 1] = cookie end

@@ -8,7 +8,7 @@ local case, equal, all = require "cases" ()
 local HOST = "127.0.0.1"
 local char = string.char
 
--- ---- a DNS server ----------------------------------------------------------------------------------------------------
+-- ---- a DNS server ---------------------------------------------------------------------------------------------------
 
 local function word(number) return char(math.floor(number / 256), number % 256) end
 
@@ -17,7 +17,9 @@ local function name_of(text)
 end
 
 -- A record for the name of the question, to which the two bytes "\192\12" point.
-local function record(kind, data, name) return (name or "\192\12") .. word(kind) .. "\0\1\0\0\0\60" .. word(#data) .. data end
+local function record(kind, data, name)
+    return (name or "\192\12") .. word(kind) .. "\0\1\0\0\0\60" .. word(#data) .. data
+end
 
 local A, CNAME, SOA, PTR, MX, TXT, AAAA, SRV = 1, 5, 6, 12, 15, 16, 28, 33
 local IPV6 = "\32\1\13\184" .. ("\0"):rep(11) .. "\1"
@@ -116,7 +118,7 @@ local function new(options)
     return assert(resolver:new(options))
 end
 
--- ---- the cases -------------------------------------------------------------------------------------------------------
+-- ---- the cases ------------------------------------------------------------------------------------------------------
 
 case("addresses of both kinds, and an alias", function()
     local r = new()
@@ -188,7 +190,9 @@ end)
 case("twenty light threads ask at the same time, each by a resolver of its own", function()
     local function ask() return assert(new():query("slow.test"))[1].address end
     local askers = {}
-    for i = 1, 20 do askers[i] = i % 2 == 0 and ask or function() return assert(new():query("a.test"))[1].address end end
+    for i = 1, 20 do
+        askers[i] = i % 2 == 0 and ask or function() return assert(new():query("a.test"))[1].address end
+    end
     local found = all(unpack(askers))
     for i = 1, 20 do equal(found[i], i % 2 == 0 and "127.0.0.3" or "127.0.0.1") end
 end)

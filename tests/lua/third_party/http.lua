@@ -1,5 +1,5 @@
--- An HTTP client of our own against nginx, as no package has lua-resty-http: plain and by TLS, over kept cosockets, with
--- bodies that are sent and read as they come.
+-- An HTTP client of our own against nginx, as no package has lua-resty-http: plain and by TLS, over kept cosockets,
+-- with bodies that are sent and read as they come.
 
 local PORT, TLS_PORT = tonumber(arg[2]), tonumber(arg[3])
 
@@ -12,7 +12,8 @@ local function connect(options)
     local sock = ngx.socket.tcp()
     sock:settimeouts(5000, 5000, options.timeout or 5000)
     local port = options.port or options.tls and TLS_PORT or PORT
-    local ok, err = sock:connect(HOST, port, { pool = options.pool, pool_size = options.pool_size, backlog = options.backlog })
+    local pool = { pool = options.pool, pool_size = options.pool_size, backlog = options.backlog }
+    local ok, err = sock:connect(HOST, port, pool)
     if not ok then return nil, err end
     local session
     if options.tls and sock:getreusedtimes() == 0 then

@@ -1,5 +1,5 @@
--- A MySQL client of our own, as no package has lua-resty-mysql: the handshake, queries and their results, over cosockets
--- as such libraries use them. Source: MySQL's client/server protocol, text protocol, mysql_native_password.
+-- A MySQL client of our own, as no package has lua-resty-mysql: the handshake, queries and their results, over
+-- cosockets as such libraries use them. Source: MySQL's client/server protocol, text protocol, mysql_native_password.
 
 local bit = require "bit"
 
@@ -13,7 +13,7 @@ local CAPABILITIES = 0x00080000 + 0x8000 + 0x2000 + 0x0200 + 0x0008 + 0x0004 + 0
 local TLS = 0x0800
 local MAX_PACKET = 16777215
 
--- ---- numbers and strings of the protocol -----------------------------------------------------------------------------
+-- ---- numbers and strings of the protocol ----------------------------------------------------------------------------
 
 local function le(number, size)
     local parts = {}
@@ -54,7 +54,7 @@ local function scramble(password, salt)
     return concat(mixed)
 end
 
--- ---- a connection ----------------------------------------------------------------------------------------------------
+-- ---- a connection ---------------------------------------------------------------------------------------------------
 
 local db = {}
 local META = { __index = db }
@@ -164,7 +164,7 @@ local function user(options)
     return connect(options)
 end
 
--- ---- the cases -------------------------------------------------------------------------------------------------------
+-- ---- the cases ------------------------------------------------------------------------------------------------------
 
 case("tables, rows, nulls and counts", function()
     local my = assert(user())

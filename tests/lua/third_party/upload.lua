@@ -13,8 +13,9 @@ local function upload(body, options)
     options = options or {}
     local sock = assert(ngx.socket.connect("127.0.0.1", PORT))
     sock:settimeout(5000)
-    assert(sock:send { "POST /upload?size=", options.read or 4096, " HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n",
-        "Content-Type: multipart/form-data; boundary=frontier\r\nContent-Length: ", #body, "\r\n\r\n" })
+    assert(sock:send { "POST /upload?size=", options.read or 4096, " HTTP/1.1\r\nHost: localhost\r\n",
+        "Connection: close\r\nContent-Type: multipart/form-data; boundary=frontier\r\n",
+        "Content-Length: ", #body, "\r\n\r\n" })
     local piece = options.piece or #body
     for i = 1, #body, piece do
         assert(sock:send(body:sub(i, i + piece - 1)))

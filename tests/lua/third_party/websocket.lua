@@ -24,7 +24,7 @@ local function close(wb)
     equal(wb:close(), 1)
 end
 
--- ---- the library's client and server ---------------------------------------------------------------------------------
+-- ---- the library's client and server --------------------------------------------------------------------------------
 
 case("messages of every size come back as they went", function()
     local wb = connect("/echo", { max_payload_len = 2000000 })
@@ -107,8 +107,9 @@ end)
 
 case("the subprotocol and headers of the client", function()
     local sock = assert(ngx.socket.connect("127.0.0.1", PORT))
-    assert(sock:send { "GET /leave?prefix=", PREFIX, " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n",
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Protocol: chat\r\n\r\n" })
+    assert(sock:send { "GET /leave?prefix=", PREFIX, " HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\n",
+        "Upgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Protocol: chat\r\n\r\n" })
     local head = sock:receive("*a")
     equal(head:match "^HTTP/1.1 101 Switching Protocols\r\n" ~= nil, true)
     equal(head:match "[Ss]ec%-[Ww]eb[Ss]ocket%-[Aa]ccept: ([^\r]*)", "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")
@@ -150,7 +151,7 @@ case("nobody listens, or the address is none", function()
     equal({ wb:connect("http://127.0.0.1") }, { nil, "bad websocket uri" })
 end)
 
--- ---- with lasa's own -------------------------------------------------------------------------------------------------
+-- ---- with lasa's own ------------------------------------------------------------------------------------------------
 
 -- Serve one client of lasa's server, which gives back what comes; return the server.
 local function lasa_server(options)

@@ -38,7 +38,7 @@ function core.request_of(level)
     error("no request found", level + 2)
 end
 
--- ---- ngx.ctx: a table for each request, timer and program ------------------------------------------------------------
+-- ---- ngx.ctx: a table for each request, timer and program -----------------------------------------------------------
 
 function getters.ctx()
     local handler = current().handler
@@ -55,7 +55,7 @@ function setters.ctx(ctx)
     current().handler.ctx = ctx
 end
 
--- ---- requests inside requests: there are none ------------------------------------------------------------------------
+-- ---- requests inside requests: there are none -----------------------------------------------------------------------
 
 function getters.is_subrequest()
     core.request_of(2)

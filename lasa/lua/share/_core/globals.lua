@@ -8,13 +8,11 @@ lasa = core.lasa
 package.loaded.ngx = core.ngx
 package.loaded.lasa = core.lasa
 
--- A script's own C calls find what they find in nginx's process: OpenSSL's functions, and some of nginx's. Both cost a
--- moment.
+-- A script's own C calls find what they find in nginx's process: OpenSSL's functions, and some of nginx's.
 local ffi = require "ffi"
 core.ffi = ffi
 package.loaded.ffi = nil
 function package.preload.ffi()
-    core.native.loader.promote_libcrypto()
     core.load_chunk "nginx_c"
     return ffi
 end

@@ -1,5 +1,6 @@
 -- The few C functions of nginx's own that libraries call by ffi and that mean something without nginx: ngx_hex_dump and
--- ngx_atoi (lua-resty-string). They are no symbols of this process, so ffi.C has them in Lua; all else is the real one's.
+-- ngx_atoi (lua-resty-string). They are no symbols of this process, so ffi.C has them in Lua; all else is the real
+-- one's.
 -- Source: nginx, ngx_string.c.
 
 local core = ...
@@ -32,5 +33,14 @@ function C.ngx_atoi(line, size)
     return number <= MAX and number or -1
 end
 
+-- OpenSSL's functions have to be found first, which takes a moment: when the first C function is asked for.
 local real = ffi.C
-ffi.C = setmetatable(C, { __index = real, __newindex = real })
+local meta = { __newindex = real }
+
+function meta.__index(_, name)
+    core.native.loader.promote_libcrypto()
+    meta.__index = real
+    return real[name]
+end
+
+ffi.C = setmetatable(C, meta)

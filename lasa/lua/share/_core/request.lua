@@ -7,8 +7,10 @@ local core = ...
 local native = core.native.requests
 local request_of, add_value, clean_value = core.request_of, core.add_value, core.clean_header_value
 local clear = require "table.clear"
-local byte, error, find, format, gmatch, gsub, lower = string.byte, error, string.find, string.format, string.gmatch, string.gsub, string.lower
-local pairs, select, setmetatable, tonumber, tostring, type = pairs, select, setmetatable, tonumber, tostring, type
+local byte, find, format, gmatch = string.byte, string.find, string.format, string.gmatch
+local gsub, lower = string.gsub, string.lower
+local error, pairs, select, setmetatable, tonumber, tostring, type, unpack =
+    error, pairs, select, setmetatable, tonumber, tostring, type, unpack
 local ngx = core.ngx
 
 local MAX_ARGS, MAX_HEADERS = 100, 100
@@ -16,7 +18,7 @@ local MAX_ARGS, MAX_HEADERS = 100, 100
 local req = {}
 ngx.req = req
 
--- ---- the request line ------------------------------------------------------------------------------------------------
+-- ---- the request line -----------------------------------------------------------------------------------------------
 
 local METHODS = {
     [0x2] = "GET", [0x4] = "HEAD", [0x8] = "POST", [0x10] = "PUT", [0x20] = "DELETE", [0x40] = "MKCOL",
@@ -51,7 +53,7 @@ end
 
 function req.is_internal() return request_of(1).is_internal or false end
 
--- ---- the URI ---------------------------------------------------------------------------------------------------------
+-- ---- the URI --------------------------------------------------------------------------------------------------------
 
 -- The path, decoded and without "//", "/./" and "/../".
 function core.request_uri(handler)
@@ -79,7 +81,9 @@ function req.set_uri(...)
     local handler = request_of(1)
     local uri, jumps, is_binary = ...
     if type(uri) == "number" then uri = core.number_text(uri) end
-    if type(uri) ~= "string" then error("bad argument #1 to 'set_uri' (string expected, got " .. type(uri) .. ")", 2) end
+    if type(uri) ~= "string" then
+        error("bad argument #1 to 'set_uri' (string expected, got " .. type(uri) .. ")", 2)
+    end
     if uri == "" then error("attempt to use zero-length uri", 2) end
     if n == 3 and type(is_binary) ~= "boolean" then
         error("bad argument #3 to 'set_uri' (boolean expected, got " .. type(is_binary) .. ")", 2)
@@ -129,7 +133,7 @@ function req.get_uri_args(max, tab)
     return args
 end
 
--- ---- headers ---------------------------------------------------------------------------------------------------------
+-- ---- headers --------------------------------------------------------------------------------------------------------
 
 -- An array of { name, name in lower case, value }.
 local function request_headers(handler)
@@ -196,7 +200,7 @@ function req.clear_header(name)
     replace(handler, tostring(name))
 end
 
--- ---- arguments of a form ---------------------------------------------------------------------------------------------
+-- ---- arguments of a form --------------------------------------------------------------------------------------------
 
 function req.get_post_args(...)
     local n = select("#", ...)

@@ -6,7 +6,8 @@ local core = ...
 
 local native = core.native.requests
 local wait, request_of, replace_header = core.wait, core.request_of, core.replace_request_header
-local concat, error, open, select, tonumber, tostring, type = table.concat, error, io.open, select, tonumber, tostring, type
+local concat, open = table.concat, io.open
+local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
 local req = core.ngx.req
 
 local function no_arguments(n)
@@ -21,7 +22,7 @@ local function string_of(value, name)
     return value
 end
 
--- ---- reading ---------------------------------------------------------------------------------------------------------
+-- ---- reading --------------------------------------------------------------------------------------------------------
 
 function req.read_body(...)
     no_arguments(select("#", ...))
@@ -53,7 +54,7 @@ function req.get_body_file(...)
     return request_of(1).body_file
 end
 
--- ---- replacing -------------------------------------------------------------------------------------------------------
+-- ---- replacing ------------------------------------------------------------------------------------------------------
 
 -- Return the request if its body may be replaced.
 local function ready()

@@ -56,7 +56,7 @@ function ngx.req.socket(...)
     return body_reader(handler)
 end
 
--- ---- the client has gone ---------------------------------------------------------------------------------------------
+-- ---- the client has gone --------------------------------------------------------------------------------------------
 
 function ngx.on_abort(callback)
     local handler = request_of(1)

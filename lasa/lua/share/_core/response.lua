@@ -11,8 +11,10 @@ local native = core.native.requests
 local exit = core.native.output.exit
 local wait, write_log = core.wait, core.write_log
 local request_of, packed_headers = core.request_of, core.packed_headers
-local concat, error, floor, format, select, tonumber, type = table.concat, error, math.floor, string.format, select, tonumber, type
-local byte, find, gsub, loadstring, setmetatable, unpack = string.byte, string.find, string.gsub, loadstring, setmetatable, unpack
+local concat, floor = table.concat, math.floor
+local byte, dump, find, format, gsub = string.byte, string.dump, string.find, string.format, string.gsub
+local error, loadstring, select, setmetatable, tonumber, type, unpack =
+    error, loadstring, select, setmetatable, tonumber, type, unpack
 local isyieldable = coroutine.isyieldable
 local ngx = core.ngx
 
@@ -20,7 +22,7 @@ local LARGE = 16384 -- bytes that leave without being flushed
 local ERR = 4
 local BROKEN = "nginx output filter error" -- as a script knows it
 
--- ---- output ----------------------------------------------------------------------------------------------------------
+-- ---- output ---------------------------------------------------------------------------------------------------------
 
 -- From now on the head is fixed.
 local function begin(handler)
@@ -117,7 +119,7 @@ function ngx.send_headers()
     return 1
 end
 
--- ---- redirects -------------------------------------------------------------------------------------------------------
+-- ---- redirects ------------------------------------------------------------------------------------------------------
 
 local REDIRECTS = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
@@ -136,7 +138,11 @@ function ngx.redirect(...)
         error("bad argument #1 to 'redirect' (string expected, got " .. type(uri) .. ")", 2)
     end
     if n == 2 then
-        status = tonumber(status) or error("bad argument #2 to 'redirect' (number expected, got " .. type(status) .. ")", 2)
+        local number = tonumber(status)
+        if not number then
+            error("bad argument #2 to 'redirect' (number expected, got " .. type(status) .. ")", 2)
+        end
+        status = number
         if not REDIRECTS[status] then
             error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, "
                 .. "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
@@ -154,7 +160,7 @@ function ngx.redirect(...)
     return wait(exit, handler.number, status or 302)
 end
 
--- ---- the beginning and the end ---------------------------------------------------------------------------------------
+-- ---- the beginning and the end --------------------------------------------------------------------------------------
 
 -- What is left to do, as Python reads it.
 local NOTHING, WHOLE, REST, CUT, PENDING = 0, 1, 2, 3, 4
@@ -226,7 +232,7 @@ function core.start(number, ...)
 end
 
 -- Without debug information, so that it is no place that an error in a request could name.
-local work = loadstring(string.dump(loadstring [[
+local work = loadstring(dump(loadstring [[
     local yield = ...
     return function(main)
         while true do

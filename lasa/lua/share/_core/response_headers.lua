@@ -10,7 +10,8 @@ local native = core.native.requests
 local write_log = core.write_log
 local request_of = core.request_of
 local getters, setters = core.getters, core.setters
-local byte, concat, error, find, format, gsub, lower = string.byte, table.concat, error, string.find, string.format, string.gsub, string.lower
+local byte, find, format, gsub, lower = string.byte, string.find, string.format, string.gsub, string.lower
+local concat, error = table.concat, error
 local rawget, setmetatable, tonumber, tostring, type = rawget, setmetatable, tonumber, tostring, type
 local ngx = core.ngx
 
@@ -44,7 +45,7 @@ local function names_of(key)
     return name, lower(name)
 end
 
--- ---- ngx.status ------------------------------------------------------------------------------------------------------
+-- ---- ngx.status -----------------------------------------------------------------------------------------------------
 
 function getters.status()
     local handler = request_of(2)
@@ -66,7 +67,7 @@ end
 
 function getters.headers_sent() return request_of(2).headers_sent or false end
 
--- ---- ngx.header ------------------------------------------------------------------------------------------------------
+-- ---- ngx.header -----------------------------------------------------------------------------------------------------
 
 -- Drop all of a name but one.
 local function remove(headers, key, but)
@@ -171,7 +172,7 @@ end
 
 ngx.header = setmetatable({}, { __index = get_header, __newindex = set_header })
 
--- ---- all of them -----------------------------------------------------------------------------------------------------
+-- ---- all of them ----------------------------------------------------------------------------------------------------
 
 local BY_ANY_NAME = {
     __index = function(t, key)
@@ -207,7 +208,8 @@ function ngx.resp.get_headers(max, is_raw)
     end
     local content_type = content_type_of(handler)
     if content_type then add("content-type", content_type) end
-    add("connection", handler.status == 101 and "upgrade" or native.keeps_alive(handler.number) and "keep-alive" or "close")
+    local is_kept = native.keeps_alive(handler.number)
+    add("connection", handler.status == 101 and "upgrade" or is_kept and "keep-alive" or "close")
     local headers = handler.headers or {}
     if handler.headers_sent and not values_of(headers, "content-length") then add("transfer-encoding", "chunked") end
     for i = 1, #headers do add(headers[i][is_raw and 1 or 2], headers[i][3]) end
@@ -215,7 +217,7 @@ function ngx.resp.get_headers(max, is_raw)
     return found
 end
 
--- ---- the way out -----------------------------------------------------------------------------------------------------
+-- ---- the way out ----------------------------------------------------------------------------------------------------
 
 -- How a body ends, and whether the connection does, is for the server to say.
 local OF_THE_SERVER = { ["transfer-encoding"] = true, connection = true }

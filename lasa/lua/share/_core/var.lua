@@ -8,12 +8,12 @@ local core = ...
 local native = core.native.requests
 local current, request_of = core.current, core.request_of
 local date, error, find, format, getenv = os.date, error, string.find, string.format, os.getenv
-local gmatch, gsub, lower, match, rawget, sub = string.gmatch, string.gsub, string.lower, string.match, rawget, string.sub
-local setmetatable, tostring, type = setmetatable, tostring, type
+local gmatch, gsub, lower, match, sub = string.gmatch, string.gsub, string.lower, string.match, string.sub
+local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
 local ngx = core.ngx
 local globals = _G
 
--- ---- by prefix -------------------------------------------------------------------------------------------------------
+-- ---- by prefix ------------------------------------------------------------------------------------------------------
 
 -- The first argument of a query with that name, as it stands there.
 local function arg_of(text, name)
@@ -60,7 +60,7 @@ local BY_PREFIX = {
     sent_http_ = sent_of,
 }
 
--- ---- by name ---------------------------------------------------------------------------------------------------------
+-- ---- by name --------------------------------------------------------------------------------------------------------
 
 local vars = {}
 
@@ -118,7 +118,7 @@ for _, name in ipairs { "document_root", "realpath_root", "hostname", "pid" } do
     vars[name] = function() return call() end
 end
 
--- ---- reading and writing ---------------------------------------------------------------------------------------------
+-- ---- reading and writing --------------------------------------------------------------------------------------------
 
 -- Return the prefix and the rest of "http_host" and its like.
 local function split(name)
