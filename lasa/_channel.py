@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lasa import _hub
-from lasa._values import integer, number, type_name, whole_ms
+from lasa._values import at_least, number, type_name, whole_ms
 
 __all__ = ["Channel", "channel"]
 
@@ -179,12 +179,7 @@ def channel(size: int) -> Channel:
         ValueError: "positive number required". TypeError: not a number.
     Switches: never.
     """
-    count = integer(size)
-    if count is None:
-        raise TypeError(f"number expected, got {type_name(size)}")
-    if count < 1:
-        raise ValueError("positive number required")
-    return Channel(count)
+    return Channel(at_least(1, size, "positive number required"))
 
 
 def _limit(timeout_s: object) -> float | None:

@@ -28,6 +28,7 @@ class Life:
         failure: the exception that ended it; None if it ended by itself, or by end_soon().
         result: what the main function returned; None while it has not.
         is_done: whether the main function has ended.
+        is_killed: whether it ended because it was killed.
         is_ending: whether the others are being ended.
     """
 

@@ -50,6 +50,7 @@ class _Program(Life):
                 previous[signal.SIGALRM] = self._previous_alarm
             for number, handler in previous.items():
                 signal.signal(number, handler)
+            _hub.claim_main_thread()
         if self._is_cut_short():
             return 128 + self._signals[0]
         if isinstance(self.failure, SystemExit):

@@ -14,7 +14,7 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from lasa import _hub
 from lasa._life import end_hub
-from lasa._values import integer, type_name
+from lasa._values import at_least
 
 __all__ = ["set_thread_limit", "to_thread"]
 
@@ -169,9 +169,4 @@ def set_thread_limit(count: int) -> None:
         ValueError: "positive number required". TypeError: not a number.
     Switches: never.
     """
-    limit = integer(count)
-    if limit is None:
-        raise TypeError(f"number expected, got {type_name(count)}")
-    if limit < 1:
-        raise ValueError("positive number required")
-    _pool.set_limit(limit)
+    _pool.set_limit(at_least(1, count, "positive number required"))

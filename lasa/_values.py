@@ -6,7 +6,7 @@ number. Every such rule is written here once; nothing in this module keeps state
 
 import re
 
-__all__ = ["as_bytes", "flatten", "integer", "number", "text_of", "timeout_ms", "type_name", "whole_ms"]
+__all__ = ["as_bytes", "at_least", "flatten", "integer", "number", "text_of", "timeout_ms", "type_name", "whole_ms"]
 
 # Python's own int() and float() also take 1_0, nan, infinity and digits of other scripts, so the shape is
 # checked first. No part can match the same digits in two ways: a long wrong string costs O(n).
@@ -74,6 +74,20 @@ def integer(value: object) -> int | None:
     if found is None or found in (float("inf"), float("-inf")):
         return None
     return int(found)
+
+
+def at_least(least: int, value: object, complaint: str) -> int:
+    """Return ``value`` as integer() reads it.
+
+    Raises:
+        ValueError: it is less than ``least``; the text is ``complaint``. TypeError: "number expected, got T".
+    """
+    count = integer(value)
+    if count is None:
+        raise TypeError(f"number expected, got {type_name(value)}")
+    if count < least:
+        raise ValueError(complaint)
+    return count
 
 
 def type_name(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The lasa command: ``lasa run FILE.py [arguments]``, ``lasa serve module:handler``."""
+"""The lasa command: ``lasa run FILE [arguments]`` and ``lasa serve HANDLER``, for Python and, with the extra, Lua."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (values["path"] or values["chosen"]) and not (values["handler"] or "").endswith(".lua"):
             parser.error("-I and --set are for Lua: lasa serve FILE.lua")
         return serve(ServeOptions(**values))
-    if options.code is not None or (options.file or "").endswith((".lua", "-")):
+    if options.code is not None or options.file == "-" or (options.file or "").endswith(".lua"):
         return _run_lua(options)
     if options.file is None:
         run.error("a FILE, or -e CODE, is needed")

@@ -9,7 +9,7 @@ from collections import deque
 from typing import Final
 
 from lasa import _hub
-from lasa._values import integer, number, type_name, whole_ms
+from lasa._values import at_least, number, type_name, whole_ms
 
 __all__ = ["Semaphore", "new"]
 
@@ -75,7 +75,7 @@ class Semaphore:
             ValueError: "positive number required". TypeError: not a number.
         Switches: never. Source: seed, "sema:post".
         """
-        self._resources += _at_least(1, n, "positive number required")
+        self._resources += at_least(1, n, "positive number required")
         if self._queue:
             self._wake_served()
         return True
@@ -111,13 +111,4 @@ def new(n: int = 0) -> tuple[Semaphore, None]:
         ValueError: "no negative number". TypeError: not a number.
     Switches: never. Source: seed, "lasa.semaphore.new".
     """
-    return Semaphore(_at_least(0, n, "no negative number")), None
-
-
-def _at_least(least: int, n: object, complaint: str) -> int:
-    count = integer(n)
-    if count is None:
-        raise TypeError(f"number expected, got {type_name(n)}")
-    if count < least:
-        raise ValueError(complaint)
-    return count
+    return Semaphore(at_least(0, n, "no negative number")), None

@@ -106,8 +106,8 @@ LUA_KNOWS_INSIDE = {
 LUA_CORES = {
     "_cpath.py",
     "_libcrypto.py",
-    "_mutex.py",
     "_resolver.py",
+    "_script.py",
     "_slab.py",
     "_tls.py",
     "settings.py",

@@ -318,3 +318,15 @@ def test_a_signal_ends_parents_before_their_children(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, out) == (128 + signal.SIGTERM, "")
+
+
+def test_a_program_that_patches_the_standard_library_ends(tmp_path: Path) -> None:
+    script = """
+        from gevent import monkey
+        monkey.patch_all()
+        import threading, time
+        thread = threading.Thread(target=lambda: (time.sleep(0.01), print("thread")))
+        thread.start()
+        print("main")
+    """
+    assert Program(tmp_path, script).run() == (0, "main\nthread\n", "")

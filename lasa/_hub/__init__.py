@@ -16,7 +16,7 @@ To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` 
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
 ``interrupt_os_thread(id, error)``, ``OsLock``, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
-``renew_after_fork()``.
+``claim_main_thread()``, ``renew_after_fork()``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.os_thread import OsLock, interrupt_os_thread, os_thread_id, start_os_thread
-from lasa._hub.process import patch_all, renew_after_fork
+from lasa._hub.process import claim_main_thread, patch_all, renew_after_fork
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -70,6 +70,7 @@ __all__ = [
     "Worker",
     "breathe",
     "call_soon",
+    "claim_main_thread",
     "current_job",
     "doorbell",
     "end_hub",

@@ -16,7 +16,7 @@ from lasa.lua.errors import LuaError
 if TYPE_CHECKING:
     from lasa.lua.runtime import Runtime
 
-__all__ = ["INSIDE", "Values", "drive", "failure_of"]
+__all__ = ["INSIDE", "Values", "drive", "failure_of", "message_of"]
 
 INSIDE: Final = "Lua cannot be entered while Lua runs below, in a function that it has called directly"
 

@@ -14,10 +14,9 @@ import os
 from functools import cache
 from typing import Any, Final
 
-__all__ = ["HASHES", "MODES", "decrypt", "derive_key", "encrypt", "is_there", "make_libcrypto_global"]
+__all__ = ["MODES", "decrypt", "derive_key", "encrypt", "is_there", "make_libcrypto_global"]
 
 MODES: Final = ("ecb", "cbc", "cfb1", "cfb8", "cfb128", "ofb", "ctr", "gcm")
-HASHES: Final = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
 
 _IV_SIZES: Final = {"ecb": 0, "gcm": 12}  # 16 for the others
 _MAX_BLOCK: Final = 32

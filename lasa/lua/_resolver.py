@@ -40,10 +40,12 @@ class Resolver:
     """The look-ups of one runtime, and what they found for as long as that is valid."""
 
     def __init__(self, servers: str, timeout_s: float) -> None:
-        """Read a list of addresses, each with a port or without one; nginx's options (``valid=``, ``ipv6=off``) too.
+        """Read a list of addresses, each with a port or without one, and ``ipv4=off`` or ``ipv6=off`` among them.
+
+        nginx's other options, such as ``valid=``, may be there and mean nothing.
 
         Raises:
-            BadSetting: none is there, or one is no address.
+            BadSetting: none is there, one is no address, or both families are off.
         """
         self._timeout_s = timeout_s
         self._servers: list[tuple[str, int]] = []
@@ -51,9 +53,9 @@ class Resolver:
         self._known: dict[str, tuple[float, Addresses]] = {}
         for word in servers.split():
             if word == "ipv6=off":
-                self._families = [stdlib_socket.AF_INET]
+                self._families = [each for each in self._families if each != stdlib_socket.AF_INET6]
             elif word == "ipv4=off":
-                self._families = [stdlib_socket.AF_INET6]
+                self._families = [each for each in self._families if each != stdlib_socket.AF_INET]
             elif "=" not in word:
                 self._servers.append(_server_of(word))
         if not self._servers or not self._families:

@@ -1,4 +1,4 @@
-"""``lasa run FILE.lua``: a Lua script as a program, from its first line to its exit status (seed: lasa_exe)."""
+"""A Lua script as a program, from its first line to its end: ``lasa run FILE.lua`` (seed: lasa_exe), lasa.detach()."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from lasa import _hub, timer
 from lasa._program import run_program
 from lasa.lua._api.output import NOTICE
 from lasa.lua._context import Context
+from lasa.lua._script import read_script
 from lasa.lua.errors import LuaError
 from lasa.lua.runtime import Modules, Runtime
 from lasa.lua.settings import Settings, load_settings
 
-__all__ = ["LogFormatter", "report", "run"]
+__all__ = ["LogFormatter", "report", "run", "run_detached"]
 
 USAGE_ERROR: Final = 2
 
@@ -80,7 +81,7 @@ def run(
         try:
             runtime.set_arguments([file or code_name(code), *args])
             for library in libraries:
-                program.call(runtime.load(f"require {library!r}", "=(command line)"))
+                program.call(runtime.load("require(...)", "=(command line)"), [library])
             program.call(runtime.load(source, name), args)
         except LuaError as error:
             report(error)
@@ -193,11 +194,7 @@ def _source_of(file: str | None, code: str | bytes | None) -> tuple[bytes, str]:
     if file == "-":
         return sys.stdin.buffer.read(), "=stdin"
     assert file is not None
-    with open(file, "rb") as script:
-        source = script.read()
-    if source.startswith(b"#"):
-        source = b"--" + source  # a first line for the shell
-    return source, f"@{file}"
+    return read_script(file), f"@{file}"
 
 
 def _status_of(ending: SystemExit) -> int:

@@ -23,6 +23,7 @@ from lasa.http._server.service import Handler
 from lasa.lua import _client
 from lasa.lua._context import Context, HandlerExit
 from lasa.lua._driver import INSIDE, drive
+from lasa.lua._script import read_script
 from lasa.lua.errors import LuaError, text_of
 from lasa.lua.runtime import LuaFunction, Runtime
 from lasa.lua.settings import Settings
@@ -56,7 +57,7 @@ def load_handler(file: str, *, path: Sequence[str] = (), settings: Settings | No
         OSError: the file cannot be read. LuaError: a syntax error, with its line.
     Switches: never. It belongs to the calling OS thread, and must be made after a fork.
     """
-    source = _source_of(file)
+    source = read_script(file)
     runtime = Runtime(path=path, settings=settings)
     runtime.watch()
     runtime.set_arguments([file])
@@ -69,18 +70,12 @@ def check_file(file: str) -> None:
     Raises:
         OSError: it cannot be read. LuaError: a syntax error.
     """
-    source = _source_of(file)
+    source = read_script(file)
     bare = lupa.LuaRuntime(encoding=None, register_eval=False, register_builtins=False)
     try:
         bare.compile(source, name=f"@{file}".encode("utf-8", "surrogateescape"))
     except lupa.LuaError as error:
         raise LuaError(text_of(error.args[0])) from None
-
-
-def _source_of(file: str) -> bytes:
-    with open(file, "rb") as script:
-        source = script.read()
-    return b"--" + source if source.startswith(b"#") else source  # a first line for the shell
 
 
 def handler_of(runtime: Runtime, function: LuaFunction) -> Handler:

@@ -193,9 +193,9 @@ def load_settings(
     for name, value in (chosen or {}).items():
         group, dot, key = name.partition(".")
         if dot and group == "shared_dict":
-            values[group] = {**values.get(group, {}), **_checked({group: {key: value}}, "--set ")[group]}
+            values[group] = {**values.get(group, {}), **_checked({group: {key: value}}, "--set: ")[group]}
         else:
-            values |= _checked({name: value}, "--set ")
+            values |= _checked({name: value}, "--set: ")
     return Settings(**(values | _checked(arguments, "")))
 
 

@@ -1,5 +1,5 @@
 -- lua_compute.lua, a chunk to call with a number: runs each kernel so often, after a first time that has it compiled,
--- and returns "NAME CPU-milliseconds" lines. Plain Lua, for any LuaJIT.
+-- and returns lines of its name and the least CPU milliseconds that it took. Plain Lua, for any LuaJIT.
 
 local times = tonumber((...))
 
@@ -84,9 +84,13 @@ local lines = {}
 for _, name in ipairs { "loop", "tables", "strings", "calls", "mandelbrot", "bodies" } do
     local kernel = kernels[name]
     local expected = kernel()
-    collectgarbage()
-    local cpu_s = os.clock()
-    for _ = 1, times do assert(kernel() == expected) end
-    lines[#lines + 1] = name .. " " .. (os.clock() - cpu_s) / times * 1e3
+    local least_s = math.huge
+    for _ = 1, times do
+        collectgarbage()
+        local began_s = os.clock()
+        assert(kernel() == expected)
+        least_s = math.min(least_s, os.clock() - began_s)
+    end
+    lines[#lines + 1] = name .. " " .. least_s * 1e3
 end
 return table.concat(lines, "\n")

@@ -45,7 +45,7 @@ def by_command(job: Job) -> Figures:
 ROWS: Final = (
     Row(
         name="lua-compute",
-        title="kernels in Lua, CPU time of each",
+        title=f"kernels in Lua, the least CPU time of {TIMES}",
         figures={"all": "all, ms", **{name: f"{name}, ms" for name in KERNELS}},
         contestants=(
             Contestant("lasa run", by_lasa, TIMES),

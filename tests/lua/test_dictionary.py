@@ -343,10 +343,11 @@ def test_the_lock_stays_one_of_the_system_when_gevent_patches_the_others() -> No
     code = """
         from lasa import _hub
         _hub.patch_all()
-        import queue
-        from lasa.lua import _mutex
-        print(_mutex.SimpleQueue.__module__, queue.SimpleQueue is _mutex.SimpleQueue)
+        import threading
+        from lasa.lua._api.dictionary import Dictionary
+        lock = type(Dictionary("d", 65536)._mutex)
+        print(lock.__module__, lock is type(threading.Lock()))
     """
     program = "\n".join(line.strip() for line in code.splitlines())
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("_queue False\n", "")
+    assert (done.stdout, done.stderr) == ("_thread False\n", "")

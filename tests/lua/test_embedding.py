@@ -204,6 +204,12 @@ def test_an_error_of_lua_is_an_exception_with_its_line_and_traceback(runtime: Ru
     assert str(error).startswith("file.lua:2: boom\nstack traceback:\n")
 
 
+@pytest.mark.parametrize("call", ["say('x')", "print('x')", "flush()", "eof()"])
+def test_a_call_from_python_has_no_output(runtime: Runtime, call: str) -> None:
+    with pytest.raises(LuaError, match="API disabled in the context of a call from Python"):
+        runtime.load(f"ngx.{call}")()
+
+
 def test_an_error_object_is_kept_as_a_value(runtime: Runtime) -> None:
     with pytest.raises(LuaError) as caught:
         runtime.load("error({ code = 7, f = print, co = coroutine.create(print) })")()

@@ -206,7 +206,7 @@ def test_on_abort_is_called_when_the_client_goes() -> None:
 
 
 def test_on_abort_waits_for_the_body_to_be_read() -> None:
-    code = "ngx.on_abort(function() ngx.exit(499) end) ngx.req.read_body() ready = true ngx.sleep(60)"
+    code = "ngx.on_abort(function() ended = 499 ngx.exit(499) end) ngx.req.read_body() ready = true ngx.sleep(60)"
     with running(code) as (runtime, server):
         with connect(server) as sock:
             sock.send(head(method="POST", body=b"x"))
@@ -214,6 +214,7 @@ def test_on_abort_waits_for_the_body_to_be_read() -> None:
                 settle()
         while server.connections:
             settle()
+        assert runtime.load("return ended")() == 499
 
 
 def test_without_on_abort_a_handler_goes_on() -> None:

@@ -74,7 +74,7 @@ def test_a_file_that_cannot_be_served_is_told_of(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("--set", "nosuch=1", "web.lua"), "lasa: --set unknown setting 'nosuch'"),
+        (("--set", "nosuch=1", "web.lua"), "lasa: --set: unknown setting 'nosuch'"),
         (("-I", "lib", "web:handler"), "-I and --set are for Lua: lasa serve FILE.lua"),
     ],
 )

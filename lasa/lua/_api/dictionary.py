@@ -13,7 +13,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from lasa.lua._mutex import Mutex
+from lasa import _hub
 from lasa.lua._slab import PAGE, Slab
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Dictionary:
 
     def __init__(self, name: str, size: int) -> None:
         self.size = size
-        self._mutex = Mutex()
+        self._mutex = _hub.OsLock()  # held for a few instructions, and no wait for it switches
         self._slab = Slab(size)
         self._slab.take(_OWN_RECORD)
         self._slab.take(_LOG_CONTEXT + len(name.encode()))

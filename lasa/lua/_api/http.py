@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lasa.errors import SocketError
 from lasa.http import client
-from lasa.lua._api.sockets import direct
+from lasa.lua._api.sockets import direct, text_argument, texts
 from lasa.lua._driver import Values
 
 if TYPE_CHECKING:
@@ -28,13 +28,17 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
     def options_of(table: Any, context: int) -> dict[str, Any]:
         given = runtime.converter.to_python(table, context)
-        return {_text(name): _option(_text(name), value) for name, value in given.items()} if given else {}
+        return (
+            {text_argument(name): _option(text_argument(name), value) for name, value in given.items()} if given else {}
+        )
 
     def new(options: Any, context: int) -> client.Client:
         return client.new(options_of(options, context))[0]
 
     def request(self: client.Client, req: Any, context: int) -> Values:
-        ok, response, reader = self.request({"url": _text(req)} if type(req) is bytes else options_of(req, context))
+        ok, response, reader = self.request(
+            {"url": text_argument(req)} if type(req) is bytes else options_of(req, context)
+        )
         if not ok:
             return Values(None, str(response).encode("utf-8", "surrogateescape"))
         return Values(
@@ -80,10 +84,6 @@ def _flat(headers: Any) -> bytes:
     return b"".join([f"{name}\n{value}\n".encode("latin-1") for name, value in headers.items()])
 
 
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "surrogateescape") if type(value) is bytes else value
-
-
 def _option(name: str, value: Any) -> Any:
     """Return the value of an option as the client takes it."""
     if name == "headers" and isinstance(value, Mapping):
@@ -96,13 +96,13 @@ def _option(name: str, value: Any) -> Any:
         return {key: _file(file) if isinstance(file, list) else file for key, file in value.items()}
     if name in _BYTES:
         return value
-    value = _texts(value)
+    value = texts(value)
     return tuple(value) if name == "auth" and isinstance(value, list) else value
 
 
 def _file(file: list[Any]) -> tuple[Any, ...]:
     filename, content, content_type, *headers = [*file, None, None]
-    return _text(filename), content, _text(content_type), _texts(headers[0])
+    return text_argument(filename), content, text_argument(content_type), texts(headers[0])
 
 
 def _piece_of(reader: Callable[[], Any]) -> Any:
@@ -112,13 +112,4 @@ def _piece_of(reader: Callable[[], Any]) -> Any:
     piece, err, *_ = (*result, None) if isinstance(result, tuple) else (result, None)
     if isinstance(piece, Mapping):
         piece, err = piece.get(b"body"), piece.get(b"err")
-    return piece, _text(err)
-
-
-def _texts(value: Any) -> Any:
-    """Return the value with text wherever it has bytes."""
-    if isinstance(value, list):
-        return [_texts(item) for item in value]
-    if isinstance(value, Mapping):
-        return {_text(key): _texts(item) for key, item in value.items()}
-    return _text(value)
+    return piece, text_argument(err)

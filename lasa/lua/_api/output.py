@@ -11,7 +11,7 @@ from lasa.lua.errors import text_of
 if TYPE_CHECKING:
     from lasa.lua.runtime import Runtime
 
-__all__ = ["LEVEL_NAMES", "NOTICE", "natives"]
+__all__ = ["NOTICE", "natives"]
 
 NOTICE: Final = 25
 
@@ -31,7 +31,7 @@ _LEVELS: Final = (
 )
 
 # As nginx's error log names them; a record has its own as `nginx_level`.
-LEVEL_NAMES: Final = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
+_LEVEL_NAMES: Final = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
 
 if logging.getLevelName(NOTICE) == f"Level {NOTICE}":
     logging.addLevelName(NOTICE, "NOTICE")
@@ -45,7 +45,7 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
     def log(level: float, message: bytes) -> None:
         number = int(level)
-        logger.log(_LEVELS[number], "%s", text_of(message), extra={"nginx_level": LEVEL_NAMES[number]})
+        logger.log(_LEVELS[number], "%s", text_of(message), extra={"nginx_level": _LEVEL_NAMES[number]})
 
     def leave(number: int, status: float) -> None:
         runtime.contexts[number].exit(int(status))

@@ -192,7 +192,7 @@ def _of_answer(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
         return call
 
     names = ("send", "send_last", "send_whole", "switch", "take_over", "read_body", "body_socket", "watch_client")
-    return {**{name: by(name) for name in names}, "remove_later": by("remove_later")}
+    return {name: by(name) for name in (*names, "remove_later")}
 
 
 def _text(port: int | None) -> bytes:

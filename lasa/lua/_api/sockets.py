@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lasa.lua._driver import failure_of
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
 
-__all__ = ["direct", "natives", "text_argument"]
+__all__ = ["direct", "natives", "text_argument", "texts"]
 
 
 class LuaTcpSocket(TcpSocket):
@@ -154,3 +154,12 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 def text_argument(value: Any) -> Any:
     """Return a Lua string as str, anything else as it is."""
     return value.decode("utf-8", "surrogateescape") if type(value) is bytes else value
+
+
+def texts(value: Any) -> Any:
+    """Return a value of Lua's, as to_python() gives it, with str wherever it has bytes."""
+    if isinstance(value, list):
+        return [texts(item) for item in value]
+    if isinstance(value, Mapping):
+        return {text_argument(key): texts(item) for key, item in value.items()}
+    return text_argument(value)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from lasa import _hub
-from lasa.lua._api.sockets import direct
+from lasa.lua._api.sockets import direct, text_argument, texts
 from lasa.lua._driver import Values
 from lasa.websocket import client, server
 
@@ -46,16 +46,19 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
     def options_of(table: Any) -> dict[str, Any]:
         given = runtime.converter.to_python(table)
-        return {_text(name): value if _text(name) in _BYTES else _texts(value) for name, value in (given or {}).items()}
+        return {
+            text_argument(name): value if text_argument(name) in _BYTES else texts(value)
+            for name, value in (given or {}).items()
+        }
 
     def new_client(options: Any) -> _Handle:
         return _Handle(client.new(options_of(options))[0])
 
     def connect(handle: _Handle, uri: bytes, options: Any) -> Any:
-        return handle.websocket.connect(_text(uri), options_of(options))
+        return handle.websocket.connect(text_argument(uri), options_of(options))
 
     def new_server(where: Any) -> Values:
-        made, err = server.new(_text(where) if type(where) is bytes else options_of(where))
+        made, err = server.new(text_argument(where) if type(where) is bytes else options_of(where))
         if made is None:
             return Values(None, str(err).encode())
         return Values(made, made.url.encode(), made.address[1])
@@ -94,16 +97,3 @@ def _recv_frame(handle: _Handle) -> Values:
 
 def _bytes(value: Any) -> Any:
     return value.encode("utf-8", "surrogateescape") if type(value) is str else value
-
-
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "surrogateescape") if type(value) is bytes else value
-
-
-def _texts(value: Any) -> Any:
-    """Return the value with text wherever it has bytes."""
-    if isinstance(value, list):
-        return [_texts(item) for item in value]
-    if isinstance(value, Mapping):
-        return {_text(key): _texts(item) for key, item in value.items()}
-    return _text(value)

@@ -53,13 +53,14 @@ local function integer(value, min, max)
     return number
 end
 
-local function switch(settings, name, options)
+-- One setting, whose values are what read(value, ...) returns; nil and a complaint for a bad one.
+local function setting(settings, name, read, a, b)
     return function(...)
         local number, message = check_count(1, ...)
         if number then bad_argument(number, message) end
         local value = ...
         if value ~= nil then
-            value, message = choose(value, options or SWITCH)
+            value, message = read(value, a, b)
             if message then bad_argument(1, message) end
             settings[name] = value
         end
@@ -67,19 +68,9 @@ local function switch(settings, name, options)
     end
 end
 
-local function limit(settings, name, max)
-    return function(...)
-        local number, message = check_count(1, ...)
-        if number then bad_argument(number, message) end
-        local value = ...
-        if value ~= nil then
-            value, message = integer(value, 1, max)
-            if message then bad_argument(1, message) end
-            settings[name] = value
-        end
-        return settings[name]
-    end
-end
+local function switch(settings, name, options) return setting(settings, name, choose, options or SWITCH) end
+
+local function limit(settings, name, max) return setting(settings, name, integer, 1, max) end
 
 local function sparse_array(settings)
     return function(...)

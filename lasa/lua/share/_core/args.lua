@@ -47,7 +47,7 @@ function ngx.encode_args(...)
     return concat(pieces, "&")
 end
 
--- A key that comes again has a list of its values.
+-- Add a value under a key: one that comes again has an array of its values.
 local function add_value(args, key, value)
     local found = args[key]
     if found == nil then
@@ -58,6 +58,8 @@ local function add_value(args, key, value)
         args[key] = { found, value }
     end
 end
+
+core.add_value = add_value
 
 -- Returns a table, and "truncated" when there are more than max arguments; a max below 1 is no limit.
 function core.parse_args(text, max)

@@ -11,6 +11,7 @@ local co_running, co_status = coroutine.running, coroutine.status
 local error, getmetatable, pcall, select, setmetatable, tostring, type, unpack =
     error, getmetatable, pcall, select, setmetatable, tostring, type, unpack
 local getinfo, getlocal, traceback = debug.getinfo, debug.getlocal, debug.traceback
+local concat, gsub = table.concat, string.gsub
 
 local WEAK_KEYS = { __mode = "k" }
 
@@ -21,6 +22,11 @@ local waits_in = setmetatable({}, WEAK_KEYS) -- user coroutine -> record, while 
 local inner_of = setmetatable({}, WEAK_KEYS) -- coroutine -> user coroutine that it resumed and that waits
 local current -- the record of the light thread that runs
 local last_number = 0
+
+-- Each resume() that has not come back yet takes some of the C stack, which LuaJIT does not watch: beyond some 30,000 the
+-- process would end.
+local MAX_NESTED = 10000
+local nested = 0
 
 local RAISE = {} -- the first value that Python hands in when its function raised
 local USER = {} -- the first value of a user's own yield
@@ -76,6 +82,7 @@ end
 function core.start(number, ...)
     local record = threads[number]
     current = record
+    nested = 0
     local arguments = record.arguments
     if arguments then
         record.arguments = nil
@@ -88,6 +95,7 @@ end
 function core.step(number, ...)
     local record = threads[number]
     current = record
+    nested = 0
     return stepped(record, co_resume(record.co, ...))
 end
 
@@ -107,7 +115,7 @@ end
 local failing
 
 local function stack_of(co)
-    return (traceback(co, "", 0):gsub("^\n?stack traceback:\n", ""))
+    return (gsub(traceback(co, "", 0), "^\n?stack traceback:\n", ""))
 end
 
 -- What ngx.thread.wait() returns of a failure besides false: OpenResty hands over all that is on the stack of the function
@@ -137,14 +145,15 @@ function core.describe(number, value)
             local ok, text = pcall(tostring, value)
             if ok and type(text) == "string" then message = text end
         elseif kind == "userdata" then
-            message = tostring(value) -- what Python raised
+            local ok, text = pcall(tostring, value) -- what Python raised
+            if ok then message = text end
         end
     end
     local stacks = failing and failing.value == value and failing or {}
     failing = nil
     stacks[#stacks + 1] = stack_of(record.co)
     for i = 1, #stacks do stacks[i] = "coroutine " .. i - 1 .. ":\n" .. stacks[i] end
-    return message, table.concat(stacks, "\n"), type(value) == "string"
+    return message, concat(stacks, "\n"), type(value) == "string"
 end
 
 function core.current() return current end
@@ -166,10 +175,12 @@ end
 
 local isyieldable = coroutine.isyieldable
 
+local CANNOT_YIELD = "attempt to yield across C-call boundary: a call that waits cannot be made inside a function that "
+    .. "table.sort, string.gsub, a metamethod of C or another C function calls"
+
 -- Complain, at the line that is so many levels up, that C is on the stack.
 function core.cannot_yield(level)
-    error("attempt to yield across C-call boundary: a call that waits cannot be made inside a function that "
-        .. "table.sort, string.gsub, a metamethod of C or another C function calls", level + 1)
+    error(CANNOT_YIELD, level + 1)
 end
 
 -- Call a Python function that may switch, and return what it returns.
@@ -243,15 +254,22 @@ end
 
 local resumed
 
+local function enter(co, ...)
+    if nested == MAX_NESTED then return false, "C stack overflow" end
+    nested = nested + 1
+    return resumed(co, co_resume(co, ...))
+end
+
 local function go_on(co, ...)
     waits_in[co] = nil
     inner_of[co_running()] = nil
-    return resumed(co, co_resume(co, ...))
+    return enter(co, ...)
 end
 
 local function without_mark(_, ...) return true, ... end
 
 function resumed(co, ok, ...)
+    nested = nested - 1
     local mark = ...
     if not ok then
         if mark == "cannot resume running coroutine" and co_status(co) == "normal" then
@@ -259,7 +277,10 @@ function resumed(co, ok, ...)
         end
         return false, mark
     end
-    if mark == WAIT then return go_on(co, co_yield(hand_down(co, ...))) end
+    if mark == WAIT then
+        if not isyieldable() then return enter(co, RAISE, CANNOT_YIELD) end -- C is on the stack below `co`
+        return go_on(co, co_yield(hand_down(co, ...)))
+    end
     if mark == USER then return without_mark(...) end
     return true, ...
 end
@@ -301,7 +322,7 @@ end
 function coroutine.create(f) return new_user(f, "create") end
 
 local function resume(co, ...)
-    if is_user[co] and not waits_in[co] then return resumed(co, co_resume(co, ...)) end
+    if is_user[co] and not waits_in[co] then return enter(co, ...) end
     if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
     return false, "cannot resume " .. status(co) .. " coroutine"
 end

@@ -4,12 +4,15 @@ local core = ...
 
 local native = core.native.output
 local wait, text_of, current = core.wait, core.text_of, core.current
-local concat, format = table.concat, string.format
+local concat, format, match = table.concat, string.format, string.match
 local error, select, tostring, type = error, select, tostring, type
 local getinfo = debug.getinfo
 local getmetatable = getmetatable
 local null = core.ngx.null
 local ngx = core.ngx
+
+-- How errors call a phase. A content handler or program has its output, so that only a call from Python lacks it.
+local PHASE_NAMES = { timer = "ngx.timer", content = "a call from Python" }
 
 local handlers = {} -- number -> handler
 local last_number = 0
@@ -18,7 +21,7 @@ local last_number = 0
 -- write(handler, data), flush(handler, waits), eof(handler) are where its output goes.
 function core.new_handler(phase)
     last_number = last_number + 1
-    local handler = { number = last_number, phase = phase, phase_name = phase == "timer" and "ngx.timer" or phase }
+    local handler = { number = last_number, phase = phase, phase_name = PHASE_NAMES[phase] or phase }
     handlers[last_number] = handler
     return handler
 end
@@ -126,7 +129,7 @@ local function write_log(level, first, ...)
     local where = getinfo(3, "Sln")
     local line = ""
     if where and where.currentline > 0 then
-        line = where.short_src:match("([^/]*)$") .. ":" .. where.currentline .. ": "
+        line = match(where.short_src, "([^/]*)$") .. ":" .. where.currentline .. ": "
         if where.name then line = line .. where.name .. "(): " end
     end
     native.log(level, "[lua] " .. line .. concat(pieces))

@@ -182,18 +182,6 @@ local BY_ANY_NAME = {
 }
 core.headers_by_any_name = BY_ANY_NAME
 
--- Add a value under a name: one that comes again has an array of its values.
-function core.add_value(t, key, value)
-    local existing = t[key]
-    if existing == nil then
-        t[key] = value
-    elseif type(existing) == "table" then
-        existing[#existing + 1] = value
-    else
-        t[key] = { existing, value }
-    end
-end
-
 ngx.resp = {}
 
 function ngx.resp.get_headers(max, is_raw)

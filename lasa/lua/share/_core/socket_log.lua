@@ -43,7 +43,8 @@ function core.socket_failed(name, err, was_open, address)
     local call = CALLS[name]
     local system = SYSTEM[err]
     if system then
-        write_log(ERR, format("%s() failed (%s)", call.system or name, system))
+        local where = name == "connect" and address and ", when connecting to " .. address or ""
+        write_log(ERR, format("%s() failed (%s)%s", call.system or name, system, where))
     elseif err == "timeout" then
         if call.timeout then write_log(ERR, format(call.timeout, address)) end
     elseif err == "closed" and not was_open and call.closed then

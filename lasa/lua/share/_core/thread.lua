@@ -27,6 +27,14 @@ local function collect(record)
     return not record.failed, unpack(results, 1, results.n)
 end
 
+-- The first that has ended by itself and whose results nobody has taken.
+local function first_ended(records, n)
+    for i = 1, n do
+        local record = records[i]
+        if record.over and not record.collected and not record.killed then return record end
+    end
+end
+
 local function checked(co, position)
     local record = record_of[co]
     if not record or not record.parent then
@@ -44,20 +52,16 @@ function thread.wait(...)
     if n == 0 then error("at least one coroutine should be specified", 2) end
     local records = { ... }
     for i = 1, n do records[i] = checked(records[i], i) end
-    for i = 1, n do
-        local record = records[i]
-        if record.over and not record.collected and not record.killed then return collect(record) end
-    end
+    local ended = first_ended(records, n)
+    if ended then return collect(ended) end
     local running, last = {}, records[n]
     for i = 1, n do
         if not records[i].over then running[#running + 1] = records[i].number end
     end
     if last.over or last.killed then return nil, "already waited or killed" end
     wait(native.wait, unpack(running))
-    for i = 1, n do
-        local record = records[i]
-        if record.over and not record.collected and not record.killed then return collect(record) end
-    end
+    ended = first_ended(records, n)
+    if ended then return collect(ended) end
     return nil, "already waited or killed" -- killed from outside
 end
 

@@ -3,6 +3,7 @@
 local core = ...
 
 local native = core.native.timers
+local getinfo = debug.getinfo
 local error, select, tonumber, type, unpack = error, select, tonumber, type, unpack
 
 local pending = {} -- number -> { f, arguments, n, repeats }
@@ -41,7 +42,7 @@ end
 function core.timer_defined_at(number)
     local timer = pending[number]
     if not timer.repeats then pending[number] = nil end
-    local info = debug.getinfo(timer.f, "S")
+    local info = getinfo(timer.f, "S")
     return info.source .. ":" .. info.linedefined
 end
 
