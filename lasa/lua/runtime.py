@@ -358,7 +358,7 @@ class Runtime:
         """Give back this Lua and all that it holds; nothing happens if that is done.
 
         It is done by itself when nobody has the runtime any more, unless functions of Python that Lua holds have it.
-        Its light threads are ended, and its timers will not fire.
+        The light threads that Lua has spawned are ended, and its timers will not fire.
 
         Raises:
             RuntimeError: another OS thread's runtime, or called by Lua.

@@ -73,8 +73,10 @@ def test_the_runtime_lives_on_its_own_functions_when_a_script_has_replaced_luas(
         for name, value in next, _G do
             if type(value) == "table" and name ~= "_G" then _G[name] = nil end
         end
-        for _, name in next, { "error", "pcall", "select", "tostring", "type", "setmetatable" } do _G[name] = replaced end
-        ngx.timer.at(0, function() ngx.say("timer") end)
+        for _, name in next, { "error", "pcall", "select", "setmetatable", "tostring", "type" } do
+            _G[name] = replaced
+        end
+        ngx.timer.at(0, function() ngx.log(ngx.ERR, "timer ran") end)
         ngx.thread.wait(ngx.thread.spawn(function() local none; none() end))
         ngx.sleep(0.01)
         ngx.log(ngx.ERR, "logged")
@@ -84,6 +86,7 @@ def test_the_runtime_lives_on_its_own_functions_when_a_script_has_replaced_luas(
     status, out, err = run_lua("-e", code)
     assert "REPLACED CALLED" not in err
     assert "Traceback" not in err
-    assert (status, sorted(out.split())) == (1, ["said", "timer"])
+    assert (status, out) == (1, "said\n")
     assert "attempt to index local 'none' (a nil value)" in err
     assert "logged" in err
+    assert "timer ran" in err

@@ -23,8 +23,8 @@ local inner_of = setmetatable({}, WEAK_KEYS) -- coroutine -> user coroutine that
 local current -- the record of the light thread that runs
 local last_number = 0
 
--- Each resume() that has not come back yet takes some of the C stack, which LuaJIT does not watch: beyond some 30,000 the
--- process would end.
+-- Each resume() that has not come back yet takes some of the C stack, which LuaJIT does not watch: too many of them
+-- would end the process, beyond some 30,000.
 local MAX_NESTED = 10000
 local nested = 0
 
