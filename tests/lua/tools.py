@@ -54,4 +54,5 @@ def run_lua(
 
 def value_of(code: str, *arguments: Any, **options: Any) -> Any:
     """Run Lua code in a runtime of its own in this light thread; return what it returns."""
-    return Runtime(settings=Settings(), **options).load(textwrap.dedent(code), "@test.lua")(*arguments)
+    with Runtime(settings=Settings(), **options) as runtime:  # its end closes the sockets that the code leaves open
+        return runtime.load(textwrap.dedent(code), "@test.lua")(*arguments)
