@@ -11,8 +11,8 @@ from weakref import proxy
 
 from lasa import _hub, timer
 from lasa._program import run_program
-from lasa.lua._api.output import NOTICE
 from lasa.lua._context import Context
+from lasa.lua._levels import NUMBER_OF, name_of
 from lasa.lua._script import read_script
 from lasa.lua.errors import LuaError
 from lasa.lua.runtime import Modules, Runtime
@@ -23,16 +23,6 @@ __all__ = ["LogFormatter", "report", "run", "run_detached"]
 USAGE_ERROR: Final = 2
 
 logger = logging.getLogger("lasa.lua")
-
-# nginx's names for the levels of logging.
-_LEVEL_NAMES: Final = {
-    logging.CRITICAL: "alert",
-    logging.ERROR: "error",
-    logging.WARNING: "warn",
-    NOTICE: "notice",
-    logging.INFO: "info",
-    logging.DEBUG: "debug",
-}
 
 
 def run(
@@ -203,18 +193,14 @@ def _status_of(ending: SystemExit) -> int:
     return ending.code if isinstance(ending.code, int) else 1
 
 
-# The settings' log_level.
-LEVELS: Final = {name: number for number, name in _LEVEL_NAMES.items()} | {"crit": logging.CRITICAL}
-
-
 class LogFormatter(logging.Formatter):
     """Lines as nginx's error log has them."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return ``2026/11/22 18:00:00 [error] 123#0: message``."""
         self.datefmt = "%Y/%m/%d %H:%M:%S"
-        name = getattr(record, "nginx_level", _LEVEL_NAMES.get(record.levelno, record.levelname.lower()))
-        text = f"{self.formatTime(record, self.datefmt)} [{name}] {record.process}#0: {record.getMessage()}"
+        place = f"{self.formatTime(record, self.datefmt)} [{name_of(record)}] {record.process}#0"
+        text = f"{place}: {record.getMessage()}"
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         return text
@@ -230,4 +216,4 @@ def _set_up_logging(level: str) -> None:
     ours.addHandler(handler)
     ours.propagate = False
     if ours.level == logging.NOTSET:
-        ours.setLevel(LEVELS[level])
+        ours.setLevel(NUMBER_OF[level])

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Final, Self
 
+from lasa.lua._levels import NUMBER_OF
 from lasa.socket._options import did_you_mean
 
 __all__ = ["FILE", "BadSetting", "Settings", "load_settings"]
@@ -64,12 +65,10 @@ def _sizes(value: Any) -> dict[str, int]:
 
 
 def _level(value: Any) -> str:
-    if value not in _LEVELS:
+    if value not in NUMBER_OF:
         raise ValueError
     return str(value)
 
-
-_LEVELS: Final = ("debug", "info", "notice", "warn", "error", "crit", "alert")
 
 _READERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "ms": (_at_least(1), "milliseconds, at least 1"),
@@ -79,7 +78,7 @@ _READERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
     "size": (_size, "bytes, as in 4096, 4k or 1m"),
     "switch": (_switch, "on or off"),
     "text": (_text, "a text"),
-    "level": (_level, f"one of {', '.join(_LEVELS)}"),
+    "level": (_level, f"one of {', '.join(NUMBER_OF)}"),
     "sizes": (_sizes, "names with sizes, as in 4096, 4k or 1m"),
 }
 

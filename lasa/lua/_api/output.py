@@ -4,48 +4,28 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
+from lasa.lua._levels import NAMES, NUMBERS
 from lasa.lua.errors import text_of
 
 if TYPE_CHECKING:
     from lasa.lua.runtime import Runtime
 
-__all__ = ["NOTICE", "natives"]
-
-NOTICE: Final = 25
+__all__ = ["natives"]
 
 logger = logging.getLogger("lasa.lua")
-
-# nginx's levels, from ngx.STDERR to ngx.DEBUG.
-_LEVELS: Final = (
-    logging.CRITICAL,
-    logging.CRITICAL,
-    logging.CRITICAL,
-    logging.CRITICAL,
-    logging.ERROR,
-    logging.WARNING,
-    NOTICE,
-    logging.INFO,
-    logging.DEBUG,
-)
-
-# As nginx's error log names them; a record has its own as `nginx_level`.
-_LEVEL_NAMES: Final = ("", "emerg", "alert", "crit", "error", "warn", "notice", "info", "debug")
-
-if logging.getLevelName(NOTICE) == f"Level {NOTICE}":
-    logging.addLevelName(NOTICE, "NOTICE")
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     """Return is_logged, log; exit and exit_program, which do not return."""
 
     def is_logged(level: float) -> bool:
-        return logger.isEnabledFor(_LEVELS[int(level)])
+        return logger.isEnabledFor(NUMBERS[int(level)])
 
     def log(level: float, message: bytes) -> None:
         number = int(level)
-        logger.log(_LEVELS[number], "%s", text_of(message), extra={"nginx_level": _LEVEL_NAMES[number]})
+        logger.log(NUMBERS[number], "%s", text_of(message), extra={"nginx_level": NAMES[number]})
 
     def leave(number: int, status: float) -> None:
         runtime.contexts[number].exit(int(status))
