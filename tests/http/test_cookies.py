@@ -97,6 +97,22 @@ def test_none_is_no_jar_and_a_jar_stays_what_it_is() -> None:
         ("http://a/", "n=v; Expires=Wed, 21 Oct 2015 07:28:00 GMT", "http://a/", False),
         ("http://a/", "n=v; Expires=Wed, 21 Oct 2015 07:28:00 GMT; Max-Age=60", "http://a/", True),
         ("http://a/", "n=v; Expires=never", "http://a/", True),
+        ("http://a/", "n=v; Expires=Thu Jan 01 1970 00:00:00 GMT+0000 (UTC)", "http://a/", False),
+        ("http://a/", "n=v; Expires=Mon, 01-Jan-01 0:0:0 GMT", "http://a/", False),
+        ("http://a/", "n=v; Expires=1 Jan 1601 00:00:00", "http://a/", False),
+        ("http://a/", "n=v; Expires=1 Jan 1600 00:00:00", "http://a/", True),
+        ("http://a/", "n=v; Expires=Mi, 09 Okt 2010 12:00:00 GMT", "http://a/", True),
+        # The last one of an attribute counts, unless it says nothing.
+        ("http://a/", "n=v; Max-Age=60; Max-Age=0", "http://a/", False),
+        ("http://a/", "n=v; Max-Age=0; Max-Age=60", "http://a/", True),
+        ("http://a/", "n=v; Max-Age=0; Max-Age=1x", "http://a/", False),
+        ("http://a/", "n=v; Max-Age=0; Expires=Wed, 21 Oct 2065 07:28:00 GMT", "http://a/", False),
+        ("http://a/", "n=v; Expires=1 Jan 2001 0:0:0; Expires=1 Jan 2065 0:0:0", "http://a/", True),
+        ("http://a/", "n=v; Expires=1 Jan 2001 0:0:0; Expires=soon", "http://a/", False),
+        ("http://a/b/c", "n=v; Path=/b; Path=/", "http://a/", True),
+        ("http://a/b/c", "n=v; Path=/x; Path=", "http://a/b/", True),
+        ("http://a.b.example/", "n=v; Domain=c.example; Domain=", "http://a.b.example/", False),
+        ("http://a.b.example/", "n=v; Domain=b.example; Domain", "http://c.b.example/", True),
         # what is no attribute of RFC 6265
         ("http://a/", "n=v; HttpOnly; SameSite=Lax; Version=1; Port=1; Discard; x", "http://a/", True),
     ],
@@ -133,6 +149,32 @@ def test_a_value_comes_back_as_it_was_set_or_not_at_all(value: str, sent: str | 
 def test_several_cookies_are_one_header_with_the_longest_path_first() -> None:
     jar = jar_with("a=1; Path=/", "b=2; Path=/b", "a=3; Path=/b/c")
     assert header(jar, "https://a.example/b/c") == "a=3; b=2; a=1"
+
+
+def test_a_date_that_cannot_be_read_costs_no_other_cookie_and_nobody_is_told(
+    capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    odd = ["b=2; Expires=Mi, 09 Okt 2030 10:00:00 GMT", "c=3; Expires=Wed, 99 Oct 2030 99:99:99", "d=4; Expires=\xff:"]
+    jar = jar_with("a=1", *odd, "e=5")
+    assert header(jar, "https://a.example/b/c") == "a=1; b=2; c=3; d=4; e=5"
+    assert all(cookie.discard and cookie.expires is None for cookie in jar)
+    assert not recwarn.list
+    assert capfd.readouterr() == ("", "")
+
+
+def test_an_answer_may_set_and_delete_the_same_cookie() -> None:
+    jar = jar_with("a=1", "b=2", "a=; Max-Age=0", "c=; Expires=1 Jan 1970 00:00:00")
+    assert header(jar, "https://a.example/b/c") == "b=2"
+    jar = jar_with("a=; Max-Age=0", "a=1")
+    assert header(jar, "https://a.example/b/c") == "a=1"
+
+
+def test_a_jar_tells_what_a_cookie_said() -> None:
+    (cookie,) = jar_with("n=v; Expires=Wed, 09 Oct 2030 12:00:00 GMT; Path=/x%2f; Domain=A.example; Secure; HttpOnly")
+    assert (cookie.expires, cookie.discard) == (1917777600, False)
+    assert (cookie.path, cookie.path_specified, cookie.secure) == ("/x%2F", True, True)
+    assert (cookie.domain, cookie.domain_specified) == (".a.example", True)
+    assert cookie.has_nonstandard_attr("HttpOnly")
 
 
 def test_a_cookie_is_replaced_and_deleted_by_its_own_host() -> None:

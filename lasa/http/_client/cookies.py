@@ -1,18 +1,22 @@
 """Cookies between requests: http.cookiejar keeps them, this module decides what may go in and hands out the header.
 
 The standard library's jar is older than RFC 6265 and trusts more: it deletes cookies of any domain that a peer names,
-sends a host's own cookie to its subdomains, and grows without end. So each Set-Cookie is read here first, and the jar
-gets only what RFC 6265 would keep. What it cannot know is the list of public suffixes, such as "github.io": a host
-below one can set a cookie for all of its neighbours. Use one jar for each party that you trust.
+sends a host's own cookie to its subdomains, and grows without end. It also knows few dates, and one that it cannot read
+loses all cookies of the answer. So each Set-Cookie is read here, and the jar gets only what RFC 6265 would keep; its
+policy may still refuse. What it cannot know is the list of public suffixes, such as "github.io": a host below one can
+set a cookie for all of its neighbours. Use one jar for each party that you trust.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
-from typing import Any, Final
+from contextlib import suppress
+from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy, escape_path  # type: ignore[attr-defined]
+from typing import Final
 
+from lasa.http._client.dates import unix_time_of
 from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.target import Target
 
@@ -22,7 +26,6 @@ PER_RESPONSE_MAX: Final = 64
 PER_DOMAIN_MAX: Final = 300
 PER_JAR_MAX: Final = 3000
 LENGTH_MAX: Final = 4096  # of one Set-Cookie with its attributes
-_EXPIRES_LENGTH_MAX: Final = 64  # the jar's search for a date takes longer than linear time
 
 _NAME: Final = re.compile(TOKEN)
 _VALUE: Final = re.compile(r"[\t\x20-\x3a\x3c-\x7e]*")  # all of ASCII but ";" and what ends lines
@@ -49,7 +52,7 @@ class _Jar(CookieJar):
         """Give the mapping's cookies to the host of ``target``; over TLS they are never sent without it."""
         host = _jar_host(target)
         for name, value in self.unbound.items():
-            self.set_cookie(_own_cookie(name, value, host, is_secure=target.scheme == "https"))
+            self.set_cookie(_cookie(name, value, host, is_secure=target.scheme == "https"))
         self.unbound = {}
 
 
@@ -111,20 +114,25 @@ def take_cookies(jar: CookieJar, target: Target, set_cookie_values: list[str]) -
     if not set_cookie_values:
         return
     host = _jar_host(target)
-    is_secure = target.scheme == "https"
-    shielded = set() if is_secure else {cookie.name for cookie in jar if cookie.secure and _is_for(host, cookie)}
-    kept: list[str] = []
+    now_s = int(time.time())
+    request = _Request(target)
+    shielded = set()
+    if target.scheme != "https":
+        shielded = {cookie.name for cookie in jar if cookie.secure and _is_for(host, cookie)}
     for value in set_cookie_values[:PER_RESPONSE_MAX]:
-        line = _checked_line(value, host, is_secure)
-        if line is not None and line.partition("=")[0] not in shielded:
-            kept.append(line)
-    if kept:
-        jar.extract_cookies(_Response(kept), _Request(target))  # type: ignore[arg-type]
-        _trim(jar)
+        cookie = _cookie_of(value, target, host, now_s)
+        if cookie is None or cookie.name in shielded:
+            continue
+        if cookie.is_expired(now_s):
+            with suppress(KeyError):
+                _drop(jar, cookie)
+        else:
+            jar.set_cookie_if_ok(cookie, request)  # type: ignore[arg-type]
+    _trim(jar)
 
 
-def _checked_line(value: str, host: str, is_secure: bool) -> str | None:
-    """Return a Set-Cookie as the jar may have it, with the attributes of RFC 6265 and no others, or None."""
+def _cookie_of(value: str, target: Target, host: str, now_s: int) -> Cookie | None:
+    """Return what a Set-Cookie sets, None where that is nothing (RFC 6265, sections 5.2 and 5.3)."""
     if len(value) > LENGTH_MAX or _CONTROL.search(value):
         return None
     pair, *attributes = value.split(";")
@@ -132,38 +140,51 @@ def _checked_line(value: str, host: str, is_secure: bool) -> str | None:
     name, text = name.strip(" \t"), text.strip(" \t")
     if not equals or not name:
         return None
-    parts = [f"{name}={text}"]
     domain = path = ""
     wants_secure = False
-    for attribute in attributes:
+    expires_s: int | None = None
+    end_s: int | None = None  # as Max-Age says, which counts more than Expires
+    rest: dict[str, str] = {}
+    for attribute in attributes:  # of those that say the same the last one counts
         key, _, content = attribute.partition("=")
         key, content = key.strip(" \t").lower(), content.strip(" \t")
-        if key == "domain":
-            domain = content.removeprefix(".").lower()  # the last one counts
+        if key == "domain" and content:
+            domain = content.removeprefix(".").lower()
         elif key == "path":
             path = content
         elif key == "secure":
             wants_secure = True
-        elif key == "expires" and len(content) <= _EXPIRES_LENGTH_MAX:
-            parts.append(f"expires={content}")
-        elif key == "max-age" and _SECONDS.fullmatch(content):  # otherwise the jar would refuse the cookie
-            parts.append(f"max-age={max(-1, min(int(content[:_SECONDS_LENGTH_MAX]), _AGE_MAX_S))}")
+        elif key == "expires":
+            at_s = unix_time_of(content)
+            expires_s = expires_s if at_s is None else at_s
+        elif key == "max-age" and _SECONDS.fullmatch(content):
+            age_s = int(content[:_SECONDS_LENGTH_MAX])
+            end_s = now_s + max(-1, min(age_s, _AGE_MAX_S))
+        elif key == "httponly":
+            rest["HttpOnly"] = ""
     if domain and domain != host and (_is_address(host) or not host.endswith(f".{domain}")):
         return None
-    if wants_secure and not is_secure:
+    if wants_secure and target.scheme != "https":
         return None
     lower = name.lower()
     if lower.startswith("__secure-") and not wants_secure:
         return None
     if lower.startswith("__host-") and (not wants_secure or domain or path != "/"):
         return None
-    if domain and not _is_address(host) and "." in host:  # otherwise it says no more than that it is the host's own
-        parts.append(f"domain={domain}")
-    if path[:1] == "/":
-        parts.append(f"path={path}")
-    if wants_secure:
-        parts.append("secure")
-    return "; ".join(parts)
+    has_path = path[:1] == "/"
+    if not has_path:
+        path = target.path.partition("?")[0].rpartition("/")[0] or "/"
+    return _cookie(
+        name,
+        text,
+        host,
+        domain=domain if not _is_address(host) and "." in host else "",  # else it says only that it is the host's own
+        path=escape_path(path),
+        has_path=has_path,
+        is_secure=wants_secure,
+        expires_s=expires_s if end_s is None else end_s,
+        rest=rest,
+    )
 
 
 def _trim(jar: CookieJar) -> None:
@@ -201,24 +222,37 @@ def _jar_host(target: Target) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _own_cookie(name: str, value: str, host: str, *, is_secure: bool) -> Cookie:
+def _cookie(
+    name: str,
+    value: str,
+    host: str,
+    *,
+    domain: str = "",
+    path: str = "/",
+    has_path: bool = True,
+    is_secure: bool,
+    expires_s: int | None = None,
+    rest: dict[str, str] | None = None,
+) -> Cookie:
+    # A name without dots has a form of its own in the jar.
+    own_domain = host if "." in host else f"{host}.local"
     return Cookie(
         version=0,
         name=name,
         value=value,
         port=None,
         port_specified=False,
-        domain=host if "." in host else f"{host}.local",  # the jar's form of a name without dots
-        domain_specified=False,
+        domain=f".{domain}" if domain else own_domain,
+        domain_specified=bool(domain),
         domain_initial_dot=False,
-        path="/",
-        path_specified=True,
+        path=path,
+        path_specified=has_path,
         secure=is_secure,
-        expires=None,
-        discard=True,
+        expires=expires_s,
+        discard=expires_s is None,
         comment=None,
         comment_url=None,
-        rest={},
+        rest=rest or {},
     )
 
 
@@ -246,16 +280,3 @@ class _Request:
     def add_unredirected_header(self, name: str, value: str) -> None:
         if name == "Cookie":  # not Cookie2, which a foreign policy may ask for
             self.cookie = value
-
-
-class _Response:
-    """What the jar wants to know of urllib's response."""
-
-    def __init__(self, set_cookie_values: list[str]) -> None:
-        self._values = set_cookie_values
-
-    def info(self) -> _Response:
-        return self
-
-    def get_all(self, name: str, default: Any = None) -> Any:
-        return self._values if name == "Set-Cookie" else default

@@ -11,10 +11,9 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from lasa.http._client.dates import unix_time_of
 from lasa.http._wire.grammar import TOKEN
 
 __all__ = ["IDEMPOTENT", "Retries", "plan_retry", "retries_of"]
@@ -168,10 +167,5 @@ def _retry_after_s(text: str, now_s: float) -> float | None:
         return None
     if _SECONDS.fullmatch(text):
         return float(text)
-    try:
-        when = parsedate_to_datetime(text)
-    except (ValueError, OverflowError, IndexError, TypeError):  # what the standard library makes of odd dates
-        return None
-    if when.tzinfo is None:
-        when = when.replace(tzinfo=UTC)  # asctime's form names no zone; all dates of HTTP are in UTC
-    return max(0.0, when.timestamp() - now_s)
+    at_s = unix_time_of(text, now_s)
+    return None if at_s is None else max(0.0, at_s - now_s)
