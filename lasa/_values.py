@@ -1,12 +1,24 @@
 """What a Python value means where Lua would convert it: numbers, strings and what send() may be given.
 
 The cosocket calls were specified for Lua, where "8" is a size, 3.0 prints as 3 and a boolean is never a
-number. Every such rule is written here once; nothing in this module keeps state or does I/O.
+number. Every such rule is written here once; nothing in this module keeps state or does I/O. What a wrong
+argument is told is Python's: Lua's own calls check theirs in Lua, in OpenResty's words.
 """
 
 import re
 
-__all__ = ["as_bytes", "at_least", "flatten", "integer", "number", "text_of", "timeout_ms", "type_name", "whole_ms"]
+__all__ = [
+    "as_bytes",
+    "at_least",
+    "flatten",
+    "integer",
+    "kind_of",
+    "number",
+    "text_of",
+    "timeout_ms",
+    "type_name",
+    "whole_ms",
+]
 
 # Python's own int() and float() also take 1_0, nan, infinity and digits of other scripts, so the shape is
 # checked first. No part can match the same digits in two ways: a long wrong string costs O(n).
@@ -30,6 +42,8 @@ _INT32_MAX = 2**31 - 1
 _BYTES_LIKE = (bytes, bytearray, memoryview)
 _NUMBER_TYPES = (int, float)
 _TABLE_TYPES = (list, tuple)
+
+_BAD_DATA = "bad data: bytes, str, a number or a list of these expected, got"
 
 
 def number(value: object) -> int | float | None:
@@ -90,8 +104,13 @@ def at_least(least: int, value: object, complaint: str) -> int:
     return count
 
 
+def kind_of(value: object) -> str:
+    """Return the word for the type of ``value`` that exceptions use: the name of its class, "None" for None."""
+    return "None" if value is None else type(value).__name__
+
+
 def type_name(value: object) -> str:
-    """Return Lua's word for the type of ``value``, as error texts use it.
+    """Return Lua's word for the type of ``value``, as words that are returned, and the checks of options, use it.
 
     Returns:
         "nil", "boolean", "number", "string" (str and bytes-like), "table" (dict, list, tuple), "function"
@@ -145,11 +164,10 @@ def flatten(data: object) -> bytes:
 
     Args:
         data: bytes-like (a memoryview of any format gives its raw bytes), str (as UTF-8), int, float, or a
-            list or tuple of those, nested to any depth. At top level also True, False and None, which are
-            sent as ``true``, ``false`` and ``nil``.
+            list or tuple of those, nested to any depth.
     Raises:
-        TypeError: "bad data type T found" or "non-array table found" inside a list, "non-array table found"
-            for a dict, otherwise "string, number, boolean, nil, or array table expected, got T".
+        TypeError: "bad data: …": anything else, also None, True and False, which Lua spells out: in Python they are
+            what a call has returned that was not looked at.
         ValueError: a list contains itself, or a str holds a lone surrogate (UnicodeEncodeError).
     Source: OpenResty, "tcpsock:send".
     """
@@ -163,13 +181,7 @@ def flatten(data: object) -> bytes:
     piece = _string_or_number(data)
     if piece is not None:
         return piece
-    if data is None:
-        return b"nil"
-    if isinstance(data, bool):
-        return b"true" if data else b"false"
-    if isinstance(data, dict):
-        raise TypeError("non-array table found")
-    raise TypeError(f"string, number, boolean, nil, or array table expected, got {type_name(data)}")
+    raise TypeError(f"{_BAD_DATA} {kind_of(data)}")
 
 
 def _flatten_table(table: list[object] | tuple[object, ...]) -> bytes:
@@ -188,15 +200,13 @@ def _flatten_table(table: list[object] | tuple[object, ...]) -> bytes:
                 continue
             if isinstance(item, _TABLE_TYPES):
                 if id(item) in open_ids:
-                    raise ValueError("table contains itself")
+                    raise ValueError("bad data: a list that contains itself")
                 open_ids.add(id(item))
                 open_tables.append((item, iter(item)))
                 break
             piece = _string_or_number(item)
             if piece is None:
-                if isinstance(item, dict):
-                    raise TypeError("non-array table found")
-                raise TypeError(f"bad data type {type_name(item)} found")
+                raise TypeError(f"{_BAD_DATA} {kind_of(item)} in a list")
             pieces.append(piece)
         else:
             open_tables.pop()
@@ -211,14 +221,14 @@ def as_bytes(value: object, what: str) -> bytes:
         value: bytes-like as it is, str as UTF-8, a number (no boolean) as text_of() writes it.
         what: the argument's name, for the error text.
     Raises:
-        TypeError: "{what}: string expected, got T".
+        TypeError: "{what}: str or bytes expected, got T".
         ValueError: a str holds a lone surrogate (UnicodeEncodeError).
     """
     if type(value) is bytes:
         return value
     text = _string_or_number(value)
     if text is None:
-        raise TypeError(f"{what}: string expected, got {type_name(value)}")
+        raise TypeError(f"{what}: str or bytes expected, got {kind_of(value)}")
     return text
 
 

@@ -317,11 +317,11 @@ def parse_pattern(pattern: object, limits: Limits, max_line: int | None, max_all
     """
     size = number(pattern)
     if size is not None:
-        if size < 0:
+        if size <= -1:
             raise ValueError("bad number argument")
         if size == float("inf"):
             raise ValueError(f"bad number argument: {pattern!r}")
-        return Size(int(size)) if int(size) else None
+        return Size(int(size)) if int(size) else None  # the fraction is dropped first: -0.5 is nothing
     if not isinstance(pattern, str | bytes):
         raise TypeError(f"bad argument: number or string expected, got {type_name(pattern)}")
     word = pattern if isinstance(pattern, str) else pattern.decode("latin-1")

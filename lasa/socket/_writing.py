@@ -26,14 +26,14 @@ class Writing(Reading):
         """Send all of ``data``, and return when the kernel has it.
 
         Args:
-            data: bytes-like; str, as UTF-8; a number, True, False or None, as Lua writes them; a list or tuple of
-                strings, numbers and further lists, which are sent one after another.
+            data: bytes-like; str, as UTF-8; a number, as Lua writes it; a list or tuple of these and of further
+                lists, which are sent one after another.
         Returns:
             ``(bytes_sent, None)``; or ``(None, err)``: "timeout", "closed", "socket busy writing", "socket busy
             connecting", or the system's own word ("broken pipe"). After an error of the wire nobody knows how much
             left: the write half is closed then, and reading goes on.
         Raises:
-            TypeError: ``data`` is or holds something else; nothing is sent then.
+            TypeError: ``data`` is or holds something else, such as None or a boolean; nothing is sent then.
         Switches: only when the kernel's buffer is full. Source: seed, "tcpsock:send".
         """
         if not self._write_open or self._is_writing:

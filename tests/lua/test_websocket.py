@@ -271,6 +271,12 @@ def test_a_client_of_another_kind_is_refused_and_the_server_goes_on(runtime: Run
     assert outcome == (426, 1, b"upgrade", b"/")
 
 
+@pytest.mark.parametrize("code", ["'1000'", "'x'", "true", "{}", "32768", "0/0"])
+def test_a_close_code_is_a_number_and_no_text_of_one(runtime: Runtime, code: str) -> None:
+    outcome = runtime.load(f"return lasa.websocket.client.new():send_close({code}, 'bye')")()
+    assert outcome == (None, b"bad status code")
+
+
 @pytest.mark.parametrize(
     ("call", "complaint"),
     [
@@ -278,7 +284,7 @@ def test_a_client_of_another_kind_is_refused_and_the_server_goes_on(runtime: Run
         ("wb:connect('ws://a/', 5)", "bad argument #2 to 'connect' (table expected, got number)"),
         ("wb:connect('ws://a/', { bogus = 1 })", 'unknown option "bogus"'),
         ("wb:send_text({})", "bad argument #1 to 'send_text' (string expected, got table)"),
-        ("wb:send_close('x')", "bad argument #1 to 'send_close' (number expected, got string)"),
+        ("wb:send_close(1000, {})", "bad argument #2 to 'send_close' (string expected, got table)"),
         ("wb:send_frame(true, {})", "bad argument #2 to 'send_frame' (number expected, got table)"),
         ("wb:send_frame(true, 16)", "bad opcode: 16"),
         ("wb:set_timeout({})", "bad argument #1 to 'set_timeout' (number expected, got table)"),

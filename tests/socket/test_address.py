@@ -84,7 +84,7 @@ def test_numbers_and_bytes_are_hosts_as_text(host: object, text: str) -> None:
 
 @pytest.mark.parametrize("host", [None, True, {}, [], object()])
 def test_other_types_are_no_hosts(host: object) -> None:
-    with pytest.raises(TypeError, match="bad host: string expected"):
+    with pytest.raises(TypeError, match="bad host: str or bytes expected"):
         host_text(host)
 
 

@@ -129,8 +129,6 @@ def test_each_call_sends_one_frame_of_its_kind(pair: Pair, name: str, opcode: in
         (memoryview(b"abcdef")[::2], b"ace"),
         (12, b"12"),
         (1.5, b"1.5"),
-        (True, b"true"),
-        (False, b"false"),
     ],
     ids=repr,
 )
@@ -140,11 +138,11 @@ def test_what_is_no_string_is_sent_as_its_text(pair: Pair, data: Any, payload: b
     far.next_is(BINARY, payload)
 
 
-@pytest.mark.parametrize("data", [[b"a"], {"a": 1}, object(), {1}])
+@pytest.mark.parametrize("data", [True, False, [b"a"], {"a": 1}, object(), {1}])
 @pytest.mark.parametrize("name", ["send_text", "send_binary", "send_continue", "send_ping", "send_pong"])
 def test_a_payload_of_another_type_raises_and_nothing_is_sent(pair: Pair, name: str, data: Any) -> None:
     wb, far = pair
-    with pytest.raises(TypeError, match="bad payload: string expected"):
+    with pytest.raises(TypeError, match="bad payload: bytes, str or a number expected, got"):
         getattr(wb, name)(data)
     assert wb.send_text("next")[1] is None
     far.next_is(TEXT, b"next")
@@ -283,7 +281,7 @@ def test_a_close_frame_has_the_code_and_the_message_behind_it(
     assert (found.opcode, found.payload, found.size) == (CLOSE, payload, sent)
 
 
-@pytest.mark.parametrize("code", [0x8000, -1, "abc", True, [], 1e300])
+@pytest.mark.parametrize("code", [0x8000, -1, "abc", "1000", b"1000", True, [], 1e300])
 def test_a_bad_status_code_is_no_disaster(pair: Pair, code: Any) -> None:
     wb, far = pair
     assert wb.send_close(code, "bye") == (None, "bad status code")

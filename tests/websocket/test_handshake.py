@@ -535,7 +535,7 @@ def test_a_plain_request_has_the_headers_of_the_handshake() -> None:
     names = [name for name, _ in texts(pairs)]
     assert names[0] == "Host"
     assert dict(texts(pairs)) == {
-        "Host": "example.com:80",
+        "Host": "example.com",
         "User-Agent": "lasa/0.1",
         "Upgrade": "websocket",
         "Connection": "Upgrade",
@@ -587,13 +587,15 @@ def test_no_request_goes_without_host() -> None:
 @pytest.mark.parametrize(
     ("text", "host"),
     [
-        ("ws://[::1]/", "[::1]:80"),
-        ("wss://example.com", "example.com:443"),
+        ("ws://[::1]/", "[::1]"),
+        ("wss://example.com", "example.com"),
+        ("wss://example.com:443/", "example.com"),
+        ("ws://example.com:443/", "example.com:443"),
         ("ws://h:8080", "h:8080"),
         ("ws://unix:/a.sock:/", "localhost"),
     ],
 )
-def test_the_host_header_has_the_port_always(text: str, host: str) -> None:
+def test_the_host_header_has_the_port_only_if_it_is_not_the_schemes_own(text: str, host: str) -> None:
     pairs, _ = request_headers(parse_uri(text))
     assert texts(pairs)[0] == ("Host", host)
 
@@ -697,7 +699,7 @@ def test_client_and_server_agree(offered: list[str], wanted: list[str]) -> None:
     headers = view([(name.decode(), value.decode()) for name, value in request.headers])
     offer = check_request(request.method.decode(), request.http_version.decode(), headers)
     check_origin(offer, origin_rule("https://example.com"))
-    assert (offer.protocols, offer.extensions, offer.host) == (tuple(offered), "x-e", "example.com:80")
+    assert (offer.protocols, offer.extensions, offer.host) == (tuple(offered), "x-e", "example.com")
     answer = answer_headers(offer, choose_protocol(offer.protocols, wanted), None)
     client.receive_data(server.send(h11.InformationalResponse(status_code=101, headers=answer)) or b"")
     response = client.next_event()

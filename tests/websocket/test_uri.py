@@ -13,17 +13,21 @@ from lasa.websocket._wire.uri import parse_uri
 @pytest.mark.parametrize(
     ("text", "scheme", "host", "port", "authority", "path"),
     [
-        ("ws://example.com", "ws", "example.com", 80, "example.com:80", "/"),
-        ("wss://example.com", "wss", "example.com", 443, "example.com:443", "/"),
-        ("WS://EXAMPLE.com/Chat?a=B", "ws", "example.com", 80, "example.com:80", "/Chat?a=B"),
+        ("ws://example.com", "ws", "example.com", 80, "example.com", "/"),
+        ("wss://example.com", "wss", "example.com", 443, "example.com", "/"),
+        ("WS://EXAMPLE.com/Chat?a=B", "ws", "example.com", 80, "example.com", "/Chat?a=B"),
         ("wSs://example.com:8443/", "wss", "example.com", 8443, "example.com:8443", "/"),
-        ("ws://example.com:/a", "ws", "example.com", 80, "example.com:80", "/a"),
-        ("ws://h?q", "ws", "h", 80, "h:80", "/?q"),
+        ("ws://example.com:/a", "ws", "example.com", 80, "example.com", "/a"),
+        ("ws://example.com:80/a", "ws", "example.com", 80, "example.com", "/a"),
+        ("ws://example.com:443/a", "ws", "example.com", 443, "example.com:443", "/a"),
+        ("wss://example.com:80/a", "wss", "example.com", 80, "example.com:80", "/a"),
+        ("wss://[::1]:443/a", "wss", "::1", 443, "[::1]", "/a"),
+        ("ws://h?q", "ws", "h", 80, "h", "/?q"),
         ("ws://127.0.0.1:65535/a/../b", "ws", "127.0.0.1", 65535, "127.0.0.1:65535", "/a/../b"),
-        ("ws://[::1]/", "ws", "::1", 80, "[::1]:80", "/"),
+        ("ws://[::1]/", "ws", "::1", 80, "[::1]", "/"),
         ("wss://[2001:DB8:0:0::1]:81/", "wss", "2001:db8::1", 81, "[2001:db8::1]:81", "/"),
-        ("ws://[fe80::1%25eth0]/", "ws", "fe80::1%eth0", 80, "[fe80::1]:80", "/"),
-        ("ws://Bücher.example/é", "ws", "xn--bcher-kva.example", 80, "xn--bcher-kva.example:80", "/%C3%A9"),
+        ("ws://[fe80::1%25eth0]/", "ws", "fe80::1%eth0", 80, "[fe80::1]", "/"),
+        ("ws://Bücher.example/é", "ws", "xn--bcher-kva.example", 80, "xn--bcher-kva.example", "/%C3%A9"),
     ],
 )
 def test_a_uri_says_whom_to_talk_to_and_what_to_ask_for(
@@ -54,7 +58,7 @@ def test_a_uri_may_name_a_unix_socket(text: str, unix_path: str, path: str) -> N
 def test_user_and_password_are_decoded_and_stay_out_of_the_repr() -> None:
     uri = parse_uri("wss://ann:s%40cret@example.com/")
     assert uri.userinfo == ("ann", "s@cret")
-    assert uri.authority == "example.com:443"
+    assert uri.authority == "example.com"
     assert "cret" not in repr(uri)
 
 

@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 from lasa import _hub
-from lasa._values import integer, number, text_of, timeout_ms, type_name
+from lasa._values import integer, kind_of, number, text_of, timeout_ms, type_name
 from lasa.errors import SocketError
-from lasa.http._wire.pieces import BYTES_LIKE
+from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES
 from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
 from lasa.socket._link import address_text
 from lasa.websocket._socket.session import Session
@@ -181,7 +181,7 @@ class Framing:
             "failed to send frame: E", "already closed" (a close frame was sent), "fatal error already happened". The
             first two are fatal.
         Raises:
-            TypeError: no string, number or boolean.
+            TypeError: neither a string nor a number; nothing is sent then.
         Switches: when the kernel's buffer is full. Source: seed, "wb:send_text".
         """
         return self._send_frame(FIN | TEXT, data)
@@ -209,7 +209,7 @@ class Framing:
         """Send a close frame; nothing can be sent after it, but still received.
 
         Args:
-            code: 0 to 32,767; None for none, and then ``msg`` does not count.
+            code: a number, 0 to 32,767; None for none, and then ``msg`` does not count.
             msg: at most 123 bytes.
         Returns:
             As send_ping(); "bad status code" is not fatal, and nothing is sent then.
@@ -217,7 +217,7 @@ class Framing:
         """
         payload = b""
         if code is not None:
-            status = integer(code)
+            status = None if isinstance(code, TEXT_OR_BYTES) else integer(code)  # the text of one is none
             if status is None or not 0 <= status <= CODE_MAX:
                 return None, "bad status code"
             payload = status.to_bytes(2, "big") + _payload_of(msg)
@@ -237,7 +237,7 @@ class Framing:
         """
         kind = integer(opcode)
         if kind is None:
-            raise TypeError(f"bad opcode: number expected, got {type_name(opcode)}")
+            raise TypeError(f"bad opcode: number expected, got {kind_of(opcode)}")
         if not 0 <= kind <= 15:
             raise ValueError(f"bad opcode: {kind}")
         return self._send_frame((FIN if fin else 0) | kind, payload)
@@ -382,8 +382,6 @@ def _payload_of(data: Any) -> bytes:
         return data.encode()
     if isinstance(data, BYTES_LIKE):
         return bytes(data)
-    if isinstance(data, bool):
-        return b"true" if data else b"false"
     if number(data) is not None:
         return text_of(data)
-    raise TypeError(f"bad payload: string expected, got {type_name(data)}")
+    raise TypeError(f"bad payload: bytes, str or a number expected, got {kind_of(data)}")

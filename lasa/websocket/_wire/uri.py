@@ -32,8 +32,8 @@ class WebSocketUri:
             brackets, with its zone ("fe80::1%eth0"). "localhost" where unix_path is given.
         port: 1 to 65535; 80 or 443 where none is given.
         path: the request line's target: path and query, percent-encoded, at least "/".
-        authority: what the Host header says: ``host:port``, always with the port, IPv6 in brackets, no zone;
-            "localhost" for a unix socket.
+        authority: what the Host header says: the port only if it is not the scheme's own, since a server may compare
+            or sign the header as browsers send it; IPv6 in brackets, no zone; "localhost" for a unix socket.
         userinfo: ``(user, password)``, decoded; bytes that are no UTF-8 as surrogateescape. None where none was given.
         unix_path: the socket's path in the file system, or None.
     """
@@ -81,16 +81,12 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
         target = parse_target(f"http{scheme[1]}{text[scheme.end() :]}")
     except BadUri:  # its own text would show a URL that nobody wrote
         raise SocketError(BAD_URI) from None
-    authority = "localhost"
-    if target.unix_path is None:
-        bare = target.host.partition("%")[0]
-        authority = f"[{bare}]:{target.port}" if ":" in bare else f"{bare}:{target.port}"
     return WebSocketUri(
         "wss" if scheme[1] else "ws",
         target.host,
         target.port,
         target.path,
-        authority,
+        target.authority,
         target.userinfo,
         target.unix_path,
     )

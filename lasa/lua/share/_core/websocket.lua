@@ -42,8 +42,9 @@ end
 
 function wb:send_close(code, message)
     local handle = handle_of(self, "send_close")
-    if code ~= nil and not tonumber(code) then bad_argument(1, "send_close", "number", code) end
-    return wait(native.send_close, handle, tonumber(code), (payload_of(message, 2, "send_close")))
+    local payload = payload_of(message, 2, "send_close")
+    if code and type(code) ~= "number" then return nil, "bad status code" end
+    return wait(native.send_close, handle, code or nil, payload)
 end
 
 function wb:send_frame(fin, opcode, payload)
