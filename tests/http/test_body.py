@@ -331,7 +331,7 @@ def test_falsy_json_is_sent_and_none_is_no_body() -> None:
 
 
 def test_json_that_is_none_is_refused() -> None:
-    for value in (float("nan"), [float("inf")], "\ud800"):
+    for value in (float("nan"), [float("inf")]):
         with pytest.raises(ValueError):
             request_body(json=value)
     with pytest.raises(TypeError):

@@ -257,6 +257,8 @@ def test_one_length_said_twice_is_one_length() -> None:
         b"5\r\nhello0\r\n\r\n",
         b"5\nhello\n0\n\n",
         b"0x5\r\nhello",
+        *(b"5;a=%c\r\nhello\r\n0\r\n\r\n" % byte for byte in b"\x00\x01\x1b\x7f"),
+        *(b"5\r\nhello\r\n0\r\nX: %c\r\n\r\n" % byte for byte in b"\x00\x01\x1b\x7f"),
     ],
 )
 def test_bad_chunks_are_an_error_and_end_the_connection(body: bytes) -> None:

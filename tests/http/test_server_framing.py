@@ -124,6 +124,15 @@ REFUSED_BODIES: dict[str, bytes] = {
     "a folded trailer": b"5\r\nhello\r\n0\r\nX: a\r\n b\r\n\r\n",
     "a bare LF in the trailers": b"5\r\nhello\r\n0\r\nX: a\nY: b\r\n\r\n",
     "a space before the colon of a trailer": b"5\r\nhello\r\n0\r\nX : a\r\n\r\n",
+} | {
+    f"byte {byte:02x} in {place}": form % byte
+    for byte in (0x00, 0x01, 0x08, 0x0B, 0x0C, 0x1B, 0x1F, 0x7F)
+    for place, form in {
+        "an extension": b"5;a=%c\r\nhello\r\n0\r\n\r\n",
+        "a quoted extension": b'5;a="\\%c"\r\nhello\r\n0\r\n\r\n',
+        "the extension of the last chunk": b"5\r\nhello\r\n0;%c\r\n\r\n",
+        "a trailer": b"5\r\nhello\r\n0\r\nX: a%cb\r\n\r\n",
+    }.items()
 }
 
 GOOD_HEADS: dict[str, bytes] = {
@@ -144,6 +153,7 @@ GOOD_HEADS: dict[str, bytes] = {
     "chunked in capitals": POST + b"Transfer-Encoding: Chunked\r\n\r\n0\r\n\r\n",
     "leading zeros in a size": CHUNKED + b"005\r\nhello\r\n0\r\n\r\n",
     "a chunk extension": CHUNKED + b'5;a="b"\r\nhello\r\n0;c\r\n\r\n',
+    "blanks and bytes around an extension": CHUNKED + b'5 \t; a = "\xe9\t" \r\nhello\r\n0 ;c\r\nX: \xe9\tb\r\n\r\n',
     "a method of one's own": b"BREW-COFFEE / HTTP/1.1\r\nHost: h\r\n\r\n",
 }
 

@@ -10,7 +10,6 @@ import io
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from json import dumps
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
@@ -18,6 +17,7 @@ from urllib.parse import quote_plus
 from lasa.errors import SocketError
 from lasa.http._client.multipart import Part, encode_multipart, guess_content_type
 from lasa.http._wire.files import length_left, read_pieces
+from lasa.http._wire.json_text import json_bytes
 from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES, piece_bytes
 
 __all__ = ["BodyFailed", "RequestBody", "request_body"]
@@ -81,15 +81,16 @@ def request_body(body: Any = None, json: Any = None, form: Any = None, files: An
             a reader, a function without arguments that returns the next piece, and None or b"" at the end. A reader
             of lasa's may be given as it is: of a result tuple ``(data, err, …)``, or of an object with ``.body`` and
             ``.err``, an err that is not None ends the request.
-        json: anything that json.dumps() takes. None is no body: for the JSON text ``null`` write ``body="null"``.
+        json: anything that json.dumps() takes, but NaN and Infinity; a lone surrogate is sent as its escape. None is no
+            body: for the JSON text ``null`` write ``body="null"``.
         form: a mapping, or a list of pairs. A value is str, bytes, a number, a boolean (``true``, ``false``), or a list
             of these, which repeats the name.
         files: a mapping, or a list of pairs, of names and files; they are sent as multipart/form-data, behind the
             fields of ``form``. A file is what ``body`` may be (a file or Path brings its name along), or a tuple
             ``(filename, content[, content_type[, headers]])``, in which a filename of None makes a plain field.
     Raises:
-        ValueError: more than one of body, json and form with files; NaN or Infinity in json; a str with a lone
-            surrogate; a Path that is no regular file.
+        ValueError: more than one of body, json and form with files; NaN, Infinity or itself in json; a str
+            with a lone surrogate elsewhere; a Path that is no regular file.
         TypeError: anything else than the above.
         OSError: a Path that cannot be opened.
     """
@@ -98,8 +99,7 @@ def request_body(body: Any = None, json: Any = None, form: Any = None, files: An
     if body is not None:
         return _content(body)
     if json is not None:
-        text = dumps(json, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return _of_bytes(text.encode(), "application/json")
+        return _of_bytes(json_bytes(json, is_compact=True), "application/json")
     if files is not None:
         parts = [Part(_name(name), _of_bytes(value)) for name, value in _fields(form or ())]
         parts += [_file_part(_name(name), file) for name, file in _pairs(files, "files")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -17,6 +16,7 @@ from lasa.errors import Error, SocketError
 from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import header_view
+from lasa.http._wire.json_text import json_value
 from lasa.socket import TcpSocket
 
 __all__ = ["Piece", "Response", "StatusError"]
@@ -217,12 +217,9 @@ class Response:
         """Return the body, parsed as JSON.
 
         Raises:
-            ValueError: it is none. Otherwise as read(), which it calls.
+            ValueError: it is none, as NaN and Infinity are none. Otherwise as read(), which it calls.
         """
-        try:
-            return json.loads(self.read())
-        except RecursionError:
-            raise ValueError("JSON nested too deeply") from None
+        return json_value(self.read())
 
     def pieces(self) -> Iterator[bytes]:
         """Return an iterator over the body as it arrives, decoded, no piece empty; once.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -17,6 +16,7 @@ from h11._headers import Headers
 
 from lasa.http._wire.fields import HeaderSource, Prepared, kept, lines_of, prepare
 from lasa.http._wire.files import length_left, read_pieces
+from lasa.http._wire.json_text import json_bytes
 from lasa.http._wire.pieces import TEXT_OR_BYTES, piece_bytes
 
 __all__ = [
@@ -135,7 +135,7 @@ def answer_of(returned: Any) -> Answer:
         if isinstance(body, str):
             kind = _TEXT
         elif isinstance(body, dict) or (isinstance(body, list) and not (has_headers and _is_of_pieces(body))):
-            body, kind = json.dumps(body, ensure_ascii=False, allow_nan=False), _JSON
+            body, kind = json_bytes(body), _JSON
         elif headers is None and isinstance(body, TEXT_OR_BYTES):
             kind = _BYTES
         if kind is not None and b"content-type" not in prepared.values:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -16,6 +15,7 @@ from lasa.http._server.forms import FormTooLarge, UploadedFile, parse_multipart,
 from lasa.http._server.refusal import Refusal
 from lasa.http._wire.fields import HeaderSource, Prepared, header_view
 from lasa.http._wire.heads import RawHeaders
+from lasa.http._wire.json_text import json_value
 from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
 
@@ -265,13 +265,13 @@ class Request:
         return pieces.joined()
 
     def json(self, max_bytes: int = MAX_READ) -> Any:
-        """Return the body, parsed as JSON; what is none answers 400.
+        """Return the body, parsed as JSON; what is none answers 400, and so do NaN and Infinity.
 
         Raises, Switches: as read(), and SocketError for what is no JSON.
         """
         try:
-            return json.loads(self.read(max_bytes))
-        except (ValueError, RecursionError) as error:
+            return json_value(self.read(max_bytes))
+        except ValueError as error:
             raise Refusal("bad JSON") from error
 
     def form(self, max_bytes: int = MAX_READ) -> MultiDict[str | UploadedFile]:

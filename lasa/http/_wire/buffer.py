@@ -6,7 +6,11 @@ bytes on as they came, and counts however they were cut.
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.grammar import CONTROL
 
 __all__ = ["WireBuffer"]
 
@@ -14,6 +18,8 @@ MOST_EMPTY_LINES = 8
 MOST_FRAMING = 16_384  # bytes of chunk headers beyond what chunks need, and beyond twice their data
 CHUNK_HEADER = 14  # what one may have in any case
 LOWEST_FIRST_BYTE = 0x21  # of a head; TLS begins with 0x16, a folded line with a blank
+
+_CONTROL: Final = re.compile(CONTROL.encode())  # others may end a line at one of them, or a text
 
 
 class WireBuffer:
@@ -135,6 +141,10 @@ class WireBuffer:
             raise BadMessage("bare CR in chunk header")
         if size > CHUNK_HEADER:
             self._count_framing(line)
+        if b";" in line:
+            if _CONTROL.search(line, 0, len(line) - 2):
+                raise BadMessage("bad chunk extension")
+            line = line.partition(b";")[0].rstrip(b" \t") + b"\r\n"  # h11 knows no blanks before it
         return line
 
     def _count_framing(self, line: bytes) -> None:
@@ -160,7 +170,7 @@ class WireBuffer:
         if len(lines) > self._max_lines:
             raise BadMessage("too many trailers", 431)
         for line in lines:
-            if b"\r" in line or b"\n" in line or line[:1] in (b" ", b"\t"):
+            if line[:1] in (b" ", b"\t") or _CONTROL.search(line):
                 raise BadMessage("bad trailer")
         return lines
 
