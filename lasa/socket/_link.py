@@ -43,6 +43,8 @@ class Link:
 
     Attributes:
         is_open: whether close() was not called.
+        peer: of an accepted connection: the address of the other end, which the kernel forgets as soon as that breaks
+            the connection.
         has_unsent: whether send_now() has taken bytes that have not left: never, here.
         holds_input: whether bytes have left the kernel that recv() has not returned, so that no event tells of them:
             never, here.
@@ -51,11 +53,12 @@ class Link:
     has_unsent: Final = False
     holds_input: Final = False
 
-    __slots__ = ("_hub", "_readable", "_writable", "is_open", "sock")
+    __slots__ = ("_hub", "_readable", "_writable", "is_open", "peer", "sock")
 
-    def __init__(self, sock: _socket.socket) -> None:
+    def __init__(self, sock: _socket.socket, peer: Any = None) -> None:
         sock.setblocking(False)
         self.sock = sock
+        self.peer = peer
         self._hub = _hub.scheduler()
         self._readable: _hub.Gate | None = None
         self._writable: _hub.Gate | None = None

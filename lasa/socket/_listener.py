@@ -85,7 +85,7 @@ class Listener:
         self.link.breathe()  # a flood of connects must not keep those accepted from being served
         while True:
             try:
-                descriptor, _ = sock._accept()  # type: ignore[attr-defined]
+                descriptor, address = sock._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
                 self.link.readable.wait(max(0.0, deadline_s - time.monotonic()))
             except ConnectionAbortedError:
@@ -99,7 +99,7 @@ class Listener:
         accepted = _socket.socket(self.family, _socket.SOCK_STREAM, 0, descriptor)
         if self.family != _socket.AF_UNIX:
             accepted.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
-        return Link(accepted)
+        return Link(accepted, address)
 
     def close(self) -> None:
         """Give the address back. Never switches."""

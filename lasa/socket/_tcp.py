@@ -215,7 +215,14 @@ class TcpSocket(Serving):
         return self._name("getsockname")
 
     def getpeername(self) -> tuple[Any, ...]:
-        """Return ``(ip, port)`` of the peer, ``("unix:/path", None)``, or ``(None, err)``. Switches: never."""
+        """Return ``(ip, port)`` of the peer, ``("unix:/path", None)``, or ``(None, err)``.
+
+        That of an accepted socket stays for as long as this is open, also when the peer has broken the connection.
+        Switches: never.
+        """
+        link = None if self._connection is None else self._connection.link
+        if link is not None and link.peer is not None:
+            return address_text(link.peer, link.sock.family)
         return self._name("getpeername")
 
     def _name(self, method: str) -> tuple[Any, ...]:

@@ -68,6 +68,9 @@ class ServerWebSocket(WebSocket):
         super().__init__(sizes, options, masks=False, timeout_s=timeout_s)
         self.request = request
 
+    def _names(self, session: Session) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
+        return self.request.peer, self.request.local
+
 
 @dataclass(frozen=True, slots=True)
 class Terms:

@@ -289,6 +289,20 @@ def test_a_unix_path_is_served_and_goes_with_the_server(tmp_path: Path) -> None:
     assert not path.exists()
 
 
+def test_a_request_names_both_ends_also_when_its_connection_is_over() -> None:
+    seen: list[Request] = []
+
+    def handler(request: Request) -> str:
+        seen.append(request)
+        return "x"
+
+    with serving(handler) as server, connect(server) as sock:
+        names = sock.getsockname(), sock.getpeername()
+        sock.send(LAST)
+        assert sock.receive("*a")[0]
+    assert [(request.peer, request.local) for request in seen] == [names]
+
+
 def test_a_stale_unix_path_is_taken_over(tmp_path: Path) -> None:
     path = tmp_path / "http.sock"
     left = lasa.socket.tcp()

@@ -147,3 +147,15 @@ def test_the_address_of_a_closed_server_can_be_bound_again_at_once() -> None:
         near.close()
     with listening(*address) as again:
         assert again.getsockname() == address
+
+
+def test_an_accepted_socket_names_its_peer_also_when_that_has_broken_the_connection() -> None:
+    with listening() as listener:
+        near, far = accept_while(listener, lambda: connected(*listener.getsockname()))
+        name = near.getsockname()
+        far.send(b"unread")
+        near.close()  # which resets, since it has not read
+        assert far.receive() == (None, "connection reset by peer", b"")
+        assert far.getpeername() == name
+        far.close()
+        assert far.getpeername() == (None, "closed")

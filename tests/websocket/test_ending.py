@@ -705,3 +705,39 @@ def test_a_close_over_tls_is_clean_on_both_sides(by: str, certificates: Certific
         rest_is_nothing(far)
         far.wire.close()
         assert result_of(reading) == (None, "reserved non-control frames")
+
+
+# Who it was
+
+
+ENDS: dict[str, Callable[[Far], Any]] = {
+    "a close of the peer's": lambda far: far.send(CLOSE, NORMAL),
+    "the end of TCP": end_tcp,
+    "a reset": lambda far: far.wire.reset(),
+    "a frame against the rules": lambda far: far.wire.send(b"\xff\xff"),
+    "abort": lambda far: None,
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@pytest.mark.parametrize("role", ROLES)
+def test_who_was_at_the_other_end_is_known_also_afterwards(role: str, end: str) -> None:
+    with talking(role) as (wb, far):
+        names = wb.peer, wb.local
+        assert names == (far.wire.sock.getsockname()[:2], far.wire.sock.getpeername()[:2])
+        with no_switch():
+            assert (wb.peer, wb.local) == names
+        ENDS[end](far)
+        if end == "abort":
+            wb.abort()
+        else:
+            assert wb.receive()[0] is None
+        assert not wb.is_open
+        assert (wb.peer, wb.local) == names
+
+
+def test_a_client_that_has_not_connected_yet_names_nobody() -> None:
+    wb, _ = websocket.client.new()
+    assert wb.peer == wb.local == ("", None)
+    assert wb.connect("ws://127.0.0.1:1/", {"proxy": False})[0] is None
+    assert wb.peer == wb.local == ("", None)

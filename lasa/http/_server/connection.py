@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import ssl
 import time
+from functools import lru_cache
 from typing import Any, Final
 
 import h11
@@ -23,7 +24,6 @@ from lasa.http._server.request import Request
 from lasa.http._server.service import Service
 from lasa.http._wire.errors import BadMessage
 from lasa.socket import TcpSocket
-from lasa.socket._link import address_text
 from lasa.socket._tls import HANDSHAKE_FAILED
 
 __all__ = ["ServerConnection"]
@@ -36,6 +36,15 @@ _TLS_RECORD: Final = b"\x16"  # the first byte of a handshake
 _NO_TLS: Final = frozenset({"HTTP_REQUEST", "WRONG_VERSION_NUMBER"})  # OpenSSL's words for a client that begins without
 
 
+def _name_of(found: tuple[Any, ...]) -> tuple[str, int | None]:
+    return found[0] or "", found[1] if isinstance(found[1], int) else None
+
+
+@lru_cache(maxsize=64)
+def _shared(name: tuple[str, int | None]) -> tuple[str, int | None]:
+    return name  # the first one of its kind: thousands of connections come to one address
+
+
 class ServerConnection(Outgoing):
     """A client, from its first request to its last answer.
 
@@ -43,14 +52,15 @@ class ServerConnection(Outgoing):
         is_idle: whether it waits for a request, so that nothing is lost if it ends.
         is_tls: whether it is under TLS.
         job: the light thread that serves it.
-        peer: ``(ip, port)``, or ``("unix:", None)``.
+        peer: ``(ip, port)``, or ``("unix:", None)``; also once the connection is over.
+        local: the address that the client came to, ``(ip, port)`` or ``("unix:/path", None)``; likewise.
     """
 
-    __slots__ = ("_access_log", "_is_killed", "_started_s", "is_idle", "is_tls", "job", "peer")
+    __slots__ = ("_access_log", "_is_killed", "_started_s", "is_idle", "is_tls", "job", "local", "peer")
 
     def __init__(self, service: Service, sock: TcpSocket) -> None:
-        name = sock.getpeername()
-        self.peer: tuple[str, int | None] = (name[0] or "", name[1] if isinstance(name[1], int) else None)
+        self.peer = _name_of(sock.getpeername())
+        self.local = _shared(_name_of(sock.getsockname()))
         super().__init__(service, sock)
         self._access_log = access_logger(service.access_log)
         self._started_s = 0.0
@@ -58,15 +68,6 @@ class ServerConnection(Outgoing):
         self.is_idle = True
         self.is_tls = False
         self.job: Any = None
-
-    @property
-    def local(self) -> tuple[str, int | None]:
-        """The address that the client came to: ``(ip, port)``, or ``("unix:/path", None)``."""
-        kernel = self._conduit.connection.link.sock
-        try:
-            return address_text(kernel.getsockname(), kernel.family)
-        except OSError:  # it is closed
-            return "", None
 
     @property
     def description(self) -> str:

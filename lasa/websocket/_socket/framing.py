@@ -6,6 +6,7 @@ every later call says so, until the next connect().
 
 from __future__ import annotations
 
+import _socket
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -39,6 +40,7 @@ FATAL: Final = "fatal error already happened"
 ALREADY_CLOSED: Final = "already closed"
 MAX_PAYLOAD: Final = 65_535  # bytes, as lua-resty-websocket has it
 CODE_MAX: Final = 0x7FFF
+NO_NAME: Final = ("", None)
 
 Sent = tuple[int | None, str | None]
 Received = tuple[bytes | None, str | None, Any]
@@ -85,7 +87,13 @@ NO_FRAME_LIMITS: Final = FrameSizes(LENGTH_MAX - 1, LENGTH_MAX - 1)
 
 
 class Framing:
-    """A WebSocket, used frame by frame."""
+    """A WebSocket, used frame by frame.
+
+    Attributes:
+        peer: the other end, ``(ip, port)`` or ``("unix:", None)``; also afterwards, for the log. ``("", None)`` before
+            the first connection.
+        local: this end, likewise.
+    """
 
     __slots__ = (
         "__weakref__",
@@ -99,6 +107,8 @@ class Framing:
         "_sizes",
         "closing",
         "compression",
+        "local",
+        "peer",
         "protocol",
     )
 
@@ -111,6 +121,8 @@ class Framing:
         self.closing: Closing | None = None
         self.protocol: str | None = None
         self.compression: Agreement | None = None
+        self.peer: tuple[str, int | None] = NO_NAME
+        self.local: tuple[str, int | None] = NO_NAME
 
     def __repr__(self) -> str:
         return f"<lasa websocket {'open' if self.is_open else 'closed'} at {id(self):#x}>"
@@ -132,25 +144,6 @@ class Framing:
     def is_open(self) -> bool:
         """Whether there is a connection; a peer that has gone silently is not known yet."""
         return self._session is not None and self._session.is_open
-
-    @property
-    def peer(self) -> tuple[str, int | None]:
-        """The other end: ``(ip, port)``, or ``("unix:", None)``; ``("", None)`` without a connection."""
-        return self._name("getpeername")
-
-    @property
-    def local(self) -> tuple[str, int | None]:
-        """This end, as ``peer``."""
-        return self._name("getsockname")
-
-    def _name(self, method: str) -> tuple[str, int | None]:
-        if self._session is None or not self._session.is_open:
-            return "", None
-        sock = self._session.connection.link.sock
-        try:
-            return address_text(getattr(sock, method)(), sock.family)
-        except OSError:  # the peer has broken the connection
-            return "", None
 
     @property
     def open_session(self) -> Session | None:
@@ -361,9 +354,15 @@ class Framing:
         if session is not None and session.is_open:
             session.connection.give_back()
 
+    def _names(self, session: Session) -> tuple[tuple[str, int | None], tuple[str, int | None]]:
+        """Return peer and local: now, since a connection that is over has no names."""
+        sock = session.connection.link.sock
+        return _name(sock, "getpeername"), _name(sock, "getsockname")
+
     def _open(self, session: Session) -> None:
         """Begin with a new connection."""
         self._session = session
+        self.peer, self.local = self._names(session)
         self.protocol = session.subprotocol
         self.compression = session.agreement
         session.masks = self._masks
@@ -373,6 +372,13 @@ class Framing:
         reader = session.protocol.reader
         reader.is_strict = False
         reader.max_frame = self._sizes.max_recv
+
+
+def _name(sock: _socket.socket, method: str) -> tuple[str, int | None]:
+    try:
+        return address_text(getattr(sock, method)(), sock.family)
+    except OSError:  # the peer has broken the connection already
+        return NO_NAME
 
 
 def _payload_of(data: Any) -> bytes:
