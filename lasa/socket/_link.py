@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import _socket
 from collections.abc import Callable
+from fcntl import ioctl
+from sys import byteorder
+from termios import TIOCOUTQ
 from typing import Any, Final, Protocol
 
 from lasa import _hub
@@ -19,6 +22,10 @@ __all__ = ["Link", "Stream", "address_text"]
 
 # A peer that floods is read without waiting; after some 16 reads in a row, the others get their turn.
 FLOOD_COST: Final = 6
+
+
+_TCP_INFO: Final[int | None] = getattr(_socket, "TCP_INFO", None)
+_BYTES_ACKED: Final = slice(120, 128)  # within Linux's struct tcp_info
 
 
 class Stream(Protocol):
@@ -175,6 +182,22 @@ class Link:
         except OSError as error:
             raise system_error(error) from None
         raise SocketClosed
+
+    def backlog(self) -> tuple[int, int]:
+        """Return how much the peer's system has taken of what was sent, and how many bytes it has not taken yet.
+
+        The first is a number that grows; its size says nothing. ``(0, 0)`` where the system does not tell. Never
+        switches.
+        """
+        try:
+            left = int.from_bytes(ioctl(self.sock.fileno(), TIOCOUTQ, b"\0\0\0\0"), byteorder)
+        except OSError:
+            return 0, 0
+        if _TCP_INFO is not None and self.sock.family != _socket.AF_UNIX:
+            info = self.sock.getsockopt(_socket.IPPROTO_TCP, _TCP_INFO, _BYTES_ACKED.stop)
+            if len(info) == _BYTES_ACKED.stop:
+                return int.from_bytes(info[_BYTES_ACKED], byteorder), left
+        return -left, left  # which grows unless more is sent meanwhile
 
     def shutdown(self, how: int) -> None:
         """End one or both directions, as the system does."""

@@ -710,11 +710,16 @@ def test_a_close_over_tls_is_clean_on_both_sides(by: str, certificates: Certific
 # Who it was
 
 
+def end_with(far: Far, data: bytes) -> None:
+    far.wire.send(data)
+    end_tcp(far)
+
+
 ENDS: dict[str, Callable[[Far], Any]] = {
-    "a close of the peer's": lambda far: far.send(CLOSE, NORMAL),
+    "a close of the peer's": lambda far: end_with(far, far.frame(CLOSE, NORMAL)),
     "the end of TCP": end_tcp,
     "a reset": lambda far: far.wire.reset(),
-    "a frame against the rules": lambda far: far.wire.send(b"\xff\xff"),
+    "a frame against the rules": lambda far: end_with(far, b"\xff\xff"),
     "abort": lambda far: None,
 }
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gevent
@@ -27,6 +30,7 @@ from tests.websocket.tools import (
     talking,
     talking_client,
     talking_pair,
+    talking_server,
 )
 
 ROLES = ["client", "server"]
@@ -193,6 +197,38 @@ def test_a_ping_that_waits_behind_a_large_message_to_a_slow_peer_is_not_missed(r
             pass
         assert result_of(sending)[1] is None
         assert wb.closing == (1006, "ping timeout", "nobody")
+
+
+@contextmanager
+def backed_up(kind: str, folder: Path) -> Iterator[tuple[WebSocket, Far, int]]:
+    """A connection whose kernel holds a large message that the peer has not read, and the message's size."""
+    options: dict[str, Any] = {"ping_interval_s": 0.05, "ping_timeout_s": 0.2, "compression": False}
+    size = 100_000 if kind == "unix" else 1_000_000
+    if kind == "unix":
+        options["where"] = f"unix:{folder}/ws.sock"
+    with talking_client(**options) if kind == "client" else talking_server(**options) as (wb, far):
+        assert result_of(thread.spawn(wb.send, bytes(size)))[1] is None
+        yield wb, far, size
+
+
+@pytest.mark.parametrize("kind", [*ROLES, "unix"])
+def test_a_peer_that_is_still_taking_what_the_kernel_holds_is_not_given_up(kind: str, tmp_path: Path) -> None:
+    with backed_up(kind, tmp_path) as (wb, far, size):
+        rest = size
+        while rest > 0:  # for some 0.4 s, in which no ping can be seen
+            rest -= len(far.wire.sock.recv(size // 40))
+            gevent.sleep(0.01)
+        assert wb.is_open
+        assert wb.receive() == (None, "ping timeout")  # for now it has seen them
+
+
+@pytest.mark.parametrize("kind", [*ROLES, "unix"])
+def test_a_peer_that_takes_no_more_of_what_the_kernel_holds_is_given_up(kind: str, tmp_path: Path) -> None:
+    with backed_up(kind, tmp_path) as (wb, far, size):
+        far.wire.sock.recv(size // 2)
+        begun_s = time.monotonic()
+        assert wb.receive() == (None, "ping timeout")
+        assert time.monotonic() - begun_s < 1
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -25,6 +25,7 @@ class Keepalive:
     """
 
     __slots__ = (
+        "_ahead",
         "_alarm",
         "_arrivals",
         "_due_s",
@@ -33,6 +34,7 @@ class Keepalive:
         "_on_lost",
         "_sent_s",
         "_session",
+        "_taken",
         "_text",
         "_timeout_s",
         "latency_s",
@@ -48,6 +50,7 @@ class Keepalive:
         self._text = b""  # of the ping that waits for its pong
         self._sent_s = 0.0
         self._arrivals = -1  # when the first ping was sent that is not answered
+        self._taken = self._ahead = 0  # what the peer's system had taken by then, and where that ping stands behind it
         self._lost_s = FOREVER_S  # when the peer is, unless something comes
         self._due_s = time.monotonic() + interval_s
         self.latency_s: float | None = None
@@ -92,7 +95,14 @@ class Keepalive:
             or session.is_backed_up
             or session.outlet.is_busy
             or session.has_input()
+            or self._takes(session)
         )
+
+    def _takes(self, session: Session) -> bool:
+        # Whether something has gone that stood before the ping: a slow peer cannot answer what has not reached it. The
+        # ping itself does not count, nor what is behind it: a system takes that for a program that has stopped.
+        taken, _ = session.connection.link.backlog()
+        return min(taken, self._ahead) > self._taken
 
     def _ping(self, session: Session) -> None:
         now_s = time.monotonic()
@@ -101,7 +111,9 @@ class Keepalive:
             return
         self._text = os.urandom(4)
         self._sent_s = now_s
-        session.post(PING, self._text)
         if self._timeout_s is not None and self._lost_s == FOREVER_S:
             self._arrivals = session.protocol.arrivals
             self._lost_s = now_s + self._timeout_s
+            self._taken, left = session.connection.link.backlog()
+            self._ahead = self._taken + left
+        session.post(PING, self._text)
