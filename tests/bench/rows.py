@@ -9,6 +9,7 @@ from tests.bench import (
     http_server,
     lines,
     lua_compute,
+    lua_json,
     lua_redis,
     lua_serve,
     lua_start,
@@ -43,6 +44,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *websocket_broadcast.ROWS,
     *lua_redis.ROWS,
     *lua_compute.ROWS,
+    *lua_json.ROWS,
     *lua_serve.ROWS,
     *lua_start.ROWS,
 )

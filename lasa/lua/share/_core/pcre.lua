@@ -253,8 +253,8 @@ function pcre.was_cached() return was_cached end
 local function exec_lenient(pattern, subject, start)
     local lenient = pattern.lenient
     if not lenient then
-        local parsed = pattern.parsed
-        lenient = new_code(pattern.regex, bor(parsed.bits, MATCH_INVALID_UTF), parsed.j)
+        -- Always compiled: the interpreter looks for the next bad byte anew at each match, the machine code does not.
+        lenient = new_code(pattern.regex, bor(pattern.parsed.bits, MATCH_INVALID_UTF), true)
         if not lenient then return FIRST_BAD_UTF8 end -- PCRE2 before 10.34
         pattern.lenient = lenient
     end

@@ -61,11 +61,31 @@ local function start_of(ctx)
     return pos and pos > 0 and pos - 1 or 0
 end
 
+-- What was found of the UTF-8 of a subject that goes on by a ctx: PCRE2 checks all that is left, for each match anew.
+local checked_by = setmetatable({}, { __mode = "k" }) -- ctx -> { pattern, subject, from, seen }
+
+-- Match where ctx.pos says.
+local function exec_in(ctx, pattern, subject)
+    local start = start_of(ctx)
+    if not pattern.utf then return exec(pattern, subject, start) end
+    local checked = checked_by[ctx]
+    if not (checked and checked.subject == subject and checked.pattern == pattern and checked.from <= start) then
+        checked = { pattern = pattern, subject = subject, from = start }
+    end
+    local result, seen = exec(pattern, subject, start, checked.seen)
+    if result >= NO_MATCH then
+        checked.seen = seen
+        checked_by[ctx] = checked
+    end
+    return result
+end
+
 function re.match(subject, regex, opts, ctx, into)
     subject = tostring(subject)
     local pattern, err = compile(regex, opts)
     if not pattern then return nil, err end
-    local result = exec(pattern, subject, ctx and start_of(ctx) or 0)
+    local result
+    if ctx then result = exec_in(ctx, pattern, subject) else result = exec(pattern, subject, 0) end
     if result < 0 then
         if result == NO_MATCH then return nil end
         return nil, failure(result)
@@ -80,7 +100,8 @@ function re.find(subject, regex, opts, ctx, nth)
     subject = tostring(subject)
     local pattern, err = compile(regex, opts)
     if not pattern then return nil, nil, err end
-    local result = exec(pattern, subject, ctx and start_of(ctx) or 0)
+    local result
+    if ctx then result = exec_in(ctx, pattern, subject) else result = exec(pattern, subject, 0) end
     if result < 0 then
         if result == NO_MATCH then return nil end
         return nil, nil, failure(result)

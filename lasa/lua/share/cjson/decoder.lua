@@ -29,7 +29,8 @@ local Failure = {}
 
 local function fail(...) error(setmetatable({ format(...) }, Failure), 0) end
 
--- What the decoder is at; it runs no code of the user's, so there is one at a time.
+-- What the decoder is at; it runs no code of the user's, so there is one at a time. `backslash` is where the next one
+-- is, from the last place that was asked for; a search for each string would cost the square of the length.
 local text, backslash, settings
 
 -- Skip white space, and comments where they are allowed; returns where the next token begins, and its first byte.
@@ -169,12 +170,13 @@ end
 
 local out = string_buffer.new()
 
-local function read_escaped_string(pos)
+-- The same rule for `quote`, the next one from pos on: it stays the next one until an escape has gone past it.
+local function read_escaped_string(pos, quote)
     out:reset()
     while true do
-        local quote = find(text, '"', pos, true)
+        if quote < pos then quote = find(text, '"', pos, true) or #text + 1 end
         if backslash < pos then backslash = find(text, "\\", pos, true) or #text + 1 end
-        if quote and quote < backslash then
+        if quote < backslash then
             out:put(sub(text, pos, quote - 1))
             return out:get(), quote + 1
         end
@@ -200,7 +202,7 @@ local function read_string(pos)
     local quote = find(text, '"', pos, true)
     if backslash < pos then backslash = find(text, "\\", pos, true) or #text + 1 end
     if quote and quote < backslash then return sub(text, pos, quote - 1), quote + 1 end
-    return read_escaped_string(pos)
+    return read_escaped_string(pos, quote or #text + 1)
 end
 
 -- Errors -----------------------------------------------------------------------------------------------------------
