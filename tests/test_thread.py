@@ -285,9 +285,11 @@ def test_the_waiting_parent_goes_on_before_those_who_are_ready() -> None:
 
 
 def test_a_killed_waiter_leaves_the_children_to_be_waited_for_again() -> None:
-    child = spawn(lambda: (lasa.sleep(0.005), "late")[1])
+    sema, _ = semaphore.new(0)
+    child = spawn(lambda: (sema.wait(10), "late")[1])
     with pytest.raises(gevent.Timeout), gevent.Timeout(0.001):
         wait(child)
+    sema.post()
     assert wait(child) == (True, "late")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent.event import Event
 
 import lasa
 from lasa import thread
@@ -156,10 +157,12 @@ def test_a_progress_function_that_raises_ends_the_stream_rather_than_losing_a_pi
 
 
 def test_a_timeout_from_outside_does_not_end_the_pieces() -> None:
+    go_on = Event()
+
     def script(wire: Wire) -> None:
         wire.head()
         wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\none")
-        gevent.sleep(0.05)
+        go_on.wait()
         wire.send(b"two")
 
     with peer(script) as server:
@@ -168,6 +171,7 @@ def test_a_timeout_from_outside_does_not_end_the_pieces() -> None:
         assert next(pieces) == b"one"
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
             next(pieces)
+        go_on.set()
         assert list(pieces) == [b"two"]
 
 

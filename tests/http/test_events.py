@@ -288,9 +288,11 @@ def test_a_timeout_while_it_waits_for_an_event_neither_ends_nor_skips_anything()
 
 
 def test_a_timeout_while_it_connects_does_not_begin_anew() -> None:
+    go_on = Event()
+
     def slow(wire: Wire) -> None:
         wire.request()
-        gevent.sleep(0.05)
+        go_on.wait()
         wire.send(HEAD + encode("a"))
 
     with clean(), peer(slow, answer_and_close(GONE)) as made:
@@ -326,6 +328,7 @@ def test_another_light_thread_may_go_on_where_a_timeout_left_off() -> None:
         source = source_of(made.url)
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.01):
             next(source)
+        go_on.set()
         assert thread.wait(thread.spawn(data_of, source)) == (True, ["a"])
         assert made.connections == 2
 
