@@ -200,14 +200,18 @@ def test_tls_that_ends_with_a_goodbye_ends_a_body_without_length(certificates: C
         (b"HTTQ", "bad status line"),
         (b"\x81\x05hello", "bad status line"),
         (b"\x15\x03\x01\x00\x02\x02\x46", "bad first line"),
-        (b"HTTP/1.1 200 OK\nContent-Length: 2\n\nok", "bare LF in head"),
+        (
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+            "unexpected switch of protocols",
+        ),
         (b"HTTP/2.0 200 OK\r\n\r\n", "HTTP version not supported"),
         (b"HTTP/1.1 2000 OK\r\n\r\n", "bad status line"),
         (b"HTTP/1.1 099 OK\r\n\r\n", "bad status line"),
         (b"HTTP/1.1  200 OK\r\n\r\n", "bad status line"),
         (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", "bad header line"),
         (b"HTTP/1.1 200 OK\r\nName : space\r\n\r\n", "bad header line"),
-        (b"HTTP/1.1 200 OK\r\nA: 1\r\n folded\r\n\r\n", "bad header line"),
+        (b"HTTP/1.1 200 OK\r\n folded: 1\r\n\r\n", "bad header line"),
+        (b"HTTP/1.1 200 OK\r\nA: 1\r2\r\n\r\n", "bad header line"),
         (b"HTTP/1.1 200 OK\r\nA: \x00\r\n\r\n", "bad header line"),
         (b"HTTP/1.1 200 OK\r\n: empty\r\n\r\n", "bad header line"),
         (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok!", "ambiguous length"),
@@ -285,7 +289,7 @@ def test_a_chunk_header_that_does_not_end_is_an_error(line: bytes) -> None:
 
 
 def test_trailers_that_do_not_end_are_an_error() -> None:
-    for trailers in (b"X: 1\r\n" * 200, b"X: " + b"x" * 100_000 + b"\r\n", b"bad trailer\r\n", b"A: 1\r\n b\r\n"):
+    for trailers in (b"X: 1\r\n" * 200, b"X: " + b"x" * 100_000 + b"\r\n", b"bad trailer\r\n", b" A: 1\r\n"):
         with peer(answer_and_close(chunked(b"hello", trailers=trailers))) as server:
             _, _, reader = new_client().request(url=server.url)
             partial, err = read_pieces(reader)

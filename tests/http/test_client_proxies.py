@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+import lasa
 from lasa import socket, thread
 from lasa.http import client
 from lasa.socket import TcpSocket
@@ -256,6 +257,33 @@ def test_an_ipv6_address_is_asked_for_in_brackets() -> None:
     with peer(script) as proxy:
         assert error_of("https://[2001:db8::1]/", proxy=proxy.url) == "proxy refused: 403"
     assert heads[0].startswith(b"CONNECT [2001:db8::1]:443 HTTP/1.1\r\nHost: [2001:db8::1]:443\r\n")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Content-Length: 5, 6\r\nTransfer-Encoding: gzip\r\nConnection: close\r\n",
+        b"Folded: 1\n 2\r\n",
+    ],
+)
+@pytest.mark.parametrize("status_line", [b"HTTP/1.1 200 OK", b"HTTP/1.0 200 Established", b"HTTP/1.1 299"])
+def test_a_tunnel_begins_behind_the_proxys_head_whatever_it_says_of_a_length(fields: bytes, status_line: bytes) -> None:
+    def script(wire: Wire) -> None:
+        assert wire.head().startswith(b"CONNECT ")
+        wire.send(status_line + b"\r\n" + fields + b"\r\n")
+        wire.until(b"\x16\x03")  # TLS begins
+        wire.send(b"\x15\x03\x03\x00\x02\x02\x28")
+
+    with peer(script) as proxy:
+        for err in (
+            error_of("https://some.example/", proxy=proxy.url),
+            lasa.websocket.client.connect("wss://some.example/", proxy=proxy.url)[1],
+        ):
+            assert err is not None
+            assert err.startswith("ssl handshake failed: ")
 
 
 # Proxies that misbehave

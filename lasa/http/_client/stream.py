@@ -14,7 +14,7 @@ from lasa.http._client.coding import Decoder, decoder_of
 from lasa.http._client.policy import MAX_BODY, Policy
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadMessage
-from lasa.http._wire.heads import RawHeaders
+from lasa.http._wire.heads import RawHeaders, has_body
 from lasa.http._wire.pieces import TINY, Pieces
 from lasa.socket import TcpSocket
 
@@ -86,17 +86,17 @@ class ResponseBody:
             self._hand_over()
             return
         encoding: str | None = None
+        with_body = has_body(event.status_code, method.encode())
         for _, name, value in event.headers._full_items:
-            if name == b"content-length":
-                self._total = int(value.partition(b",")[0])
+            if name == b"content-length" and with_body:
+                self._total = int(value)
             elif name == b"transfer-encoding":
                 self.is_chunked = True
             elif name == b"content-encoding":
                 text = value.decode("latin-1")
                 encoding = text if encoding is None else f"{encoding}, {text}"
-        has_body = method != "HEAD" and event.status_code not in (204, 304)
-        if not has_body:
-            self.is_chunked = False
+        if not with_body:
+            self.is_chunked, self._total = False, 0
         elif limit is not None and self._total is not None and self._total > limit:
             self._fail(BadMessage("response body too large"))
         elif encoding is not None and policy.decode:
@@ -150,7 +150,8 @@ class ResponseBody:
                 continue
             if type(event) is not h11.EndOfMessage:
                 raise SocketClosed
-            if self._conduit.exchange.has_ended and self._conduit.was_cut and self._total is None:
+            has_frame = self._total is not None or self.is_chunked
+            if self._conduit.exchange.has_ended and self._conduit.was_cut and not has_frame:
                 raise SocketClosed  # TLS without a goodbye: somebody else may have cut the body off
             if self._decoder is not None and self._received:
                 self._decoder.finish()
@@ -226,6 +227,7 @@ class ResponseBody:
             and exchange.our_state is h11.DONE
             and exchange.their_state is h11.DONE
             and not exchange.has_unread  # it would be read as the next answer
+            and not exchange.has_ended
         ):
             conduit.park(keepalive)
             return

@@ -10,7 +10,7 @@ import re
 from typing import Final
 
 from lasa.http._wire.errors import BadMessage
-from lasa.http._wire.grammar import CONTROL
+from lasa.http._wire.grammar import CONTROL, tidied
 
 __all__ = ["WireBuffer"]
 
@@ -23,11 +23,14 @@ _CONTROL: Final = re.compile(CONTROL.encode())  # others may end a line at one o
 
 
 class WireBuffer:
-    """What h11's readers read from: the methods are those of ``h11._receivebuffer.ReceiveBuffer``."""
+    """What h11's readers read from: the methods are those of ``h11._receivebuffer.ReceiveBuffer``.
 
-    __slots__ = ("_data", "_framing", "_max_head", "_max_lines", "_searched", "_skipped", "_start")
+    With ``is_lenient`` lines of heads and trailers may end with LF alone, and trailers may be folded.
+    """
 
-    def __init__(self, max_head: int, max_lines: int) -> None:
+    __slots__ = ("_data", "_framing", "_is_lenient", "_max_head", "_max_lines", "_searched", "_skipped", "_start")
+
+    def __init__(self, max_head: int, max_lines: int, *, is_lenient: bool = False) -> None:
         self._data = b""
         self._start = 0
         self._searched = 0  # no end of a head or line begins before it
@@ -35,6 +38,7 @@ class WireBuffer:
         self._framing = 0  # bytes of chunk headers that nobody needs, in this body
         self._max_head = max_head
         self._max_lines = max_lines
+        self._is_lenient = is_lenient
 
     def set_limits(self, max_head: int, max_lines: int) -> None:
         """Take other limits, for the next head."""
@@ -90,22 +94,33 @@ class WireBuffer:
             BadMessage: it is too large, or is none already.
         """
         data, start = self._data, self._start
-        end = data.find(b"\r\n\r\n", max(start, self._searched - 3))
-        size = (len(data) if end < 0 else end + 4) - start
+        position = max(start, self._searched - 3)
+        end = self._lenient_end(data, position) if self._is_lenient else data.find(b"\r\n\r\n", position) + 4
+        is_whole = end > 3
+        size = (end if is_whole else len(data)) - start
         if size > self._max_head:
             raise BadMessage("head too large", 431)
-        if end < 0:
+        if not is_whole:
             self._refuse_early(data, start)
             self._searched = len(data)
             return None
-        self._start = end + 4
+        self._start = end
         self._skipped = 0
-        return data[start : end + 4] if start or len(data) > end + 4 else data
+        return data[start:end] if start or len(data) > end else data
+
+    @staticmethod
+    def _lenient_end(data: bytes, position: int) -> int:
+        # Whichever comes first: an empty line that ends with CRLF, or one that ends with LF.
+        end = data.find(b"\n\r\n", position) + 3
+        bare = data.find(b"\n\n", position, end if end > 2 else len(data)) + 2
+        return bare if bare > 1 else end
 
     def _refuse_early(self, data: bytes, start: int) -> None:
         # Without this, whoever ends lines with a bare LF, or speaks TLS, would wait for an answer until the timeout.
         if len(data) > start and data[start] < LOWEST_FIRST_BYTE and not data.startswith((b"\r", b"\r\n"), start):
             raise BadMessage("bad first line")
+        if self._is_lenient:
+            return
         position = max(start, self._searched)
         while (position := data.find(b"\n", position)) >= 0:
             if position == start or data[position - 1] != 0x0D:
@@ -163,9 +178,14 @@ class WireBuffer:
         if self._data.startswith(b"\r\n", self._start):
             self._start += 2
             return []
+        if self._is_lenient and self._data.startswith(b"\n", self._start):
+            self._start += 1
+            return []
         head = self.take_head()
         if head is None:
             return None
+        if self._is_lenient:
+            head = tidied(head)
         lines = head[:-4].split(b"\r\n")
         if len(lines) > self._max_lines:
             raise BadMessage("too many trailers", 431)

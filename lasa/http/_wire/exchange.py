@@ -20,7 +20,7 @@ from h11._writers import WRITERS, ContentLengthWriter
 
 from lasa.http._wire.buffer import WireBuffer
 from lasa.http._wire.errors import BadMessage, BadStatusLine
-from lasa.http._wire.heads import request_of, response_of
+from lasa.http._wire.heads import has_body, request_of, response_of
 
 __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_REQUEST_LINE", "Exchange", "Limits"]
 
@@ -62,7 +62,7 @@ class Exchange(h11.Connection):
     def __init__(self, role: Any, limits: Limits) -> None:
         self._limits = limits
         super().__init__(role, limits.max_head)
-        self._wire = WireBuffer(limits.max_head, limits.max_headers)
+        self._wire = WireBuffer(limits.max_head, limits.max_headers, is_lenient=role is CLIENT)
         self._receive_buffer: Any = self._wire
 
     @property
@@ -96,7 +96,7 @@ class Exchange(h11.Connection):
         """Whether an answer with this status hands the connection over: 101 to an Upgrade, 2xx to a CONNECT."""
         offers = self._cstate.pending_switch_proposals
         if status == 101:
-            return _SWITCH_UPGRADE in offers and self.their_http_version == b"1.1"  # RFC 9110 section 7.8
+            return _SWITCH_UPGRADE in offers and self.their_http_version != b"1.0"  # RFC 9110 section 7.8
         return 200 <= status < 300 and _SWITCH_CONNECT in offers
 
     def next_event(self) -> Any:
@@ -250,7 +250,10 @@ class Exchange(h11.Connection):
         if head is None:
             return None
         read = _known_response if len(head) <= KNOWN_HEAD else response_of
-        return read(head, max_headers=self._limits.max_headers)
+        event = read(head, max_headers=self._limits.max_headers, method=self._request_method)
+        if event.status_code == 101 and _SWITCH_UPGRADE not in self._cstate.pending_switch_proposals:
+            raise BadMessage("unexpected switch of protocols")
+        return event
 
 
 def _plain_length(event: Any, request_method: bytes | None) -> int | None:
@@ -265,7 +268,7 @@ def _plain_length(event: Any, request_method: bytes | None) -> int | None:
             length = int(value)
         elif name != b"connection" or value != b"keep-alive":
             return None
-    if request_method is not None and (request_method == b"HEAD" or event.status_code in (204, 304)):
+    if request_method is not None and not has_body(event.status_code, request_method):
         return 0
     return length if length >= 0 else None
 

@@ -2,7 +2,8 @@
 
 h11 checks a head with a regular expression per line and copies each of its parts; here one expression walks over the
 whole head, and what RFC 9112 calls ambiguous is refused, where h11 is lenient: two lengths, a length beside chunks,
-folded lines, bare CR or LF, a Host that is none.
+bare CR, a Host that is none. Folded lines and bare LF are refused in requests; in responses, which nobody takes from us
+any further, they are read as the RFC says.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from h11 import InformationalResponse, Request, Response
 from h11._headers import Headers
 
 from lasa.http._wire.errors import BadMessage, BadStatusLine
-from lasa.http._wire.grammar import TOKEN
+from lasa.http._wire.grammar import TOKEN, tidied
 
-__all__ = ["RawHeaders", "request_of", "response_of"]
+__all__ = ["RawHeaders", "has_body", "request_of", "response_of"]
 
 EventT = TypeVar("EventT")
 
@@ -94,40 +95,82 @@ def _check_target(method: bytes, target: bytes) -> None:
         raise BadMessage("bad request target")
 
 
-def response_of(head: bytes, *, max_headers: int) -> Response | InformationalResponse:
+def response_of(head: bytes, *, max_headers: int, method: bytes | None = None) -> Response | InformationalResponse:
     """Return the response whose head this is.
 
+    Args:
+        method: of the request. What an answer without a body says of its length counts for nothing.
     Raises:
         BadMessage: it is none, or has too many fields.
     """
     line = _STATUS_LINE.match(head)
-    if line is None:
-        raise BadStatusLine(head)
+    found = _RESPONSE_FIELDS.findall(head, line.end() - 1) if line is not None else []
+    if line is None or head.count(b"\n") != len(found) + 2:
+        return _untidy_response(head, line is not None, max_headers, method)
+    if len(found) > max_headers:
+        raise BadMessage("too many headers", 431)
     version, code, reason = line.groups()
-    if version not in _VERSIONS:
+    if version[:1] != b"1":  # a later 1.x is for us what 1.1 is (RFC 9110, section 2.5)
         raise BadMessage("HTTP version not supported")
-    items, framing = _fields(_RESPONSE_FIELDS, head, line.end(), max_headers)
-    lengths: set[bytes] = set()
-    codings = 0
-    for name, value in framing:
-        if name == b"content-length":
-            lengths.update(part.strip(b" \t") for part in value.split(b","))
-        elif name == b"transfer-encoding":
-            codings += 1
-            if value.lower() != b"chunked":
-                raise BadMessage("transfer coding not supported")
-    if len(lengths) > 1 or codings > 1 or (lengths and codings):
-        raise BadMessage("ambiguous length")
-    if lengths and not _LENGTH.fullmatch(next(iter(lengths))):
-        raise BadMessage("bad Content-Length")
     status = int(code)
     if status < 100:
         raise BadStatusLine(head)
+    items, framing = _items(found)
+    if framing and has_body(status, method):
+        length = _length_of(framing)
+        if length is not None and framing != [(b"content-length", length)]:
+            items = _with_length(items, length)
     kind: Any = InformationalResponse if status < 200 else Response
     made: Response | InformationalResponse = _event(
         kind, status_code=status, headers=Headers(items), http_version=version, reason=reason or b""
     )
     return made
+
+
+def has_body(status: int, method: bytes | None) -> bool:
+    """Whether a response to such a request has a body, be it an empty one (RFC 9112, section 6.3)."""
+    if status < 200 or status in (204, 304) or method == b"HEAD":
+        return False
+    return method != b"CONNECT" or status >= 300
+
+
+def _untidy_response(
+    head: bytes, has_status: bool, max_headers: int, method: bytes | None
+) -> Response | InformationalResponse:
+    tidy = tidied(head)
+    first = head.find(b"\n") + 1
+    if tidy == head or head[first : first + 1] in (b" ", b"\t"):  # what folds the status line is nothing
+        raise BadMessage("bad header line") if has_status else BadStatusLine(head)
+    return response_of(tidy, max_headers=max_headers, method=method)
+
+
+def _length_of(framing: list[tuple[bytes, bytes]]) -> bytes | None:
+    """Return what Content-Length says, be it more than once or in a list; None where the body comes in chunks.
+
+    Raises:
+        BadMessage: they are none, or contradict each other.
+    """
+    lengths: list[bytes] = []
+    codings: list[bytes] = []
+    for name, value in framing:
+        if name == b"host":
+            continue
+        parts = [part.strip(b" \t") for part in value.split(b",")]
+        # Empty members of a list are ignored (RFC 9110, section 5.6.1).
+        (lengths if name == b"content-length" else codings).extend([part for part in parts if part] or [b""])
+    if any(coding.lower() != b"chunked" for coding in codings):
+        raise BadMessage("transfer coding not supported")
+    if len(set(lengths)) > 1 or len(codings) > 1 or (lengths and codings):
+        raise BadMessage("ambiguous length")
+    if lengths and not _LENGTH.fullmatch(lengths[0]):
+        raise BadMessage("bad Content-Length")
+    return lengths[0] if lengths else None
+
+
+def _with_length(items: RawHeaders, length: bytes) -> RawHeaders:
+    at = next(at for at, item in enumerate(items) if item[1] == b"content-length")
+    others = [item for item in items[at + 1 :] if item[1] != b"content-length"]
+    return [*items[:at], (items[at][0], b"content-length", length), *others]
 
 
 def _event(kind: type[EventT], **values: Any) -> EventT:
@@ -147,5 +190,9 @@ def _fields(
         raise BadMessage("too many headers", 431)
     if head.count(b"\n") != len(found) + 2:
         raise BadMessage("bad header line")
+    return _items(found)
+
+
+def _items(found: list[tuple[bytes, bytes]]) -> tuple[RawHeaders, list[tuple[bytes, bytes]]]:
     items = [(name, name.lower(), value.strip(b" \t")) for name, value in found]
     return items, [item[1:] for item in items if item[1] in _OF_FRAMING]
