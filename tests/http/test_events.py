@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import gevent
+import gevent.event
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -288,11 +289,9 @@ def test_a_timeout_while_it_waits_for_an_event_neither_ends_nor_skips_anything()
 
 
 def test_a_timeout_while_it_connects_does_not_begin_anew() -> None:
-    go_on = Event()
-
     def slow(wire: Wire) -> None:
         wire.request()
-        go_on.wait()
+        gevent.sleep(0.05)
         wire.send(HEAD + encode("a"))
 
     with clean(), peer(slow, answer_and_close(GONE)) as made:
@@ -319,9 +318,11 @@ def test_close_ends_a_request_that_a_timeout_has_left() -> None:
 
 
 def test_another_light_thread_may_go_on_where_a_timeout_left_off() -> None:
+    go_on = gevent.event.Event()
+
     def slow(wire: Wire) -> None:
         wire.request()
-        gevent.sleep(0.05)
+        go_on.wait()
         wire.send(HEAD + encode("a"))
 
     with clean(), peer(slow, answer_and_close(GONE)) as made:
