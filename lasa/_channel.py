@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._values import at_least, number, type_name, whole_ms
 
 __all__ = ["Channel", "channel"]
@@ -43,6 +43,7 @@ class Channel:
         self._receivers: deque[_Waiter] = deque()
         self._senders: deque[_Waiter] = deque()
         self._is_closed = False
+        _process.use()
 
     def __len__(self) -> int:
         return len(self._values)
@@ -170,6 +171,16 @@ class Channel:
             receiver = self._receivers.popleft()
             receiver.outcome = value, None
         receiver.wake_up.ring()
+
+    def _forget_waiters(self) -> None:
+        # In a child: they are the parent's, and so is an OS thread that holds the lock at this moment.
+        _hub.leave_behind((self._receivers, self._senders))
+        self._lock = _hub.OsLock()
+        self._receivers = deque()
+        self._senders = deque()
+
+
+_process.inherited(Channel, Channel._forget_waiters)
 
 
 def channel(size: int) -> Channel:

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from itertools import count
 from typing import Any, Final
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._life import BUSY_S, GRACE_S, Life, end_hub
 
 __all__ = ["Detached", "detach"]
@@ -147,6 +147,14 @@ class Detached:
             _alive.discard(self)
             self._running.release()
 
+    def _leave_behind(self) -> None:
+        # In a child, where it does not run, unless it is the one that has forked.
+        self._lock = _hub.OsLock()
+        self._joins = []
+        if self._outcome is None and self._os_thread_id != _hub.os_thread_id():
+            self._end_soon = self._life = None
+            self._outcome = False, RuntimeError("it runs in the process that this one was forked from")
+
     def _live(self) -> tuple[Any, ...]:
         life = self._life = Life(self._function)  # type: ignore[arg-type]
         self._function = None
@@ -267,4 +275,5 @@ def _stop_all() -> None:
 
 
 atexit.register(_stop_all)
-os.register_at_fork(after_in_child=_alive.clear)  # a fork leaves the other OS threads behind
+_process.at_fork("detached programs", _alive.clear)
+_process.inherited(Detached, Detached._leave_behind)

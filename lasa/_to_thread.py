@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any, Final, ParamSpec, TypeVar
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._life import end_hub
 from lasa._values import at_least
 
@@ -88,13 +88,14 @@ class _Pool:
 
     def _work(self) -> None:
         try:
-            while self._take_one():
+            while self._take_one() and self is _pool:
                 pass
             end_hub()  # of functions that waited as light threads do
         finally:
             with self._lock:
                 self._threads -= 1
-                self._start_missing()  # for those that came meanwhile
+                if self is _pool:
+                    self._start_missing()  # for those that came meanwhile
 
     def _take_one(self) -> bool:
         """Run the next call; return whether there may be another for this OS thread."""
@@ -121,12 +122,12 @@ _pool = _Pool(min(32, _processors() + 4))
 
 
 def _start_anew() -> None:
-    # A fork leaves the other OS threads behind.
     global _pool
+    _pool._lock = _hub.OsLock()  # if one of its own functions has forked, that OS thread ends with it
     _pool = _Pool(_pool._limit)
 
 
-os.register_at_fork(after_in_child=_start_anew)
+_process.at_fork("the OS threads of to_thread()", _start_anew)
 
 
 def to_thread(function: Callable[P, ValueT], /, *arguments: P.args, **keywords: P.kwargs) -> ValueT:

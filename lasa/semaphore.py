@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._values import at_least, number, type_name, whole_ms
 
 __all__ = ["Semaphore", "new"]
@@ -102,6 +102,15 @@ class Semaphore:
             waiter.is_woken = True
             self._woken += 1
             _hub.wake(waiter.sleeper)
+
+    def _forget_waiters(self) -> None:
+        # In a child, whose parent they belong to.
+        _hub.leave_behind(self._queue)
+        self._queue = deque()
+        self._woken = 0
+
+
+_process.inherited(Semaphore, Semaphore._forget_waiters)
 
 
 def new(n: int = 0) -> tuple[Semaphore, None]:

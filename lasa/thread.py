@@ -120,6 +120,17 @@ class Thread:
         waiter, self._waiter = self._waiter, None
         return waiter
 
+    def leave_behind(self) -> None:
+        """See Job: to the child, it looks killed. Its greenlet never runs again."""
+        self.greenlet = self.resumed = None
+        if self._state == _RUNNING:
+            self._state = _FINISHED
+            self._outcome = (False, ThreadKilled())
+        else:
+            self._state = _COLLECTED
+        if self.handler is not None:
+            self.handler.leave()
+
     def collect(self) -> tuple[Any, ...]:
         """Hand the outcome over, once."""
         self._state = _COLLECTED

@@ -14,7 +14,7 @@ from heapq import heapify, heappop, heappush
 from itertools import count
 from typing import Any, Final, cast
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._values import number, type_name, whole_ms
 from lasa.thread import Handler, make_root
 
@@ -102,6 +102,15 @@ class Calendar:
                 self._run(timer, premature=due_s > now_s)
         self._tell_if_quiet()
 
+    def forget(self) -> None:
+        """Drop all timers, in a child: they are the parent's, and would fire in both."""
+        for _, _, timer in self._heap:
+            timer.is_pending = False
+            timer.period_s = None
+        self._heap.clear()
+        self.pending = 0
+        self._alarm.clear()
+
     def _fire_due(self) -> None:
         now_s = time.monotonic()  # timers that the callbacks make have to wait until events have been polled
         try:
@@ -139,6 +148,9 @@ class Calendar:
     def _tell_if_quiet(self) -> None:
         if not self.pending and not self.running:
             self.on_quiet()
+
+
+_process.inherited(Calendar, Calendar.forget)
 
 
 def _where(callback: Callable[..., Any], arguments: tuple[Any, ...]) -> str:

@@ -17,6 +17,7 @@ ROOT = Path(lasa.__file__).parent
 # What stands on what; a part may import parts of its own rank or below, a folder's own modules always.
 RANK = {
     "errors": 0,
+    "_process": 0,
     "_values": 0,
     "codec": 0,
     "log": 0,
@@ -117,7 +118,7 @@ LUA_CORES = {
 }
 
 # Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
-CORES_BELOW_HTTP = {"errors", "_values", "codec", "socket._address", "socket._options"}
+CORES_BELOW_HTTP = {"_process", "errors", "_values", "codec", "socket._address", "socket._options"}
 
 
 def lasa_modules() -> list[Path]:

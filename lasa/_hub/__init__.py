@@ -16,7 +16,7 @@ To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` 
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
 ``interrupt_os_thread(id, error)``, ``OsLock``, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
-``claim_main_thread()``, ``renew_after_fork()``.
+``claim_main_thread()``.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ from gevent.exceptions import LoopExit
 from greenlet import GreenletExit
 
 from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
-from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, scheduler
+from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, leave_behind, scheduler
 from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.os_thread import OsLock, interrupt_os_thread, os_thread_id, start_os_thread
-from lasa._hub.process import claim_main_thread, patch_all, renew_after_fork
+from lasa._hub.process import claim_main_thread, patch_all
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -82,6 +82,7 @@ __all__ = [
     "interrupt_os_thread",
     "is_current",
     "kill_greenlet",
+    "leave_behind",
     "leave_coroutine",
     "live_jobs",
     "make_orphan",
@@ -92,7 +93,6 @@ __all__ = [
     "patch_all",
     "pause",
     "pause_at_most",
-    "renew_after_fork",
     "resolve",
     "run_job",
     "scheduler",

@@ -16,7 +16,9 @@ from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
-__all__ = ["READY", "TIMEOUT", "Scheduler", "getcurrent", "greenlet", "is_current", "scheduler"]
+from lasa import _process
+
+__all__ = ["READY", "TIMEOUT", "Scheduler", "getcurrent", "greenlet", "is_current", "leave_behind", "scheduler"]
 
 # How a wait ended; whoever ends it switches to the sleeper with one of these.
 READY: Final = "ready"
@@ -69,6 +71,7 @@ class Scheduler:
         self.extras: dict[str, Any] = {}
         self.is_dispatching = False
         self._handovers_left = HANDOVERS_AT_MOST
+        _process.use()
 
     def _start_dispatcher(self) -> None:
         self.dispatcher = greenlet(self._dispatch, self.gevent_hub)
@@ -185,3 +188,11 @@ def is_current(owner: Scheduler) -> bool:
     """Whether ``owner`` is the calling OS thread's scheduler; makes none where there is none."""
     gevent_hub = get_hub_if_exists()
     return gevent_hub is not None and gevent_hub is owner.gevent_hub
+
+
+_left_behind: list[Any] = []
+
+
+def leave_behind(waiting: Any) -> None:
+    """Keep greenlets of the parent process in a child, where they never run again: freed, they would be unwound."""
+    _left_behind.append(waiting)

@@ -63,6 +63,13 @@ class Doorbell:
         self._watcher.stop()
         self._watcher.close()
 
+    def forget(self) -> None:
+        """Drop what the parent process's other OS threads have asked for, in a child."""
+        self._calls.clear()
+        self._is_rung = False
+        self._waits = 0
+        self._watcher.ref = False
+
     def _answer(self) -> None:
         # In this order: what comes after the first line rings again, and what came before it is counted.
         self._is_rung = False

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from lasa._hub.core import READY, TIMEOUT, Scheduler, getcurrent, greenlet, scheduler
+from lasa._hub.core import READY, TIMEOUT, Scheduler, getcurrent, greenlet, leave_behind, scheduler
 from lasa.errors import SocketClosed, SocketTimeout
 
 __all__ = ["READ", "WRITE", "Chorus", "Gate"]
@@ -106,6 +106,15 @@ class Gate:
         # The callbacks are bound to this gate; without this only the cycle collector could free it.
         del self._on_event, self._on_timeout
 
+    def forget(self) -> None:
+        """Watch and wait no longer, in a child of the process."""
+        self._watcher.stop()
+        self._started = False
+        if self._timer is not None:
+            self._timer.stop()
+        leave_behind(self._waiter)
+        self._waiter = self.on_idle_event = None
+
     def _wake_ready(self) -> None:
         if self._waiter is not None:
             self._waiter.switch(READY)  # not by way of a variable: see worker.py on references
@@ -154,6 +163,13 @@ class Chorus:
             self._sleeper = None
             timer.stop()
             timer.close()
+
+    def forget(self) -> None:
+        """Watch and wait no longer, in a child of the process."""
+        for watcher in self._watchers.values():
+            watcher.stop()
+        leave_behind(self._sleeper)
+        self._sleeper = None
 
     def _on_event(self, descriptor: int) -> None:
         self._watchers[descriptor].stop()

@@ -1,4 +1,8 @@
-"""What a process does with gevent once: patch the standard library, and go on after a fork."""
+"""What a process does with gevent once: patch the standard library, and go on after a fork.
+
+Only the light thread that forks goes on in the child, as only the OS thread that forks does. The others are left behind
+where they wait: they do not run, not even their finally clauses, which would speak to the parent's peers.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,16 @@ from typing import Any
 
 from gevent import monkey, reinit
 from gevent._hub_local import get_hub_if_exists
+from gevent.hub import Waiter
 
-__all__ = ["claim_main_thread", "patch_all", "renew_after_fork"]
+from lasa import _process
+from lasa._hub.clock import Alarm
+from lasa._hub.core import getcurrent, greenlet, leave_behind
+from lasa._hub.doorbell import Doorbell
+from lasa._hub.gate import Chorus, Gate
+from lasa._hub.worker import CoroutineGreenlet, Worker
+
+__all__ = ["claim_main_thread", "patch_all"]
 
 
 def patch_all() -> None:
@@ -28,7 +40,65 @@ def claim_main_thread() -> None:
         main_thread._ident = threading.get_ident()
 
 
-def renew_after_fork() -> None:
-    """Make a hub that the parent process had begun to use fit for this one; nothing happens if there is none."""
-    if get_hub_if_exists() is not None:
-        reinit()
+# -- in a child
+
+_survivors: list[greenlet] = []  # the greenlet that has forked, and those that have resumed it
+
+
+def _renew_hub() -> None:
+    """Make the hub of the OS thread that has forked fit for the child; nothing happens if there is none."""
+    gevent_hub: Any = get_hub_if_exists()
+    _survivors.clear()
+    each: greenlet | None = getcurrent()
+    while each is not None and each is not gevent_hub:
+        _survivors.append(each)
+        each = each.parent
+    if gevent_hub is None:
+        return
+    reinit()
+    hub = getattr(gevent_hub, "lasa_scheduler", None)
+    if hub is None:
+        return
+    leave_behind(list(hub.ready))
+    hub.ready.clear()
+    for watcher in (gevent_hub.loop.timer(0), gevent_hub.loop.io(0, 1)):  # to know their types
+        _process.inherited(type(watcher), _stop_watcher)
+        watcher.close()
+
+
+def _stop_watcher(watcher: Any) -> None:
+    callback = watcher.callback
+    target = getattr(callback, "__self__", None)
+    is_ours = True  # a wait of lasa's has its watcher switch straight in
+    if isinstance(target, Waiter):
+        target, is_ours = target.greenlet, False
+    if not issubclass(type(target), greenlet) or target in _survivors:
+        return
+    if type(target) is Worker or (is_ours and target):  # else it is a gevent greenlet that has not started
+        leave_behind(target)
+        watcher.stop()
+
+
+def _leave_worker(worker: Worker) -> None:
+    job = worker.lasa_job
+    if job is None or worker in _survivors:
+        return
+    leave_behind(worker)
+    worker.lasa_job = None
+    gevent_hub = get_hub_if_exists()
+    if gevent_hub is not None and gevent_hub is worker.hub.gevent_hub:
+        job.leave_behind()
+
+
+def _leave_coroutine(each: CoroutineGreenlet) -> None:
+    if each.parent is not each.home:  # it waits in a call; one that has yielded may be resumed by anybody
+        leave_behind(each)
+
+
+_process.at_fork("the run queue and gevent's OS threads", _renew_hub)
+_process.inherited(Worker, _leave_worker)
+_process.inherited(CoroutineGreenlet, _leave_coroutine)
+_process.inherited(Gate, Gate.forget)
+_process.inherited(Chorus, Chorus.forget)
+_process.inherited(Alarm, Alarm.clear)
+_process.inherited(Doorbell, Doorbell.forget)

@@ -55,6 +55,9 @@ class Job(Protocol):
     def run(self) -> Greenlet | None:
         """Run to the end, raise nothing, and name the greenlet that goes on at once, if there is one."""
 
+    def leave_behind(self) -> None:
+        """It goes on in the parent process alone; called in a child."""
+
 
 class Worker(gevent.Greenlet):  # type: ignore[type-arg]
     """A greenlet for one job at a time; ``lasa_job`` is that of now, None while parked."""
@@ -126,6 +129,9 @@ class _Nothing:
     greenlet: Greenlet | None = None
 
     def run(self) -> None:
+        """Do nothing."""
+
+    def leave_behind(self) -> None:
         """Do nothing."""
 
 

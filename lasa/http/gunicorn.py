@@ -82,7 +82,6 @@ class LasaWorker(Worker):  # type: ignore[misc]
         """Begin the process's life; it ends here too."""
         signal.signal(signal.SIGTERM, self.handle_exit)  # until now the arbiter's handlers were there, and lost signals
         signal.signal(signal.SIGQUIT, self.handle_quit)
-        _hub.renew_after_fork()  # a preloaded application may have begun to use the hub
         if self.patches:
             _hub.patch_all()
         super().init_process()

@@ -28,6 +28,7 @@ from importlib.util import find_spec, module_from_spec
 from typing import Any, Final, Protocol
 from weakref import proxy, ref
 
+from lasa import _process
 from lasa.lua._luajit import LuaJit, address_of_mode, is_free
 
 __all__ = ["Watchdog", "Watched"]
@@ -378,5 +379,6 @@ class _Patrol:
 
 
 _patrol: Final = _Patrol()
-os.register_at_fork(before=_patrol.halt, after_in_parent=_patrol.go_on, after_in_child=_patrol.go_on_in_child)
+os.register_at_fork(before=_patrol.halt, after_in_parent=_patrol.go_on)
+_process.at_fork("the watchdog's OS thread", _patrol.go_on_in_child)
 atexit.register(_patrol.halt)

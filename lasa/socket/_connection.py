@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa.errors import SocketError
 from lasa.socket._link import Link, Stream
 from lasa.socket._pool import Pool, Pools
@@ -69,6 +69,10 @@ class Connection:
         """Close it."""
         self.stream.close()
 
+    def forget_pool(self) -> None:
+        """Belong to no pool any more, in a child: the parent's connection is handed to nobody here."""
+        self.pool = None
+
     def _is_spoilt(self) -> bool:
         try:
             return self.stream.has_input()
@@ -82,6 +86,9 @@ class Connection:
             self.pool.drop(self)
 
 
+_process.inherited(Connection, Connection.forget_pool)
+
+
 def pool_name_of(host: str, port: int | str | None, chosen: str | None) -> str:
     """Return the name of a pool: the user's choice, or host and port as typed."""
     if chosen is not None:
@@ -91,6 +98,7 @@ def pool_name_of(host: str, port: int | str | None, chosen: str | None) -> str:
 
 def pools() -> Pools[Connection]:
     """Return the pools of the calling OS thread's hub."""
+    _process.look()
     extras = _hub.scheduler().extras
     found = extras.get("pools")
     if found is None:

@@ -13,7 +13,7 @@ from sys import byteorder
 from termios import TIOCOUTQ
 from typing import Any, Final, Protocol
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._hub import READ, WRITE
 from lasa.errors import SocketClosed, system_error
 
@@ -40,6 +40,8 @@ class Stream(Protocol):
     def has_unsent(self) -> bool: ...
     @property
     def holds_input(self) -> bool: ...
+    @property
+    def is_inherited(self) -> bool: ...
     def has_input(self) -> bool: ...
     def shutdown(self, how: int) -> None: ...
     def close(self) -> None: ...
@@ -55,8 +57,10 @@ class Link:
         has_unsent: whether send_now() has taken bytes that have not left: never, here.
         holds_input: whether bytes have left the kernel that recv() has not returned, so that no event tells of them:
             never, here.
+        is_inherited: whether the process that has opened it is the parent of this one, and may be using it.
     """
 
+    is_inherited = False
     has_unsent: Final = False
     holds_input: Final = False
 
@@ -226,6 +230,21 @@ class Link:
     def belongs_here(self) -> bool:
         """Whether the calling OS thread is the one whose hub the link was made in."""
         return _hub.is_current(self._hub)
+
+
+class _InheritedLink(Link):
+    """A link in a child of the process that has opened it."""
+
+    __slots__ = ()
+    is_inherited = True
+
+    @classmethod
+    def mark(cls, link: Link) -> None:
+        """Make a link one that was inherited."""
+        link.__class__ = cls
+
+
+_process.inherited(Link, _InheritedLink.mark)
 
 
 def address_text(address: Any, family: int) -> tuple[str, int | None]:

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa.errors import SocketError, SocketTimeout
 
 __all__ = ["DEFAULT_SIZE", "Idle", "Pool", "Pools", "plan_idle"]
@@ -159,6 +159,16 @@ class Pool(Generic[ConnectionT]):
                 self.leave()
                 return
 
+    def forget_all(self) -> None:
+        """Forget everything, in a child."""
+        for entry in self.idle:
+            entry.connection.close()
+        self.idle.clear()
+        _hub.leave_behind(self._queue)
+        self._queue = deque()
+        self.counted = 0
+        self._alarm_at_s = FOREVER_S
+
     def _grant(self, connection: ConnectionT | None, timeout_s: float = 0.0) -> None:
         waiter = self._queue.popleft()
         waiter.is_granted = True
@@ -226,8 +236,17 @@ class Pools(Generic[ConnectionT]):
         if self._by_name.get(pool.name) is pool:
             del self._by_name[pool.name]
 
+    def forget_all(self) -> None:
+        """Drop all pools, in a child: their connections are the parent's. What is idle is closed without a word."""
+        for pool in self._by_name.values():
+            pool.forget_all()
+        self._by_name.clear()
+
     def close_idle(self) -> None:
         """Close all idle connections, before the hub ends."""
         for pool in list(self._by_name.values()):
             for entry in list(pool.idle):
                 pool.drop(entry.connection)
+
+
+_process.inherited(Pools, Pools.forget_all)

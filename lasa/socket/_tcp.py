@@ -302,7 +302,8 @@ class TcpSocket(Serving):
             timeout: milliseconds after which it is closed unless used (60,000); 0 or less: when the peer closes.
             size: how many idle connections the pool holds, if this call makes the pool (30).
         Returns:
-            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (accept() made it),
+            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (accept() made it, or
+            the process that this one was forked from),
             "closed" (half of it or all) or a busy word, with what is open of it left so; "connection in dubious
             state" (the peer had sent something) or the system's own word, with the connection closed.
         Raises:
@@ -325,7 +326,7 @@ class TcpSocket(Serving):
             raise SocketError("unread data in buffer")
         if not self._read_open or not self._write_open:
             raise SocketError("closed")
-        if not connection.host:
+        if not connection.host or connection.link.is_inherited:
             raise SocketError("invalid connection")
         pool = connection.pool
         if pool is None and pool_size <= 0 and pools().find(connection.name) is None:

@@ -272,6 +272,11 @@ class TlsStream:
         """As Link.holds_input."""
         return bool(self._decrypted or self._incoming.pending or self._object.pending())
 
+    @property
+    def is_inherited(self) -> bool:
+        """As Link.is_inherited."""
+        return self._inner.is_inherited
+
     def flush(self, timeout_s: float) -> None:
         """As Link.flush. Switches: when the stream below takes nothing."""
         self._flush(timeout_s)
@@ -294,7 +299,12 @@ class TlsStream:
         self._inner.shutdown(how)
 
     def say_goodbye(self) -> None:
-        """Tell the peer, if it goes at once, that no data follow and that nobody has cut them off. Never switches."""
+        """Tell the peer, if it goes at once, that no data follow and that nobody has cut them off. Never switches.
+
+        Not in a child of the process that has opened the connection: the parent's data may follow.
+        """
+        if self.is_inherited:
+            return
         try:
             self._object.unwrap()
         except ssl.SSLError:
@@ -307,11 +317,12 @@ class TlsStream:
     def close(self) -> None:
         """As Link.close: without a TLS goodbye."""
         # Session tickets that nobody has read would make the system reset the connection, and the peer would lose
-        # our last bytes.
-        try:
-            self._inner.recv_now(RECORD)
-        except SocketError:
-            pass
+        # our last bytes. Those of an inherited connection are the parent's.
+        if not self.is_inherited:
+            try:
+                self._inner.recv_now(RECORD)
+            except SocketError:
+                pass
         self._inner.close()
 
     def _read(self, size: int) -> bytes | None:

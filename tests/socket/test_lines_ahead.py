@@ -37,6 +37,7 @@ class Chunks:
         return bool(self.chunks)
 
     has_unsent = holds_input = False
+    is_inherited = False
 
     def flush(self, timeout_s: float) -> None: ...
 

@@ -10,12 +10,21 @@ set a cookie for all of its neighbours. Use one jar for each party that you trus
 from __future__ import annotations
 
 import re
+import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy, escape_path  # type: ignore[attr-defined]
-from typing import Final
+from http.cookiejar import (  # type: ignore[attr-defined]
+    Cookie,
+    CookieJar,
+    DefaultCookiePolicy,
+    LWPCookieJar,
+    MozillaCookieJar,
+    escape_path,
+)
+from typing import Any, Final
 
+from lasa import _process
 from lasa.http._client.dates import unix_time_of
 from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.target import Target
@@ -54,6 +63,15 @@ class _Jar(CookieJar):
         for name, value in self.unbound.items():
             self.set_cookie(_cookie(name, value, host, is_secure=target.scheme == "https"))
         self.unbound = {}
+
+
+def _renew_lock(jar: Any) -> None:
+    # In a child: an OS thread of the parent may hold it at this moment.
+    jar._cookies_lock = threading.RLock()
+
+
+for kind in (_Jar, CookieJar, LWPCookieJar, MozillaCookieJar):
+    _process.inherited(kind, _renew_lock)
 
 
 def jar_of(value: CookieJar | Mapping[str, str | int] | None) -> CookieJar | None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import h11
 
+from lasa import _process
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
@@ -243,3 +244,6 @@ class Conduit:
         sock = TcpSocket()
         sock.adopt(self.connection, self.exchange.unread)
         return sock
+
+
+_process.inherited(Conduit, Conduit.close)  # what is half said of a request or an answer is the parent's to end

@@ -6,12 +6,11 @@ waiting. An OS thread without work ends after a while, and its Lua with it.
 
 from __future__ import annotations
 
-import os
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
-from lasa import _hub
+from lasa import _hub, _process
 from lasa._life import end_hub
 from lasa.lua._driver import Values, message_of
 from lasa.lua.settings import Settings
@@ -121,7 +120,7 @@ class _WorkerLua:
 
 _pools: dict[bytes, _Pool] = {}
 
-os.register_at_fork(after_in_child=_pools.clear)  # a fork leaves the other OS threads behind
+_process.at_fork("the OS threads of ngx.run_worker_thread()", _pools.clear)
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:

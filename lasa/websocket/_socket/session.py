@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lasa import _process
 from lasa.errors import SocketClosed, SocketError
 from lasa.socket._connection import Connection
 from lasa.socket._inlet import Inlet
@@ -143,3 +144,11 @@ class Session:
     def post(self, opcode: int, payload: bytes) -> bool:
         """Send a control frame, without waiting; see Outlet.post()."""
         return self.outlet.post(self.frame(FIN | opcode, payload), closes=opcode == CLOSE)
+
+    def leave_behind(self) -> None:
+        """Close the connection, in a child: its frames are the parent's. Never switches."""
+        if self.is_open:
+            self.connection.give_back()
+
+
+_process.inherited(Session, Session.leave_behind)

@@ -13,6 +13,8 @@ from typing import Final
 
 from wsproto.frame_protocol import XorMaskerSimple
 
+from lasa import _process
+
 __all__ = ["Masker", "mask", "mask_in_python", "new_key"]
 
 KEYS_AT_ONCE: Final = 256
@@ -75,7 +77,7 @@ class _Keys:
 
 
 _keys: Final = _Keys()
-os.register_at_fork(after_in_child=_keys.forget)  # parent and child must not use the same ones
+_process.at_fork("random bytes for masking keys", _keys.forget)
 
 new_key: Final = _keys.take
 """Return a fresh masking key."""
