@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import encodings
 import gc
 import io
+import time
 import tracemalloc
 from collections.abc import Iterator
 
@@ -11,17 +13,9 @@ from hypothesis import strategies as st
 from multidict import MultiDict
 
 from lasa.errors import SocketError
-from lasa.http._server.forms import (
-    FormError,
-    FormTooLarge,
-    MultipartParser,
-    PartBegin,
-    PartData,
-    PartEnd,
-    UploadedFile,
-    parse_multipart,
-    parse_urlencoded,
-)
+from lasa.http._server.forms import UploadedFile, parse_multipart, parse_urlencoded
+from lasa.http._server.multipart import FormError, FormTooLarge, MultipartParser, PartBegin, PartData, PartEnd
+from lasa.http._wire.parameters import known_charset, parameters_of
 
 TYPE = "multipart/form-data; boundary=XXX"
 MB = 1 << 20
@@ -154,8 +148,126 @@ def test_every_beginning_of_a_form_is_cut() -> None:
     assert contents(parse_multipart([BODY[:complete]], TYPE)) == CONTENTS
 
 
-def test_what_follows_the_last_boundary_is_ignored() -> None:
-    assert contents(parse_multipart([BODY, b"epilogue" * 1000], TYPE)) == CONTENTS
+@pytest.mark.parametrize("before", [b"", b"\r\n", b"preamble\r\n", b"--XXXX\r\n--XXX-\r\n--XX\r\n\r\r\n", b"\r\n" * 9])
+@pytest.mark.parametrize("blanks", [b"", b" ", b"\t \t", b" " * 256])
+@pytest.mark.parametrize("behind", [b"", b"\r\n", b" \r\n", b"epilogue\r\n--XXX\r\nContent"])
+def test_what_stands_around_the_parts_and_blanks_behind_boundaries_are_passed_over(
+    before: bytes, blanks: bytes, behind: bytes
+) -> None:
+    body = before + BODY[:-2].replace(b"--XXX\r\n", b"--XXX" + blanks + b"\r\n") + behind
+    for size in (1, 7, len(body)):
+        assert contents(parse_multipart(cut(body, size), TYPE)) == CONTENTS
+
+
+@pytest.mark.parametrize(
+    "line", [b"--XXX x", b"--XXX\n", b"--XXX-", b"--XXX" + b" " * 300, b"--XXXX", b" --XXX", b"\n--XXX"]
+)
+def test_a_line_that_is_no_boundary_is_data(line: bytes) -> None:
+    data = b"before\r\n" + line + b"\r\nbehind"
+    for size in (1, 1000):
+        assert contents(parse_multipart(cut(file("f", data) + END, size), TYPE)) == [("f", data)]
+
+
+@pytest.mark.parametrize("body", [b"", b"hello", b"--XXY\r\n", b"--XXX\n", b"--XXX", field("a", b"1"), b"x--XXX--\r\n"])
+def test_a_body_without_its_last_boundary_is_cut(body: bytes) -> None:
+    for size in (1, 1000):
+        with pytest.raises(FormError, match=r"^truncated multipart body$"):
+            parse_multipart(cut(body, size), TYPE)
+
+
+def test_a_form_may_be_empty_and_a_part_may_end_with_its_head() -> None:
+    assert contents(parse_multipart([END], TYPE)) == []
+    body = b'--XXX\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + END
+    assert contents(parse_multipart([body], TYPE)) == [("a", "")]
+
+
+def test_a_part_may_have_many_headers_and_long_ones_in_several_lines() -> None:
+    headers = [f"X-{at}: {at}" for at in range(500)] + ["X-1: twice"]
+    folded = 'form-data; name="a";\r\n\tfilename*0="one";\r\n  filename*1="two"'
+    found = one_file(parse_multipart([part(folded, b"1", *headers) + END], TYPE), "a")
+    assert (found.filename, found.size) == ("onetwo", 1)
+    found.close()
+
+
+NAMED = [
+    ("filename*=UTF-8''%e2%82%ac%20rates", "€ rates"),
+    ("filename=\"EURO rates\"; filename*=utf-8'en'%e2%82%ac%20rates", "€ rates"),
+    ("filename*=UTF-8''f%C3%BCr.txt; filename=fuer.txt", "für.txt"),
+    ("filename*=\"UTF-8''f%C3%BCr.txt\"", "für.txt"),
+    ("filename*=iso-8859-1'en'%A3%20rates", "£ rates"),
+    ("filename*=windows-1252''%80", "€"),
+    ("filename*=shift_jis''%83%65%83%58%83%67", "テスト"),
+    ("filename*=UTF-8''", ""),
+    ("filename*=UTF-8''%22%2522", '"%22'),
+    # a character set or an escape that cannot be read: the plain name is better, and without one it is a file still
+    ("filename=plain; filename*=klingon''%41", "plain"),
+    ("filename=plain; filename*=base64''QQ", "plain"),
+    ("filename=plain; filename*=UTF-8''%FF", "plain"),
+    ("filename=plain; filename*=UTF-8''%4", "plain"),
+    ("filename=plain; filename*=no quotes", "plain"),
+    ("filename*=klingon''%41", "A"),
+    ("filename*=UTF-8''%FFa", "\ufffda"),
+    ("filename*=UTF-8''100%", "100%"),
+    ("filename*=a.txt", "a.txt"),
+    # in several parts
+    ('filename*0=a; filename*1="b;c"', "ab;c"),
+    ("filename*1*=%C3; filename*0*=UTF-8''f; filename*2*=%BC; filename*3=\"r%41\"", "für%41"),
+    ("filename*0=a; filename*2=c", "a"),
+    ("filename*0=a; filename=whole", "whole"),
+    # without a character set
+    ("filename=a.txt", "a.txt"),
+    ('filename="a\\"b\\\\c"', 'a"b\\c'),
+    ('filename="C:\\dir\\new.txt"', "C:\\dir\\new.txt"),
+    ('filename="dir\\"', "dir\\"),
+    ('FileName = "a;b=c" ; x', "a;b=c"),
+    ('filename="=?UTF-8?Q?=41?="', "=?UTF-8?Q?=41?="),
+]
+
+
+@pytest.mark.parametrize(("parameters", "filename"), NAMED)
+def test_the_name_of_a_file_may_say_its_character_set(parameters: str, filename: str) -> None:
+    found = one_file(parse_multipart([part(f'form-data; name="f"; {parameters}', b"data") + END], TYPE), "f")
+    assert (found.filename, found.size) == (filename, 4)
+    found.close()
+
+
+def test_the_name_of_a_field_may_say_its_character_set_too() -> None:
+    form = parse_multipart([part("form-data; name*=UTF-8''%C3%A4", b"1") + END], TYPE)
+    assert contents(form) == [("ä", "1")]
+
+
+def test_plain_fields_are_read_by_the_character_set_that_they_or_the_form_name() -> None:
+    latin = part('form-data; name="a"', b"\xe4", "Content-Type: text/plain; charset=ISO-8859-1")
+    unknown = part('form-data; name="b"', "ä".encode(), "Content-Type: text/plain; charset=klingon")
+    body = latin + unknown + field("_charset_", b"windows-1252") + field("c", b"\x80") + latin + END
+    assert contents(parse_multipart([body], TYPE)) == [
+        ("a", "ä"),
+        ("b", "ä"),
+        ("_charset_", "windows-1252"),
+        ("c", "€"),
+        ("a", "ä"),
+    ]
+
+
+@given(st.text(max_size=60))
+def test_any_parameters_are_read_in_time_and_names_are_charsets_or_none(text: str) -> None:
+    parameters_of(text)
+    charset = known_charset(text)
+    assert charset is None or b"".decode(charset) == ""
+
+
+def test_hostile_parameters_cost_no_more_than_their_length() -> None:
+    for piece in ('a="\\";', ";", "a= ", 'a="', '"', "\\", " ", "*", "=", "f*0=a;f*0*=b;", "%"):
+        started_s = time.process_time()
+        parameters_of("x;" + piece * (16_384 // len(piece)))
+        assert time.process_time() - started_s < 0.2
+
+
+def test_names_of_charsets_that_nobody_knows_are_not_remembered() -> None:
+    known = len(encodings._cache)
+    for number in range(100):
+        assert known_charset(f"unheard-{number}") is None
+    assert len(encodings._cache) == known
 
 
 def test_a_file_tells_its_name_type_and_size() -> None:
@@ -184,17 +296,19 @@ def test_a_plain_field_that_is_no_utf_8_has_replacements() -> None:
 @pytest.mark.parametrize(
     "body",
     [
-        b"hello",
-        b"--XXY\r\n",
-        b"--XXX\n",
         part("form-data", b"1") + END,
+        part('form-data; name="a"; name="b"', b"1") + END,
+        part('form-data; name="a"', b"1", "Content-Type: a", "content-type: b") + END,
+        part('form-data; name="a"', b"1", "X: a\x00b") + END,
+        part('form-data; name="a"', b"1", "X: a\rb") + END,
         part("attachment; name=a", b"1") + END,
         part('form-data; name="a"', b"1", "no colon") + END,
         part('form-data; name="a"', b"1", "bad name: 1") + END,
         part('form-data; name="a"', b"1", 'Content-Disposition: form-data; name="b"') + END,
         part('form-data; name="a"', b"1", "Content-Transfer-Encoding: base64") + END,
         b"--XXX\r\n\r\ndata\r\n" + END,
-        part('form-data; name="a"', b"1", *(f"X-{at}: 1" for at in range(1000))) + END,
+        part('form-data; name="a"', b"1", *(f"X-{at}: 123" for at in range(2000))) + END,
+        b"--XXX\r\n folded: 1\r\n\r\ndata\r\n" + END,
         part('form-data; name="' + "x" * 100_000 + '"', b"1") + END,
     ],
 )

@@ -341,3 +341,27 @@ def test_sys_exit_in_a_wsgi_application_ends_no_server(caplog: pytest.LogCapture
 def test_the_exception_of_an_answer_is_offered_where_users_look() -> None:
     assert lasa.http.server.Abort is Abort
     assert "Abort" in http_server.__all__
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"no boundary",
+        b"--x\nbare",
+        b"--x\r\n\r\nno head\r\n--x--",
+        b"--x\r\nno colon\r\n\r\n\r\n--x--",
+        b"--x\r\nBad Name: 1\r\n\r\n\r\n--x--",
+        b'--x\r\nContent-Disposition: form-data; name="a"\r\rX: \r\n\r\n\r\n--x--',
+        b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\ncut',
+        bytes(range(256)),
+    ],
+)
+def test_a_malformed_form_is_told_once_and_by_no_other_logger_than_ours(
+    body: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.DEBUG), serving(lambda request: request.form()) as server:
+        [answer] = answers(talk(server, posted(body, kind=b"multipart/form-data; boundary=x")))
+    assert (answer.status, answer.body) == (400, b"400 Bad Request: bad form\n")
+    told = [(record.name, record.levelname) for record in caplog.records if record.levelno > logging.DEBUG]
+    assert told == [("lasa.http.server", "INFO")]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Final, Self
@@ -17,17 +16,13 @@ from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import header_view
 from lasa.http._wire.json_text import json_value
+from lasa.http._wire.parameters import known_charset, parameters_of
 from lasa.socket import TcpSocket
 
 __all__ = ["Piece", "Response", "StatusError"]
 
 MAX_LINE: Final = 1_048_576
 MANY: Final = 4096  # pieces of a line, which are joined then: each takes more memory than the byte it may hold
-
-_ENCODING: Final = re.compile(r"[A-Za-z0-9._:-]{1,40}")  # Python remembers each name that it was asked for
-
-# Python's own inventions that a peer may not choose: they take the square of the length, or warn.
-_NOT_ON_THE_WEB: Final = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape"))
 
 
 class Piece:
@@ -198,20 +193,8 @@ class Response:
     @property
     def charset(self) -> str | None:
         """The encoding that Content-Type names, if Python knows it."""
-        _, _, parameters = self.headers.get("content-type", "").partition(";")
-        for parameter in parameters.split(";"):
-            name, _, value = parameter.partition("=")
-            if name.strip().lower() == "charset":
-                name = value.strip().strip("\"'")
-                if not _ENCODING.fullmatch(name):
-                    return None
-                try:
-                    found = codecs.lookup(name).name
-                    b"\xff\xff".decode(found, "replace")  # base64 and such are codecs, but give no text
-                except (LookupError, ValueError):
-                    return None
-                return None if found in _NOT_ON_THE_WEB else found
-        return None
+        said = parameters_of(self.headers.get("content-type", ""))
+        return known_charset(said.plain.get("charset", "").strip("'"))
 
     def json(self) -> Any:
         """Return the body, parsed as JSON.

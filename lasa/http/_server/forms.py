@@ -1,4 +1,4 @@
-"""The forms that a server is sent: urlencoded, and multipart/form-data parsed while it arrives.
+"""The forms that a server is sent: urlencoded, and multipart/form-data, taken while it arrives.
 
 Who sends a form decides how large it is, so everything here has a bound: fields stay in memory up to one limit in all,
 files go to disk up to another.
@@ -9,46 +9,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
-from typing import IO, Final, TypeAlias
+from typing import IO
 from urllib.parse import unquote_to_bytes
 
-import python_multipart
 from multidict import MultiDict
-from python_multipart.exceptions import FormParserError
-from python_multipart.multipart import parse_options_header
 
+from lasa.http._server.multipart import (
+    TOO_MANY_FIELDS,
+    Event,
+    FormTooLarge,
+    MultipartParser,
+    PartBegin,
+    PartData,
+    PartEnd,
+)
+from lasa.http._wire.parameters import known_charset, parameters_of
 from lasa.http._wire.pieces import Pieces
 
-__all__ = [
-    "FormError",
-    "FormTooLarge",
-    "MultipartParser",
-    "PartBegin",
-    "PartData",
-    "PartEnd",
-    "UploadedFile",
-    "parse_multipart",
-    "parse_urlencoded",
-]
-
-BAD_MULTIPART: Final = "bad multipart body"
-TOO_MANY_FIELDS: Final = "too many fields"
-
-# Of one part; python_multipart has bounds of its own only in its later versions.
-_HEAD_BYTES_MAX = 16 * 1024
-_HEADERS_MAX = 8
-_BOUNDARY_BYTES_MAX = 256
-
-# What changes nothing; RFC 7578 has done away with the others, and nobody sends them.
-_PLAIN_TRANSFER_ENCODINGS = (b"7bit", b"8bit", b"binary")
-
-
-class FormError(ValueError):
-    """A form that cannot be taken: malformed, cut, or beyond a limit."""
-
-
-class FormTooLarge(FormError):
-    """A form beyond a limit; a server answers 413."""
+__all__ = ["UploadedFile", "parse_multipart", "parse_urlencoded"]
 
 
 # application/x-www-form-urlencoded
@@ -78,167 +56,6 @@ def _unquoted(data: bytes) -> str:
 
 
 # multipart/form-data
-
-
-@dataclass(frozen=True, slots=True)
-class PartBegin:
-    """A part begins.
-
-    Attributes:
-        filename: as it was sent, so never to be used as a path; None for a plain field.
-        content_type: as it was sent; None if it was not.
-    """
-
-    name: str
-    filename: str | None
-    content_type: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class PartData:
-    """Some bytes of the part that has begun; at least one."""
-
-    data: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class PartEnd:
-    """The part is complete."""
-
-
-Event: TypeAlias = PartBegin | PartData | PartEnd
-
-_END = PartEnd()
-
-
-class MultipartParser:
-    """Takes a multipart/form-data body in pieces, and tells what is in them.
-
-    Args:
-        content_type: the request's Content-Type header.
-        max_parts: how many fields and files there may be.
-    Raises:
-        FormError: "bad content type": it is not multipart/form-data, or names no boundary.
-    Source: RFC 7578.
-    """
-
-    def __init__(self, content_type: str, max_parts: int = 1000) -> None:
-        self._events: list[Event] = []
-        self._max_parts = max_parts
-        self._parts = 0
-        self._head_bytes = 0
-        self._headers: dict[bytes, bytes] = {}
-        self._field: list[bytes] = []
-        self._value: list[bytes] = []
-        self._is_complete = False
-        try:
-            self._parser = python_multipart.MultipartParser(
-                _boundary_of(content_type),
-                {
-                    "on_part_begin": self._on_part_begin,
-                    "on_header_field": self._on_header_field,
-                    "on_header_value": self._on_header_value,
-                    "on_header_end": self._on_header_end,
-                    "on_headers_finished": self._on_headers_finished,
-                    "on_part_data": self._on_part_data,
-                    "on_part_end": self._on_part_end,
-                    "on_end": self._on_end,
-                },
-            )
-        except FormParserError as exc:
-            raise FormError("bad content type") from exc
-
-    def feed(self, data: bytes) -> list[Event]:
-        """Return what ``data`` tells; after an error nothing more can be fed.
-
-        Raises:
-            FormError: "bad multipart body"; as FormTooLarge "too many fields".
-        """
-        try:
-            self._parser.write(data)
-        except FormParserError as exc:
-            raise FormError(BAD_MULTIPART) from exc
-        events, self._events = self._events, []
-        return events
-
-    def finish(self) -> None:
-        """Check that the last boundary has come.
-
-        Raises:
-            FormError: "truncated multipart body".
-        """
-        if not self._is_complete:
-            raise FormError("truncated multipart body")
-
-    def _on_part_begin(self) -> None:
-        self._parts += 1
-        if self._parts > self._max_parts:
-            raise FormTooLarge(TOO_MANY_FIELDS)
-        self._head_bytes = 0
-        self._headers.clear()
-
-    def _on_header_field(self, data: bytes, start: int, end: int) -> None:
-        self._count_head(end - start)
-        self._field.append(data[start:end])
-
-    def _on_header_value(self, data: bytes, start: int, end: int) -> None:
-        self._count_head(end - start)
-        self._value.append(data[start:end])
-
-    def _count_head(self, size: int) -> None:
-        self._head_bytes += size
-        if self._head_bytes > _HEAD_BYTES_MAX:
-            raise FormError(BAD_MULTIPART)
-
-    def _on_header_end(self) -> None:
-        field = b"".join(self._field).lower()
-        # Twice the same is an error too: two names for one part, and who looks at it first must not choose.
-        if field in self._headers or len(self._headers) == _HEADERS_MAX:
-            raise FormError(BAD_MULTIPART)
-        self._headers[field] = b"".join(self._value)
-        self._field.clear()
-        self._value.clear()
-
-    def _on_headers_finished(self) -> None:
-        kind, options = parse_options_header(self._headers.get(b"content-disposition"))
-        if kind != b"form-data" or b"name" not in options:
-            raise FormError(BAD_MULTIPART)
-        encoding = self._headers.get(b"content-transfer-encoding", b"binary").strip().lower()
-        if encoding not in _PLAIN_TRANSFER_ENCODINGS:
-            raise FormError(BAD_MULTIPART)
-        filename, content_type = options.get(b"filename"), self._headers.get(b"content-type")
-        self._events.append(
-            PartBegin(
-                _unescaped(options[b"name"]),
-                None if filename is None else _unescaped(filename),
-                None if content_type is None else content_type.decode("utf-8", "replace"),
-            )
-        )
-
-    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        self._events.append(PartData(data[start:end]))
-
-    def _on_part_end(self) -> None:
-        self._events.append(_END)
-
-    def _on_end(self) -> None:
-        self._is_complete = True
-
-
-def _boundary_of(content_type: str) -> bytes:
-    try:
-        kind, options = parse_options_header(content_type.encode("latin-1"))
-    except UnicodeEncodeError as exc:
-        raise FormError("bad content type") from exc
-    boundary = options.get(b"boundary", b"")
-    if kind != b"multipart/form-data" or not 1 <= len(boundary) <= _BOUNDARY_BYTES_MAX:
-        raise FormError("bad content type")
-    return boundary
-
-
-def _unescaped(name: bytes) -> str:
-    """Decode a name, and undo browsers' escape of the quote; line breaks stay escaped, nobody expects them in names."""
-    return name.decode("utf-8", "replace").replace("%22", '"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,8 +101,9 @@ def parse_multipart(
         max_files: how many of the fields may be files: each may cost a descriptor.
         spool_bytes: how much of the files is kept in memory, in all; what is beyond goes to disk.
     Returns:
-        the fields in their order: str for plain ones (bytes that are no UTF-8 are U+FFFD), UploadedFile for files.
-        Who takes it closes the files.
+        the fields in their order: UploadedFile for files, which whoever takes it closes; str for plain ones, read by
+        the charset of their own Content-Type, else that of a field "_charset_" before them, else as UTF-8; wrong bytes
+        are U+FFFD.
     Raises:
         FormError: "bad content type", "bad multipart body", "truncated multipart body"; as FormTooLarge "too many
             fields", "too many files", "fields too large", "files too large". No file is left open then.
@@ -314,6 +132,7 @@ class _Form:
         self._files_left = max_files
         self._spool_bytes_left = spool_bytes
         self._part = PartBegin("", None, None)
+        self._charset = "utf-8"  # of fields that do not say theirs
         self._value = Pieces()
         self._file: SpooledTemporaryFile[bytes] | None = None
         self._size = 0
@@ -361,14 +180,21 @@ class _Form:
     def _end(self) -> None:
         part, file = self._part, self._file
         if file is None or part.filename is None:
-            self.fields.add(part.name, self._value.joined().decode("utf-8", "replace"))
+            text = self._value.joined().decode(self._charset_of(part), "replace")
+            self.fields.add(part.name, text)
             self._value = Pieces()
+            if part.name == "_charset_":  # RFC 7578 section 4.6
+                self._charset = known_charset(text) or self._charset
             return
         if self._size <= self._spool_bytes_left:
             self._spool_bytes_left -= self._size  # it has stayed in memory
         file.seek(0)
         self.fields.add(part.name, UploadedFile(part.name, part.filename, part.content_type, file, self._size))
         self._file = None
+
+    def _charset_of(self, part: PartBegin) -> str:
+        said = parameters_of(part.content_type).plain.get("charset", "") if part.content_type else ""
+        return known_charset(said) or self._charset
 
     def _take_field_bytes(self, size: int) -> None:
         self._field_bytes_left -= size

@@ -11,7 +11,8 @@ import h11
 from multidict import CIMultiDictProxy, MultiDict
 
 from lasa.errors import SocketError
-from lasa.http._server.forms import FormTooLarge, UploadedFile, parse_multipart, parse_urlencoded
+from lasa.http._server.forms import UploadedFile, parse_multipart, parse_urlencoded
+from lasa.http._server.multipart import FormTooLarge
 from lasa.http._server.refusal import Refusal
 from lasa.http._wire.fields import HeaderSource, Prepared, header_view
 from lasa.http._wire.heads import RawHeaders
