@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import _socket
 
-import gevent
-
 from lasa._hub.core import scheduler
+from lasa._hub.errand import Errands
+from lasa.errors import SocketTimeout
 
 __all__ = ["ResolveError", "resolve"]
 
@@ -27,30 +27,40 @@ class ResolveError(Exception):
 def resolve(name: str, timeout_s: float) -> list[tuple[int, str]]:
     """Return the ``(family, ip)`` of ``name``, IPv4 and IPv6, in the resolver's order.
 
+    Whoever asks for a name that is being looked up waits for the same answer, for no longer than he would alone.
+
     Raises:
         ResolveError: no such name, the resolver failed, or ``timeout_s`` is over.
     Switches: always, while a thread of gevent's pool asks the system.
     """
-    expired = gevent.Timeout(timeout_s)
-    expired.start()
     try:
         name.encode("idna")  # here, since gevent's pool prints what its threads raise
-        found = scheduler().gevent_hub.resolver.getaddrinfo(name, 0, 0, _socket.SOCK_STREAM)
-    except gevent.Timeout as raised:
-        if raised is not expired:
-            raise
-        raise ResolveError(_TIMED_OUT) from None
     except UnicodeError:  # not a name at all: a label too long, or one that has no IDNA form
         raise ResolveError(_HOST_NOT_FOUND) from None
+    extras = scheduler().extras
+    errands: Errands[list[tuple[int, str]] | str] | None = extras.get("lookups")
+    if errands is None:
+        errands = extras["lookups"] = Errands(_look_up)
+    try:
+        found = errands.ask(name, timeout_s)
+    except SocketTimeout:
+        raise ResolveError(_TIMED_OUT) from None
+    if isinstance(found, list):
+        return found.copy()
+    raise ResolveError(found or _SERVER_FAILURE)
+
+
+def _look_up(name: str) -> list[tuple[int, str]] | str:
+    # Returns the reason of a failure, of which each who has asked makes an exception of his own.
+    try:
+        found = scheduler().gevent_hub.resolver.getaddrinfo(name, 0, 0, _socket.SOCK_STREAM)
     except OSError as error:
         not_found = error.errno in (_socket.EAI_NONAME, getattr(_socket, "EAI_NODATA", _socket.EAI_NONAME))
-        raise ResolveError(_HOST_NOT_FOUND if not_found else _SERVER_FAILURE) from None
-    finally:
-        expired.close()
+        return _HOST_NOT_FOUND if not_found else _SERVER_FAILURE
+    except UnicodeError:
+        return _HOST_NOT_FOUND
     addresses: dict[tuple[int, str], None] = {}
     for family, _, _, _, address in found:
         if family in (_socket.AF_INET, _socket.AF_INET6):
             addresses[int(family), address[0]] = None
-    if not addresses:
-        raise ResolveError(_HOST_NOT_FOUND)
-    return list(addresses)
+    return list(addresses) or _HOST_NOT_FOUND

@@ -1,0 +1,88 @@
+"""What several light threads ask for at once, done once for all of them: looking up one name, for one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, Generic, TypeVar
+
+import gevent
+
+from lasa._hub.clock import pause_at_most
+from lasa._hub.core import getcurrent, greenlet, scheduler
+from lasa.errors import SocketTimeout
+
+__all__ = ["Errands"]
+
+ValueT = TypeVar("ValueT")
+
+
+class _Errand(Generic[ValueT]):
+    """One that is under way, in a greenlet of its own, so that no end of an asker's is the others' end."""
+
+    __slots__ = ("asking", "error", "greenlet", "is_over", "value")
+
+    def __init__(self) -> None:
+        self.asking: list[greenlet] = []
+        self.greenlet: Any = None
+        self.is_over = False
+        self.value: ValueT | None = None
+        self.error: Exception | None = None
+
+
+class Errands(Generic[ValueT]):
+    """The errands of one hub; nothing of one is kept once it is over."""
+
+    __slots__ = ("_run", "_under_way")
+
+    def __init__(self, run: Callable[[str], ValueT]) -> None:
+        self._run = run
+        self._under_way: dict[tuple[int, str], _Errand[ValueT]] = {}
+
+    def ask(self, what: str, timeout_s: float) -> ValueT | None:
+        """Return what ``run(what)`` returns, which may have been called for somebody else a while ago.
+
+        When all who asked have given up, it is killed, and the next one begins anew.
+
+        Returns:
+            None if somebody has killed what runs it.
+        Raises:
+            SocketTimeout: ``timeout_s`` is over. What ``run`` raises.
+        Switches: always.
+        """
+        key = os.getpid(), what  # what a parent process had begun does not end here
+        errand = self._under_way.get(key)
+        if errand is None:
+            errand = self._under_way[key] = _Errand()
+            errand.greenlet = gevent.spawn(self._do, key, errand)
+        me = getcurrent()
+        errand.asking.append(me)
+        try:
+            pause_at_most(timeout_s)
+        finally:
+            errand.asking.remove(me)
+            if not errand.asking and not errand.is_over:
+                self._forget(key, errand)
+                errand.greenlet.kill(block=False)
+        if not errand.is_over:
+            raise SocketTimeout
+        if errand.error is not None:
+            raise errand.error
+        return errand.value
+
+    def _do(self, key: tuple[int, str], errand: _Errand[ValueT]) -> None:
+        try:
+            errand.value = self._run(key[1])
+        except Exception as error:
+            errand.error = error
+        finally:
+            self._forget(key, errand)
+            errand.is_over = True
+            errand.greenlet = None
+            hub = scheduler()
+            for sleeper in errand.asking:
+                hub.wake(sleeper)
+
+    def _forget(self, key: tuple[int, str], errand: _Errand[ValueT]) -> None:
+        if self._under_way.get(key) is errand:
+            del self._under_way[key]
