@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 import gevent
 
+from lasa import _process
 from lasa._hub.clock import pause_at_most
 from lasa._hub.core import getcurrent, greenlet, scheduler
 from lasa.errors import SocketTimeout
@@ -37,7 +37,7 @@ class Errands(Generic[ValueT]):
 
     def __init__(self, run: Callable[[str], ValueT]) -> None:
         self._run = run
-        self._under_way: dict[tuple[int, str], _Errand[ValueT]] = {}
+        self._under_way: dict[str, _Errand[ValueT]] = {}
 
     def ask(self, what: str, timeout_s: float) -> ValueT | None:
         """Return what ``run(what)`` returns, which may have been called for somebody else a while ago.
@@ -50,11 +50,10 @@ class Errands(Generic[ValueT]):
             SocketTimeout: ``timeout_s`` is over. What ``run`` raises.
         Switches: always.
         """
-        key = os.getpid(), what  # what a parent process had begun does not end here
-        errand = self._under_way.get(key)
+        errand = self._under_way.get(what)
         if errand is None:
-            errand = self._under_way[key] = _Errand()
-            errand.greenlet = gevent.spawn(self._do, key, errand)
+            errand = self._under_way[what] = _Errand()
+            errand.greenlet = gevent.spawn(self._do, what, errand)
         me = getcurrent()
         errand.asking.append(me)
         try:
@@ -62,7 +61,7 @@ class Errands(Generic[ValueT]):
         finally:
             errand.asking.remove(me)
             if not errand.asking and not errand.is_over:
-                self._forget(key, errand)
+                self._forget(what, errand)
                 errand.greenlet.kill(block=False)
         if not errand.is_over:
             raise SocketTimeout
@@ -70,19 +69,26 @@ class Errands(Generic[ValueT]):
             raise errand.error
         return errand.value
 
-    def _do(self, key: tuple[int, str], errand: _Errand[ValueT]) -> None:
+    def _do(self, what: str, errand: _Errand[ValueT]) -> None:
         try:
-            errand.value = self._run(key[1])
+            errand.value = self._run(what)
         except Exception as error:
             errand.error = error
         finally:
-            self._forget(key, errand)
+            self._forget(what, errand)
             errand.is_over = True
             errand.greenlet = None
             hub = scheduler()
             for sleeper in errand.asking:
                 hub.wake(sleeper)
 
-    def _forget(self, key: tuple[int, str], errand: _Errand[ValueT]) -> None:
-        if self._under_way.get(key) is errand:
-            del self._under_way[key]
+    def _forget(self, what: str, errand: _Errand[ValueT]) -> None:
+        if self._under_way.get(what) is errand:
+            del self._under_way[what]
+
+    def forget_all(self) -> None:
+        """Know of nothing that is under way: in a child, where it does not end."""
+        self._under_way.clear()
+
+
+_process.inherited(Errands, Errands.forget_all)

@@ -145,11 +145,10 @@ def test_a_look_up_that_somebody_kills_is_a_failure_of_the_server(resolver: Reso
     assert [str(error) for _, error in results(threads)] == ["2: Server failure"] * 2
 
 
-def test_a_look_up_of_the_parent_process_is_nobodys_here(resolver: Resolver, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_forgotten_in_a_fork_is_asked_anew_and_ends_by_itself(resolver: Resolver) -> None:
     old = asking(1)
-    with monkeypatch.context() as patch:
-        patch.setattr("os.getpid", lambda: 0)
-        new = asking(1)
+    _hub.scheduler().extras["lookups"].forget_all()
+    new = asking(1)
     assert resolver.asked == ["a.name", "a.name"]
     resolver.may_answer.set()
     assert results(old + new) == [(True, ADDRESSES)] * 2
