@@ -1,4 +1,4 @@
-"""The client of a request, as a script wants it: its body as a cosocket, the bare connection, the end of it.
+"""The client of a request, as a script wants it: answers of any status, the body as a cosocket, the bare connection.
 
 This is the one place in lasa.lua that knows a connection of lasa's HTTP server from inside.
 """
@@ -11,13 +11,28 @@ from typing import Any, Final, NamedTuple
 
 from lasa import _hub, semaphore, thread
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.http._server.answer import Answer, reason_of
 from lasa.http._server.outgoing import _SPENT
-from lasa.http._server.request import Request
+from lasa.http._server.request import Request, ResponseWriter
+from lasa.http._wire.fields import HeaderSource, lines_of, prepare
 from lasa.socket import TcpSocket
 from lasa.socket._inlet import LINGER_S
 from lasa.socket._reading import Reading
 
-__all__ = ["BodySocket", "Counts", "Watch", "counts", "drop", "has_body", "raw_head", "started_s", "take_over"]
+__all__ = [
+    "BodySocket",
+    "Counts",
+    "Watch",
+    "answer",
+    "counts",
+    "drop",
+    "has_body",
+    "raw_head",
+    "respond",
+    "started_s",
+    "switch",
+    "take_over",
+]
 
 TAKEN_OVER: Final = 200  # in the access log: what the script sends is its own business
 
@@ -64,6 +79,38 @@ def raw_head(request: Request, *, without_line: bool = False) -> bytes:
     if not without_line:
         lines.insert(0, b"%s %s HTTP/%s\r\n" % (event.method, event.target, event.http_version))
     return b"".join(lines) + b"\r\n"
+
+
+def answer(request: Request, status: int, headers: HeaderSource, body: bytes) -> None:
+    """Answer as Request.answer(), but by any status from 200 on. Raises, Switches: as that."""
+    connection: Any = request._connection
+    connection._refuse_second()
+    connection._answer(Answer(status, prepare(headers), body))
+
+
+def respond(request: Request, status: int, headers: HeaderSource) -> ResponseWriter:
+    """Begin an answer as Request.respond(), but by any status from 200 on. Raises, Switches: as that."""
+    connection: Any = request._connection
+    connection._refuse_second()
+    connection._begin_response(status, prepare(headers), None)
+    return ResponseWriter(connection, request)
+
+
+def switch(request: Request, status: int, headers: HeaderSource) -> TcpSocket:
+    """Answer by a status below 200, whether the client has asked for a switch of protocols or not.
+
+    Returns:
+        The connection, as take_over(): what follows has no framing.
+    Raises, Switches: as Request.upgrade().
+    """
+    connection: Any = request._connection
+    connection._refuse_second()
+    items = [item for item in prepare(headers).items if item[1] != b"connection"]
+    items.append((b"Connection", b"connection", b"upgrade" if status == 101 else b"close"))
+    connection._switched = True
+    connection._status = status
+    connection._send(b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason_of(status), lines_of(items)))
+    return take_over(request)
 
 
 def drop(request: Request) -> SocketError:

@@ -17,7 +17,7 @@ from typing import Any, Final
 import lupa.luajit21 as lupa
 
 from lasa import _hub, semaphore, thread
-from lasa.errors import SocketError, SocketTimeout
+from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._server.service import Handler
 from lasa.lua import _client
@@ -42,6 +42,7 @@ _WHOLE: Final = 1
 _REST: Final = 2
 _CUT: Final = 3
 _PENDING: Final = 4
+_SHORT: Final = 5
 
 _DEFAULT_HEAD: Final = (("Content-Type", b"text/plain"),)
 _FAILED: Final = 500
@@ -60,7 +61,6 @@ def load_handler(file: str, *, path: Sequence[str] = (), settings: Settings | No
     source = read_script(file)
     runtime = Runtime(path=path, settings=settings)
     runtime.watch()
-    runtime.set_arguments([file])
     return handler_of(runtime, runtime.load(source, f"@{file}"))
 
 
@@ -125,6 +125,10 @@ class _LuaHandler:
                 request.answer(_FAILED, _DEFAULT_HEAD, b"500 Internal Server Error\n")
         elif what == _REST and context is not None:
             context.send_last(result[2])
+        elif what == _SHORT:
+            _, status, body, headers = result
+            (context or _RequestContext(runtime, 0, request)).send(status, body, headers)
+            raise _client.drop(request)
         elif what == _CUT:
             raise _client.drop(request)
 
@@ -173,6 +177,7 @@ class _RequestContext(Context):
 
     failure: SocketError | None = None
     _writer: ResponseWriter | None = None
+    _raw: TcpSocket | None = None
     _turn: semaphore.Semaphore | None = None
     _watch: _client.Watch | None = None
     _random_id: bytes | None = None
@@ -213,9 +218,12 @@ class _RequestContext(Context):
             turn = self._turn = semaphore.new(1)[0]
         turn.wait(semaphore.FOREVER_S)  # two light threads may flush
         try:
+            if status < 200:
+                self._send_raw(status, data, headers)
+                return (1,)
             writer = self._writer
             if writer is None:
-                writer = self._writer = self.request.respond(status, _pairs(headers))
+                writer = self._writer = _client.respond(self.request, status, _pairs(headers))
             if data:
                 writer.send(data)
         except SocketTimeout:
@@ -226,8 +234,21 @@ class _RequestContext(Context):
             turn.post()
         return (1,)
 
+    def _send_raw(self, status: int, data: bytes, headers: bytes | None) -> None:
+        # Behind a status below 200 comes what is no body of HTTP's.
+        if self._raw is None:
+            if self._watch is not None:
+                self._watch.stop()
+            self._raw = _client.switch(self.request, status, _pairs(headers))
+        if data:
+            check(self._raw.send(data))
+
     def send_last(self, data: bytes) -> tuple[Any, ...]:
         """Send the last piece of the body."""
+        if self._raw is not None:
+            if data:
+                check(self._raw.send(data))
+            return (1,)
         writer = self._writer
         assert writer is not None
         if data:
@@ -238,12 +259,6 @@ class _RequestContext(Context):
     def send_whole(self, status: int, data: bytes, headers: bytes | None) -> tuple[Any, ...]:
         """Answer while the handler goes on: ngx.eof()."""
         _answer(self.request, status, data, headers)
-        return (1,)
-
-    def switch(self, headers: bytes | None) -> tuple[Any, ...]:
-        """Answer 101: what follows is another protocol."""
-        self.request.upgrade(101, _pairs(headers))
-        _client.take_over(self.request)
         return (1,)
 
     def take_over(self) -> TcpSocket:
@@ -368,10 +383,14 @@ def _cut_up(headers: bytes) -> Pairs:
 
 
 def _answer(request: Request, status: int, body: bytes, headers: bytes | None) -> None:
-    if body or request.method != "HEAD":
-        request.answer(status, _pairs(headers), body)
+    if status < 200:
+        sock = _client.switch(request, status, _pairs(headers))
+        if body:
+            check(sock.send(body))
+    elif body or request.method != "HEAD":
+        _client.answer(request, status, _pairs(headers), body)
     else:  # nothing was gathered, and so nobody knows how long the answer of a GET is
-        request.respond(status, _pairs(headers)).end()
+        _client.respond(request, status, _pairs(headers)).end()
 
 
 def _pairs(headers: bytes | None) -> Pairs:

@@ -256,10 +256,80 @@ def test_an_error_after_output_ends_the_connection(wait: str) -> None:
     assert b"500" not in received
 
 
-def test_a_head_that_cannot_be_sent_is_a_500_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    assert ask("ngx.header.content_length = 3 ngx.print('four')").status == 500
-    assert ask("ngx.status = 999 ngx.print('x')").status == 500
-    assert "failed to send the response: Content-Length says 3, the body has 4 bytes" in caplog.text
+@pytest.mark.parametrize("code", ["ngx.print('{0}')", "ngx.print('{0}') ngx.flush(true)", "ngx.print('{0}') ngx.eof()"])
+@pytest.mark.parametrize("version", ["1.1", "1.0"])
+def test_a_content_length_of_the_scripts_is_sent_with_so_many_bytes(code: str, version: str) -> None:
+    set_length = "ngx.header.content_length = #'hello' "
+    for text in ("hello", "hello, and more"):
+        received = talk_lua(set_length + code.format(text), head(version=version))
+        assert received.endswith(b"\r\n\r\nhello")
+        assert received.lower().count(b"content-length: 5\r\n") == 1
+    [answer] = answers(talk_lua(set_length + code.format("hello"), head(method="HEAD", version=version)), "HEAD")
+    assert (answer.headers["content-length"], answer.body) == ("5", b"")
+
+
+def test_the_pieces_of_a_body_share_its_content_length() -> None:
+    code = "ngx.header.content_length = 8 for _ = 1, 3 do said = ngx.print('12345') ngx.flush(true) end"
+    assert ask(code).body == b"12345123"
+
+
+@pytest.mark.parametrize(
+    "code", ["", "ngx.print('abc')", "ngx.print('abc') ngx.flush(true)", "ngx.print('abc') ngx.eof()"]
+)
+def test_a_body_that_is_shorter_than_its_content_length_ends_the_connection(code: str) -> None:
+    request = head().replace(b"Connection: close\r\n", b"") * 2
+    received = talk_lua("ngx.header.content_length = 7 " + code, request)
+    assert received.count(b"HTTP/1.1 200") == received.lower().count(b"content-length: 7") == 1
+    assert received.endswith(b"\r\n\r\nabc" if code else b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("201.7", "201 Created"),
+        ("'201'", "201 Created"),
+        ("299.999", "299 "),
+        ("600", "600 "),
+        ("999", "999 "),
+        # What is no status is logged, and counts for nothing: nginx would send a line that no client can read.
+        ("0", "200 OK"),
+        ("99", "200 OK"),
+        ("1000", "200 OK"),
+        ("-1", "200 OK"),
+        ("0/0", "200 OK"),
+        ("1e10", "200 OK"),
+    ],
+)
+def test_statuses(status: str, line: str) -> None:
+    assert talk_lua(f"ngx.status = {status} ngx.say('x')", head()).startswith(b"HTTP/1.1 %b\r\n" % line.encode())
+
+
+@pytest.mark.parametrize(
+    ("code", "body"),
+    [
+        ("", b""),
+        ("ngx.say('x')", b"x\n"),
+        ("ngx.say('x') ngx.flush(true) ngx.say('y')", b"x\ny\n"),
+        ("ngx.send_headers() ngx.say('x') ngx.flush(true)", b"x\n"),
+        ("ngx.say('x') ngx.eof()", b"x\n"),
+        ("local s = assert(ngx.send_headers() and ngx.req.socket(true)) s:send('raw')", b"raw"),
+    ],
+)
+@pytest.mark.parametrize(("status", "line"), [(101, b"101 Switching Protocols"), (103, b"103 Early Hints")])
+def test_bytes_behind_an_interim_status_are_as_they_are(code: str, body: bytes, status: int, line: bytes) -> None:
+    received = talk_lua(f"ngx.status = {status} {code}", head())
+    first, _, rest = received.partition(b"\r\n\r\n")
+    assert first.startswith(b"HTTP/1.1 %b\r\n" % line)
+    assert (b"Connection: upgrade" in first) == (status == 101)
+    assert b"Content-Length" not in first
+    assert b"Transfer-Encoding" not in first
+    assert rest == body
+
+
+@pytest.mark.parametrize("code", ["ngx.exit(ngx.AGAIN)", "ngx.exit(ngx.DONE)", "ngx.exit('404')", "ngx.exit({})"])
+def test_what_no_exit_takes_is_an_error(code: str, caplog: pytest.LogCaptureFixture) -> None:
+    assert ask(code).status == 500
+    assert "handler.lua:1: bad argument" in caplog.text
 
 
 def test_a_client_that_is_gone_is_told_of_by_flush() -> None:

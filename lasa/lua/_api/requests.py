@@ -44,8 +44,8 @@ class _Arrivals:
 def natives(runtime: Runtime) -> dict[str, Any]:
     """Return what the chunks of requests and responses need; the first argument is a request's number.
 
-    Those that may switch, which Lua calls by way of the driver: send, send_last, send_whole, switch, take_over and
-    read_body. And "arrivals" is for serving.py, not for Lua.
+    Those that may switch, which Lua calls by way of the driver: send, send_last, send_whole, take_over and read_body.
+    And "arrivals" is for serving.py, not for Lua.
     """
     arrivals = _Arrivals(runtime)
     of = arrivals.of
@@ -191,7 +191,7 @@ def _of_answer(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
 
         return call
 
-    names = ("send", "send_last", "send_whole", "switch", "take_over", "read_body", "body_socket", "watch_client")
+    names = ("send", "send_last", "send_whole", "take_over", "read_body", "body_socket", "watch_client")
     return {name: by(name) for name in (*names, "remove_later")}
 
 

@@ -21,6 +21,7 @@ DIFFERENCES: dict[str, str] = {
     "redirect/default_is_302": _REASON,
     "redirect/keeps_headers": _REASON,
     "redirect/never_comes_back": _REASON,
+    "redirect/to_http_1_0_behind_output": _REASON,
     "response/without_a_length_is_chunked": "what is complete before anything is sent has a Content-Length, no chunks",
     "tcp/a_method_without_a_socket": "a table that is no socket is a mistake that is told, not a closed socket",
     "tcp/connect_with_bad_options": "0.10.23 ignores options that are no table, and a backlog that is no number",

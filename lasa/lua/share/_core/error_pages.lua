@@ -36,11 +36,21 @@ local TITLES = {
     [505] = "HTTP Version Not Supported",
     [507] = "Insufficient Storage",
 }
-local PAGE = "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n<center><h1>%d %s</h1></center>\r\n"
+local PAGE = "<html>\r\n<head><title>%d %s</title></head>\r\n<body>\r\n<center><h1>%d %s</h1></center>\r\n%s"
     .. "<hr><center>lasa</center>\r\n</body>\r\n</html>\r\n"
 
--- Return the page of a status, nil if it has none.
+-- nginx's own statuses, which its clients know as 400.
+local OF_NGINX = {
+    [494] = "Request Header Or Cookie Too Large",
+    [495] = "The SSL certificate error",
+    [496] = "No required SSL certificate was sent",
+    [497] = "The plain HTTP request was sent to HTTPS port",
+}
+
+-- Return the page of a status, nil if it has none, and the status that the client gets.
 function core.error_page(status)
+    local reason = OF_NGINX[status]
+    if reason then return format(PAGE, 400, reason, 400, "Bad Request", "<center>" .. reason .. "</center>\r\n"), 400 end
     local title = TITLES[status]
-    return title and format(PAGE, status, title, status, title)
+    return title and format(PAGE, status, title, status, title, ""), status
 end

@@ -4,6 +4,7 @@ local core = ...
 
 local native = core.native.output
 local wait, text_of, current = core.wait, core.text_of, core.current
+local ceil, floor = math.ceil, math.floor
 local concat, format, match = table.concat, string.format, string.match
 local error, select, tostring, type = error, select, tostring, type
 local getinfo = debug.getinfo
@@ -84,13 +85,20 @@ function ngx.eof()
     return eof(handler)
 end
 
+-- Return a number as C's int has it, to which what it cannot hold is its least.
+local function integer(number)
+    if not (number > -2147483649 and number < 2147483648) then return -2147483648 end
+    return number < 0 and ceil(number) or floor(number)
+end
+core.integer = integer
+
 function ngx.exit(status)
     if type(status) ~= "number" then
-        local number = type(status) == "string" and tonumber(status)
-        if not number then
-            error("bad argument #1 to 'exit' (number expected, got " .. core.type_name(status, status == nil and 0) .. ")", 2)
-        end
-        status = number
+        error("bad argument #1 to 'exit' (number expected, got " .. core.type_name(status, status == nil and 0) .. ")", 2)
+    end
+    status = integer(status)
+    if status == ngx.AGAIN or status == ngx.DONE then
+        error("bad argument to 'ngx.exit': does not accept NGX_AGAIN or NGX_DONE", 2)
     end
     return wait(native.exit, current().handler.number, status)
 end

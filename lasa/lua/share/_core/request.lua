@@ -165,9 +165,18 @@ function req.get_headers(max, is_raw)
     return found
 end
 
+-- Of these the last value counts; the rest may have several.
+local SINGLE = {}
+for name in gmatch("accept-encoding authorization connection content-length content-type date depth destination expect "
+    .. "host if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive overwrite range referer "
+    .. "transfer-encoding upgrade user-agent via x-real-ip", "%S+") do
+    SINGLE[name] = true
+end
+
 local function replace(handler, name, ...)
     local headers = request_headers(handler)
     local key, kept = lower(name), 0
+    if key == "host" then handler.has_new_host = true end
     for i = 1, #headers do
         local header = headers[i]
         headers[i] = nil
@@ -176,8 +185,10 @@ local function replace(handler, name, ...)
             headers[kept] = header
         end
     end
-    for i = 1, select("#", ...) do
-        headers[#headers + 1] = { name, key, clean_value(tostring((select(i, ...)))) }
+    local n = select("#", ...)
+    for i = SINGLE[key] and n > 0 and n or 1, n do
+        local value = clean_value(tostring((select(i, ...))))
+        if value ~= "" or n > 1 and not SINGLE[key] then headers[#headers + 1] = { name, key, value } end
     end
 end
 core.replace_request_header = replace
@@ -185,11 +196,16 @@ core.replace_request_header = replace
 function req.set_header(name, value)
     local handler = request_of(1)
     if name == nil then error("bad 'name' argument: string expected, got nil", 2) end
-    name = tostring(name)
+    name = core.clean_header_name(tostring(name))
+    local n = type(value) == "table" and #value
+    if lower(name) == "host" then
+        local host = clean_value(tostring(n and (value[n] or "") or value))
+        if find(host, "/", 1, true) or find(host, "..", 1, true) then error("failed to set header", 2) end
+    end
     if value == nil then
         replace(handler, name)
-    elseif type(value) == "table" then
-        replace(handler, name, unpack(value))
+    elseif n then
+        replace(handler, name, unpack(value, 1, n))
     else
         replace(handler, name, value)
     end

@@ -38,7 +38,7 @@ end
 
 local function whole_connection(handler)
     if handler.has_raw then return nil, "duplicate call" end
-    if handler.is_old and handler.headers_sent then return nil, "http 1.0 buffering" end
+    if handler.is_old and handler.pieces then return nil, "http 1.0 buffering" end
     if handler.size > 0 and not handler.closed then handler:flush(true) end
     local sock, err = wait(native.take_over, handler.number)
     if not sock then return nil, err end

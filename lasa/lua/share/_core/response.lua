@@ -1,8 +1,10 @@
 -- What a content handler answers: ngx.say and ngx.print gather here and leave at ngx.flush, at the end, or when much
--- has gathered. An answer that is whole by then goes with its length and in one piece; otherwise it goes in chunks.
+-- has gathered. An answer that is whole by then goes with its length and in one piece; otherwise it goes in chunks. What
+-- a client of HTTP/1.0 gets is kept to the end, and until then the head may change, as with lua_http10_buffering on.
 --
 -- A handler's answer: `pieces` (a string, or an array of them) and `size`, what has not left yet; `has_begun`, the head
--- has left; `closed`, why nothing more can be said. Its head is in response_headers.lua.
+-- has left; `closed`, why nothing more can be said; `left`, how much the Content-Length that the script has set leaves
+-- room for. Its head is in response_headers.lua.
 -- Source: OpenResty's manual; how a handler's end is answered, lua-nginx-module and nginx.
 
 local core = ...
@@ -11,8 +13,9 @@ local native = core.native.requests
 local exit = core.native.output.exit
 local wait, write_log = core.wait, core.write_log
 local request_of, packed_headers = core.request_of, core.packed_headers
-local concat, floor = table.concat, math.floor
-local byte, dump, find, format, gsub = string.byte, string.dump, string.find, string.format, string.gsub
+local concat, ceil, floor = table.concat, math.ceil, math.floor
+local byte, dump, find, format, gsub, sub =
+    string.byte, string.dump, string.find, string.format, string.gsub, string.sub
 local error, loadstring, select, setmetatable, tonumber, type, unpack =
     error, loadstring, select, setmetatable, tonumber, type, unpack
 local isyieldable = coroutine.isyieldable
@@ -28,8 +31,23 @@ local BROKEN = "nginx output filter error" -- as a script knows it
 local function begin(handler)
     handler.headers_sent = true
     local status = handler.status
-    if handler.is_head or status == 204 or status == 304 then handler.header_only = true end
+    if handler.is_head or status == 204 or status == 304 then
+        handler.header_only = true
+    elseif handler.headers then
+        handler.left = tonumber(core.response_header(handler, "content-length"))
+    end
 end
+
+-- Return what the announced length has room for of these data.
+local function fitted(handler, data)
+    local left = handler.left
+    if #data > left then data = sub(data, 1, left) end
+    handler.left = left - #data
+    return data
+end
+
+-- Whether bytes are missing that the script has announced: the client must not wait for them.
+local function is_short(handler) return handler.left and handler.left > 0 end
 
 local function take(handler)
     local pieces = handler.pieces
@@ -38,14 +56,14 @@ local function take(handler)
     return pieces or ""
 end
 
--- Hand over what has gathered; waits while the client takes nothing.
-local function send(handler)
+-- Hand over what has gathered, or `data`; waits while the client takes nothing.
+local function send(handler, data)
     local packed
     if not handler.has_begun then
         handler.has_begun = true
         packed = packed_headers(handler)
     end
-    local ok, err = wait(native.send, handler.number, handler.status or 200, take(handler), packed)
+    local ok, err = wait(native.send, handler.number, handler.status or 200, data or take(handler), packed)
     if ok then return 1 end
     handler.closed = BROKEN
     return nil, err
@@ -54,8 +72,9 @@ end
 local function write(handler, data)
     if handler.closed then return nil, handler.closed end
     local pieces = handler.pieces
+    if not handler.headers_sent and not handler.is_old then begin(handler) end
+    if handler.left then data = fitted(handler, data) end
     if not pieces then
-        if not handler.headers_sent then begin(handler) end
         if handler.header_only then
             handler.closed = "header only"
             return 1
@@ -81,7 +100,7 @@ local function flush(handler, waits)
         error("bad argument #1 to 'flush' (boolean expected, got " .. type(waits) .. ")", 2)
     end
     if handler.closed then return nil, handler.closed end
-    if handler.is_old then return nil, "buffering" end
+    if handler.is_old and handler.pieces then return nil, "buffering" end
     if not handler.headers_sent or (not waits and handler.size == 0 and not handler.has_begun) then
         return nil, "nothing to flush"
     end
@@ -89,13 +108,24 @@ local function flush(handler, waits)
     return 1
 end
 
+-- Take what is to be sent last.
+local function take_last(handler)
+    local data = take(handler)
+    if not handler.headers_sent then
+        begin(handler)
+        if handler.left then data = fitted(handler, data) end
+    end
+    return data
+end
+
 local function eof(handler)
     if handler.closed then return nil, handler.closed end
-    if not handler.headers_sent then begin(handler) end
+    local data = take_last(handler)
     handler.closed = "seen eof"
-    local data = take(handler)
     local ok
-    if handler.has_begun then
+    if is_short(handler) then
+        ok = send(handler, data)
+    elseif handler.has_begun then
         ok = wait(native.send_last, handler.number, data)
     else
         handler.has_begun = true
@@ -109,12 +139,12 @@ function ngx.send_headers()
     local handler = request_of(1)
     if handler.headers_sent then return 1 end
     begin(handler)
-    if handler.status == 101 then
-        handler.has_begun, handler.is_switched = true, true
-        local ok = wait(native.switch, handler.number, packed_headers(handler))
-        if not ok then return nil, BROKEN end
-    elseif handler.header_only then
+    handler.is_old = nil -- what it said already comes first
+    if handler.header_only then
         handler.closed = "header only"
+    elseif (handler.status or 200) < 200 then
+        local ok = send(handler)
+        if not ok then return nil, BROKEN end
     end
     return 1
 end
@@ -142,7 +172,7 @@ function ngx.redirect(...)
         if not number then
             error("bad argument #2 to 'redirect' (number expected, got " .. type(status) .. ")", 2)
         end
-        status = number
+        status = core.integer(number)
         if not REDIRECTS[status] then
             error("only ngx.HTTP_MOVED_TEMPORARILY, ngx.HTTP_MOVED_PERMANENTLY, ngx.HTTP_PERMANENT_REDIRECT, "
                 .. "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
@@ -157,40 +187,55 @@ function ngx.redirect(...)
     local headers = handler.headers or {}
     handler.headers = headers
     headers[#headers + 1] = { "Location", "location", uri }
+    if handler.pieces then handler.status = status or 302 end -- to a client of HTTP/1.0, and what was said goes along
     return wait(exit, handler.number, status or 302)
 end
 
 -- ---- the beginning and the end --------------------------------------------------------------------------------------
 
 -- What is left to do, as Python reads it.
-local NOTHING, WHOLE, REST, CUT, PENDING = 0, 1, 2, 3, 4
+local NOTHING, WHOLE, REST, CUT, PENDING, SHORT = 0, 1, 2, 3, 4, 5
 
 -- These end the connection, and nobody is told anything.
 local CLOSING = { [408] = true, [444] = true, [499] = true }
 
+-- What a page of an error has of its own, or has none of.
+local OF_THE_CONTENT = { ["content-length"] = true, ["accept-ranges"] = true, ["last-modified"] = true, etag = true }
+
 local function refuse(handler, status)
+    local page
+    page, status = core.error_page(status)
     handler.status = status
-    local page = core.error_page(status)
     handler.content_type = page and "text/html" or false
     local headers = handler.headers
     if headers then
         for i = #headers, 1, -1 do
-            if headers[i][2] == "content-length" then table.remove(headers, i) end
+            if OF_THE_CONTENT[headers[i][2]] then table.remove(headers, i) end
         end
     end
     return WHOLE, status, page or "", packed_headers(handler)
 end
 
+-- End what cannot be completed any more. A head without a body is complete.
+local function cut(handler)
+    if handler.headers_sent and handler.header_only and not handler.has_begun then
+        handler.has_begun = true
+        return WHOLE, handler.status or 200, "", packed_headers(handler)
+    end
+    return CUT, 0
+end
+
 local function finish(handler, exit_status, has_failed)
     if handler.is_switched then return NOTHING, 0 end
     if has_failed then
-        if handler.headers_sent then return CUT, 0 end
+        if handler.headers_sent then return cut(handler) end
         return refuse(handler, 500)
     end
     if exit_status then
-        exit_status = floor(exit_status)
-        if exit_status < 0 or (exit_status > 0 and exit_status < 200) or CLOSING[exit_status] then return CUT, 0 end
-        if exit_status >= 300 then
+        if exit_status < 0 or (exit_status > 0 and exit_status < 200) or CLOSING[exit_status] then return cut(handler) end
+        if exit_status >= 300 and handler.is_old and handler.pieces then
+            exit_status = nil -- what was said goes out as it is
+        elseif exit_status >= 300 then
             if not handler.headers_sent then return refuse(handler, exit_status) end
             local sent = handler.status or 200
             if exit_status ~= sent then
@@ -201,15 +246,23 @@ local function finish(handler, exit_status, has_failed)
             handler.status = handler.status or exit_status
         end
     end
-    if handler.closed == "seen eof" or handler.closed == BROKEN then return NOTHING, 0 end
+    local closed = handler.closed
+    if closed == BROKEN or closed == "seen eof" then
+        if is_short(handler) then return CUT, 0 end
+        return NOTHING, 0
+    end
+    local data = take_last(handler)
     handler.closed = "seen eof"
-    if handler.has_begun then return REST, 0, take(handler) end
-    handler.headers_sent = true
-    return WHOLE, handler.status or 200, take(handler), packed_headers(handler)
+    if is_short(handler) then
+        return SHORT, handler.status or 200, data, not handler.has_begun and packed_headers(handler) or nil
+    end
+    if handler.has_begun then return REST, 0, data end
+    return WHOLE, handler.status or 200, data, packed_headers(handler)
 end
 
 -- The request is over. `exit_status` is what ngx.exit() was given, if it was; after an error `has_failed`.
--- Returns what Python has to do: WHOLE, status, body, headers; REST, 0, the last bytes; CUT, 0; or NOTHING, 0.
+-- Returns what Python has to do: WHOLE, status, body, headers; REST, 0, the last bytes; SHORT, status, body, headers,
+-- which is WHOLE or REST but that the connection ends behind it; CUT, 0; or NOTHING, 0.
 function core.finish_request(number, exit_status, has_failed)
     local handler = core.handler(number)
     core.handler_ended(number)
@@ -266,8 +319,7 @@ local OF_REQUESTS = {
 -- and the numbers of the handler and of the light thread to be begun.
 function core.serve(main, is_head, is_old)
     local handler = core.new_handler("content")
-    if is_head then handler.is_head = true end
-    if is_old then handler.is_old = true end
+    if is_head then handler.is_head = true elseif is_old then handler.is_old = true end
     setmetatable(handler, OF_REQUESTS)
     local record = parked
     if record then

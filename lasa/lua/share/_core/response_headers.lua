@@ -23,7 +23,7 @@ local DEFAULT_TYPE = "text/plain"
 local SINGLE = {
     server = true, date = true, ["content-encoding"] = true, refresh = true, ["last-modified"] = true,
     ["content-range"] = true, ["accept-ranges"] = true, expires = true, etag = true, ["e-tag"] = true,
-    ["content-length"] = true,
+    ["content-length"] = true, location = true, ["www-authenticate"] = true,
 }
 
 local function escaped(character) return format("%%%02X", byte(character)) end
@@ -33,6 +33,8 @@ local function clean_name(name)
     if not find(name, "[^%w-]") then return name end
     return (gsub(name, "[^%w!#$%%&'*+.^_`|~-]", escaped))
 end
+
+core.clean_header_name = clean_name
 
 local function clean_value(value)
     return (gsub(value, "[%z\1-\8\10-\31\127]", escaped))
@@ -56,6 +58,7 @@ function setters.status(value)
     local handler = request_of(2)
     local status = tonumber(value)
     if not status then error("bad argument #1 to 'status' (number expected, got " .. type(value) .. ")", 3) end
+    status = core.integer(status)
     if handler.headers_sent then
         write_log(ERR, "attempt to set ngx.status after sending out response headers")
     elseif status < 100 or status > 999 then
@@ -164,6 +167,17 @@ function core.response_header(handler, key)
     return handler.headers and values_of(handler.headers, key)
 end
 
+-- Return what the server says of the connection; and how the body ends, if that is by chunks.
+function core.response_connection(handler)
+    return handler.status == 101 and "upgrade" or native.keeps_alive(handler.number) and "keep-alive" or "close"
+end
+
+function core.response_transfer_encoding(handler)
+    if not handler.headers_sent or handler.header_only then return nil end
+    if core.response_header(handler, "content-length") or (handler.status or 200) < 200 then return nil end
+    return "chunked"
+end
+
 local function get_header(_, key)
     local handler = request_of(1)
     local _, name = names_of(key)
@@ -196,10 +210,10 @@ function ngx.resp.get_headers(max, is_raw)
     end
     local content_type = content_type_of(handler)
     if content_type then add("content-type", content_type) end
-    local is_kept = native.keeps_alive(handler.number)
-    add("connection", handler.status == 101 and "upgrade" or is_kept and "keep-alive" or "close")
+    add("connection", core.response_connection(handler))
     local headers = handler.headers or {}
-    if handler.headers_sent and not values_of(headers, "content-length") then add("transfer-encoding", "chunked") end
+    local transfer_encoding = core.response_transfer_encoding(handler)
+    if transfer_encoding then add("transfer-encoding", transfer_encoding) end
     for i = 1, #headers do add(headers[i][is_raw and 1 or 2], headers[i][3]) end
     if max > 0 and count > max then return found, "truncated" end
     return found
@@ -209,11 +223,15 @@ end
 
 -- How a body ends, and whether the connection does, is for the server to say.
 local OF_THE_SERVER = { ["transfer-encoding"] = true, connection = true }
+local NO_LENGTH = { ["content-length"] = true }
+local NONE = {}
 
 -- Return the head as Python takes it: name and value in turn, each ended by LF; nil for the default alone.
 function core.packed_headers(handler)
     local headers, content_type = handler.headers, handler.content_type
-    if handler.status == 204 then content_type = false end
+    local status = handler.status
+    if status == 204 or status == 304 then content_type = false end
+    local hidden = status == 204 and NO_LENGTH or NONE -- RFC 9110 section 8.6
     if content_type == nil then
         if not headers or #headers == 0 then return nil end
         content_type = DEFAULT_TYPE
@@ -225,7 +243,7 @@ function core.packed_headers(handler)
     end
     for i = 1, headers and #headers or 0 do
         local header = headers[i]
-        if not OF_THE_SERVER[header[2]] or header[2] == "connection" and lower(header[3]) == "close" then
+        if not OF_THE_SERVER[header[2]] and not hidden[header[2]] or header[2] == "connection" and lower(header[3]) == "close" then
             n = n + 1
             pieces[n] = header[1] .. "\n" .. header[3] .. "\n"
         end

@@ -9,6 +9,7 @@ local native = core.native.requests
 local current, request_of = core.current, core.request_of
 local date, error, find, format, getenv = os.date, error, string.find, string.format, os.getenv
 local gmatch, gsub, lower, match, sub = string.gmatch, string.gsub, string.lower, string.match, string.sub
+local concat = table.concat
 local rawget, setmetatable, tostring, type = rawget, setmetatable, tostring, type
 local ngx = core.ngx
 local globals = _G
@@ -46,10 +47,14 @@ local function cookie_of(handler, name)
     end
 end
 
+local SENT_JOINED = { ["cache-control"] = true, link = true } -- likewise
+
 local function sent_of(handler, name)
+    if name == "connection" then return core.response_connection(handler) end
+    if name == "transfer_encoding" then return core.response_transfer_encoding(handler) end
     name = gsub(name, "_", "-")
     local value = core.response_header(handler, name)
-    if type(value) == "table" then return value[1] end
+    if type(value) == "table" then return SENT_JOINED[name] and concat(value, ", ") or value[1] end
     return value
 end
 
@@ -80,6 +85,20 @@ function vars.request(handler)
     return format("%s %s %s", native.method(number), native.target(number), native.protocol(number))
 end
 
+-- Of a Host that the script has set: without a port, and without a dot at the end.
+function vars.host(handler)
+    if not handler.has_new_host then return native.host(handler.number) end
+    local text = lower(http_of(handler, "host") or "")
+    return match(text, "^%[[^%]]*%]") or (gsub(match(text, "^[^:]*"), "%.$", ""))
+end
+
+-- Whom the client says it is, whoever checks that.
+function vars.remote_user(handler)
+    local scheme, code = match(http_of(handler, "authorization") or "", "^(%a+) +(.*)$")
+    local text = scheme and lower(scheme) == "basic" and ngx.decode_base64(code)
+    return text and match(text, "^([^:]+):") or nil
+end
+
 function vars.request_filename(handler) return native.document_root() .. core.request_uri(handler) end
 
 function vars.server_protocol(handler) return native.protocol(handler.number) end
@@ -107,7 +126,7 @@ local function by_native(name)
     vars[name] = function(handler) return call(handler.number) end
 end
 for _, name in ipairs {
-    "request_uri", "scheme", "host", "remote_addr", "remote_port", "binary_remote_addr", "server_addr", "server_port",
+    "request_uri", "scheme", "remote_addr", "remote_port", "binary_remote_addr", "server_addr", "server_port",
     "request_length", "request_time", "request_id", "connection", "connection_requests", "bytes_sent",
     "body_bytes_sent",
 } do

@@ -1,0 +1,4 @@
+-- serve
+-- shows: X-A, Content-Length
+ngx.header.x_a = "b"
+ngx.exit(600)

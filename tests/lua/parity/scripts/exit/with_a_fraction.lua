@@ -1,0 +1,3 @@
+-- serve
+-- shows: status
+ngx.exit(404.9)

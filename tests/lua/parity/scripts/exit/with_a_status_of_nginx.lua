@@ -1,0 +1,3 @@
+-- serve
+-- shows: status, Content-Type
+ngx.exit(497)

@@ -1,0 +1,3 @@
+-- serve
+-- shows: Content-Type, status
+ngx.exit(ngx.DONE)

@@ -1,0 +1,2 @@
+-- serve
+ngx.say(arg, " ", rawget(_G, "arg"), " ", select("#", ...))

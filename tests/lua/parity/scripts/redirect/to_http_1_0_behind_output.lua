@@ -1,0 +1,5 @@
+-- serve
+-- request: GET {script} HTTP/1.0
+-- shows: Location, body
+ngx.say("said")
+ngx.redirect("/elsewhere")

@@ -1,0 +1,3 @@
+-- serve
+ngx.status = 799
+ngx.say(ngx.status)

@@ -1,0 +1,3 @@
+-- serve
+ngx.status = 201.7
+ngx.say(ngx.status, " ", ngx.var.status)

@@ -1,0 +1,5 @@
+-- serve
+-- request: GET {script} HTTP/1.0
+-- shows: status, Content-Type
+ngx.say("lost")
+error("boom")

@@ -1,0 +1,3 @@
+-- serve
+-- header: Authorization: Bearer am9lOnB3
+ngx.say(ngx.var.remote_user)

@@ -1,0 +1,3 @@
+-- serve
+-- header: Authorization: Basic am9l
+ngx.say(ngx.var.remote_user)

@@ -1,0 +1,3 @@
+-- serve
+-- header: Authorization: Basic OnB3
+ngx.say(ngx.var.remote_user)
