@@ -96,7 +96,14 @@ WEBSOCKET_KNOWS_OF_HTTP = {
 # What Lua knows of the inside of the rest: a module what is its own.
 LUA_KNOWS_INSIDE = {
     "_api/sockets.py": {"socket._limits"},
-    "_client.py": {"http._server.outgoing", "http._server.request", "socket._inlet", "socket._reading"},
+    "_client.py": {
+        "http._server.answer",
+        "http._server.outgoing",
+        "http._server.request",
+        "http._wire.fields",
+        "socket._inlet",
+        "socket._reading",
+    },
     "_resolver.py": {"socket._address"},
     "_tls.py": {"socket._tls"},
     "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
