@@ -116,15 +116,15 @@ def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any,
 def yield_(*values: Any) -> Any:
     """Hand ``values`` to whoever resumed the coroutine, and wait for the next resume.
 
-    In a light thread or the main program there is nobody to hand them to: it goes to the end of
-    the run queue and returns None.
+    In a light thread or the main program there is nobody to hand them to: it lets those go on who
+    gave way before, and once its slice of some 10 ms is spent everybody who could run, and returns None.
 
     Returns:
         The arguments of the next ``resume()``: none give None, one gives itself, more give a tuple.
     Switches: always. Source: OpenResty, "coroutine.yield".
     """
     if not isinstance(_hub.getcurrent(), _hub.CoroutineGreenlet):
-        _hub.step_aside()
+        _hub.give_way()
         return None
     arguments = _hub.leave_coroutine(values)
     return None if arguments == () else arguments

@@ -14,6 +14,7 @@ import greenlet
 from gevent import monkey
 
 from lasa import socket
+from lasa._hub.core import TURN_PRIORITY, scheduler
 from lasa.socket import TcpSocket
 
 PEER_TIMEOUT_S = 10.0
@@ -110,7 +111,19 @@ def select_original(descriptors: list[int], timeout_s: float) -> tuple[list[int]
 
 def settle() -> None:
     """Run the hub until every light thread waits."""
-    gevent.idle()
+    gevent.idle(TURN_PRIORITY)
+
+
+def spend_credit() -> None:
+    """Have the next call that breathes look at the clock."""
+    scheduler().credit = 0
+
+
+def spend_slice() -> None:
+    """Have the next call that breathes step aside."""
+    hub = scheduler()
+    hub.slice_ends, hub._slice_iteration = 0.0, hub.loop.iteration
+    hub.credit = 0
 
 
 @contextmanager

@@ -51,14 +51,16 @@ def test_a_timeout_under_a_millisecond_does_not_wait() -> None:
         assert new().wait(0.0009) == (None, "timeout")
 
 
-def test_post_wakes_the_waiter_only_after_the_poster_yields() -> None:
+def test_post_wakes_the_waiter_only_after_the_poster_waits() -> None:
     sema, seen = new(), []
     child = spawn(lambda: seen.append(sema.wait(10)))
     with no_switch():
         sema.post()
         assert sema.count() == 0  # one resource, one waiter that has not gone on yet
-    assert seen == []
     yield_()
+    spawn(yield_)
+    assert seen == []  # those that give way go on before those that are woken
+    settle()
     assert seen == [(True, None)]
     assert sema.count() == 0
     wait(child)
@@ -291,17 +293,15 @@ def test_any_sequence_of_calls_behaves_as_the_model(resources: int, steps: list[
     for number, (step, *details) in enumerate(steps):
         name = random.Random(number).choice(list(waiters)) if waiters else None
         if step == "wait":
-            # The newcomer runs at once, then those who were ready before, then the caller.
-            ready_before = len(model.queue)
+            # The newcomer runs at once, then the caller, before those who were woken.
             model.wait(number)
             waiters[number] = spawn(waiter, number)
-            model.turn(ready_before)
         elif step == "try":
             is_free = model.resources > 0 and not model.queue
             assert sema.wait(0) == ((True, None) if is_free else (None, "timeout"))
             model.resources -= is_free
         elif step == "turn":
-            yield_()
+            settle()
             model.turn()
         elif step == "post":
             sema.post(details[0])

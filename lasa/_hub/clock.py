@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Any
 
-from lasa._hub.core import TIMEOUT, getcurrent, scheduler
+from lasa._hub.core import TIMEOUT, TIMEOUT_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
 from lasa._values import number, type_name, whole_ms
 
 __all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
@@ -53,13 +54,19 @@ def sleep(seconds: float) -> bool:
 def sleep_s(delay_s: float) -> None:
     """Switch for ``delay_s`` seconds; 0 is one trip through the event loop."""
     hub = scheduler()
-    timer = hub.loop.timer(delay_s)
-    timer.start(getcurrent().switch, update=True)
+    if getcurrent() in hub.inner:
+        hub.refuse_wait()
+    timer = hub.loop.timer(delay_s) if delay_s else hub.loop.timer(0.0, priority=TURN_PRIORITY)
+    timer.start(getcurrent().switch, update=bool(delay_s))  # the loop's time says since when it has not polled
     try:
-        hub.block()
+        hub.dispatch()
     finally:
         timer.stop()
         timer.close()
+    if (
+        not delay_s and monotonic() >= hub.slice_ends and hub.is_slice_spent()
+    ):  # by another one that the same poll has let go on
+        hub.step_aside()
 
 
 class Alarm:
@@ -97,7 +104,9 @@ class Alarm:
 def pause_at_most(timeout_s: float) -> bool:
     """Stop running until ``wake()`` (True), but ``timeout_s`` seconds at most (False)."""
     hub = scheduler()
-    timer = hub.loop.timer(timeout_s)
+    if getcurrent() in hub.inner:
+        hub.refuse_wait()
+    timer = hub.loop.timer(timeout_s, priority=TIMEOUT_PRIORITY)
     timer.start(getcurrent().switch, TIMEOUT, update=True)
     try:
         if hub.pause() is TIMEOUT:

@@ -1,42 +1,79 @@
-"""The run queue of one hub, and the two ways to stop running: block() and pause().
+"""The run queue of one hub, the ways to stop running, and the turns of its loop.
 
 Every OS thread has its own gevent hub and, beside it, one ``Scheduler``. Light threads that
-could go on at once stand in ``ready``, first in, first out; those that wait for an event are
-held by that event's watcher alone.
+could go on at once stand in one of two queues, each first in, first out: ``gave_way`` has those
+that gave way of their own accord, to a light thread that they spawned or by ``coroutine.yield_``;
+``ready`` has those that somebody woke. The first queue is served before the second. Those that
+wait for an event are held by that event's watcher alone.
+
+Nobody may keep the loop from its events for longer than a slice. Whoever has spent it steps aside
+for one *turn*: events are polled, and all light threads whose descriptor had become ready or whose
+timer had fallen due run, before the queues are served again.
 """
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final, cast
 
 import gevent
 from gevent._hub_local import get_hub_if_exists
+from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
 from lasa import _process
 
-__all__ = ["READY", "TIMEOUT", "Scheduler", "getcurrent", "greenlet", "is_current", "leave_behind", "scheduler"]
+__all__ = [
+    "CALL_COST",
+    "READY",
+    "TIMEOUT",
+    "TIMEOUT_PRIORITY",
+    "TURN_PRIORITY",
+    "BlockingSwitchOutError",
+    "Scheduler",
+    "getcurrent",
+    "greenlet",
+    "is_current",
+    "leave_behind",
+    "scheduler",
+]
 
 # How a wait ended; whoever ends it switches to the sleeper with one of these.
 READY: Final = "ready"
 TIMEOUT: Final = "timeout"
 
-# How often light threads may wake each other in a row before events are polled again.
-HANDOVERS_AT_MOST: Final = 100
+# The loop runs what one poll has found in the order of these, the highest first, and 0 is that of descriptors: what
+# came in time is looked at before the timer of its wait, also if the hub was busy until both were due.
+TIMEOUT_PRIORITY: Final = -1
+TURN_PRIORITY: Final = -2
+
+SLICE_S: Final = 0.010  # after so long without a poll it is the others' turn
+
+# Work is charged in bytes, a call that moves few or none as this many. The clock is looked at when a credit is used up;
+# the first credit of a slice is one call, and each is twice as large as the one before, since nobody knows beforehand
+# what the caller does between two calls.
+CALL_COST: Final = 1024
+LARGEST_CREDIT: Final = 64 * CALL_COST
 
 
 class Scheduler:
     """Who runs next in one OS thread.
 
     Attributes:
-        ready: light threads that can go on, in the order in which they asked.
+        gave_way: light threads that gave way and can go on, in the order in which they did.
+        ready: light threads that were woken and can go on, in the order in which they were.
+        is_turning: whether a turn is due or under way; ``ready`` is not served meanwhile.
+        slice_ends: until when the clock need not be looked at, on the monotonic clock; see is_slice_spent().
+        credit: how many bytes of work may be done before the clock is looked at; see breathe().
         switch: goes to the hub, which polls for events; returns when somebody switches back.
         loop: gevent's loop, for the watchers in this folder.
-        dispatch: lets whoever is ready go on, by way of the dispatcher; goes to the hub if nobody is, or with True.
+        dispatch: lets whoever can go on do so, by way of the dispatcher; goes to the hub if nobody can.
         is_dispatching: whether the dispatcher waits for one that it let go on, to which it holds a reference.
+        inner: the greenlets of the hub itself, in which nobody can wait.
         parked, nursery: see worker.py. doorbell: see doorbell.py.
         extras: what the layers above keep once per hub: pools, timers.
     """
@@ -44,17 +81,24 @@ class Scheduler:
     __slots__ = (
         "__weakref__",
         "_drain_callback",
-        "_handovers_left",
+        "_next_credit",
+        "_nursery",
+        "_slice_iteration",
+        "_turn_timer",
+        "credit",
         "dispatch",
         "dispatcher",
         "doorbell",
         "extras",
+        "gave_way",
         "gevent_hub",
+        "inner",
         "is_dispatching",
+        "is_turning",
         "loop",
-        "nursery",
         "parked",
         "ready",
+        "slice_ends",
         "switch",
     )
 
@@ -62,43 +106,82 @@ class Scheduler:
         self.gevent_hub = gevent_hub
         self.loop: Any = gevent_hub.loop
         self.switch = cast("Callable[[], Any]", greenlet.switch.__get__(gevent_hub))
+        self.gave_way: deque[greenlet] = deque()
         self.ready: deque[greenlet] = deque()
+        self._nursery: greenlet | None = None
         self._start_dispatcher()
         self._drain_callback: Any = None
         self.parked: list[Any] = []
-        self.nursery: greenlet | None = None
         self.doorbell: Any = None
         self.extras: dict[str, Any] = {}
         self.is_dispatching = False
-        self._handovers_left = HANDOVERS_AT_MOST
         _process.use()
+        self.is_turning = False
+        self._turn_timer: Any = self.loop.timer(0.0, priority=TURN_PRIORITY)
+        self.slice_ends = 0.0
+        self._slice_iteration = -1
+        self.credit = self._next_credit = CALL_COST
 
     def _start_dispatcher(self) -> None:
         self.dispatcher = greenlet(self._dispatch, self.gevent_hub)
-        self.dispatch: Callable[..., Any] = self.dispatcher.switch
+        self.dispatch: Callable[[], Any] = self.dispatcher.switch
+        self._note_inner()
+
+    def _note_inner(self) -> None:
+        self.inner = frozenset({self.gevent_hub, self.dispatcher, self._nursery})
+
+    @property
+    def nursery(self) -> greenlet | None:
+        """The greenlet that starts workers; see worker.py."""
+        return self._nursery
+
+    @nursery.setter
+    def nursery(self, made: greenlet | None) -> None:
+        self._nursery = made
+        self._note_inner()
+
+    # -- to wake
 
     def wake(self, sleeper: greenlet) -> None:
         """Let ``sleeper`` go on after everybody who is ready already. Never switches."""
         self.ready.append(sleeper)
         self.drain_soon()
 
-    def wake_first(self, sleeper: greenlet) -> None:
-        """Let ``sleeper`` go on before everybody who is ready already. Never switches."""
-        self.ready.appendleft(sleeper)
-        self.drain_soon()
-
     def drain_soon(self) -> None:
-        """Have the hub run, soon, whoever is ready. Never switches."""
+        """Have the hub run, soon, whoever can go on. Never switches."""
         # The loop's own callback tells whether it is due; a flag would be wrong after an exception of a signal handler.
         callback = self._drain_callback
         if callback is None or not callback.pending:
             self._drain_callback = self.loop.run_callback(self._drain)
 
+    def forget(self, sleeper: greenlet) -> None:
+        """Take ``sleeper`` out of the queues, if it stands there."""
+        for queue in (self.gave_way, self.ready):
+            if sleeper in queue:
+                queue.remove(sleeper)
+
+    # -- to stop running
+
+    def refuse_wait(self) -> None:
+        """Tell code that the hub itself runs, a finalizer or a callback of gevent's, that it cannot wait there.
+
+        For every way to stop running, before anything is changed: ``if getcurrent() in hub.inner: hub.refuse_wait()``.
+        """
+        raise BlockingSwitchOutError(
+            "this call would have to wait, and the hub itself runs it: a finalizer, a callback of gevent's or a signal "
+            "handler may spawn a light thread that waits, but cannot wait itself"
+        )
+
     def block(self) -> Any:
-        """Stop running until somebody switches back; whoever is ready goes on before events are polled.
+        """Stop running until somebody switches back; whoever can go on does before events are polled.
 
         For waits that are ended by a watcher, which switches straight in.
+
+        Raises:
+            BlockingSwitchOutError: the caller is the hub.
         """
+        if getcurrent() in self.inner:
+            self.refuse_wait()
         return self.dispatch()
 
     def pause(self) -> Any:
@@ -106,68 +189,149 @@ class Scheduler:
 
         A foreign exception (kill, gevent.Timeout) may arrive between wake() and its effect: the place in
         the queue is given up then, or a later wait would end for no reason.
+
+        Raises:
+            BlockingSwitchOutError: the caller is the hub.
         """
+        if getcurrent() in self.inner:
+            self.refuse_wait()
         try:
-            if self._handovers_left > 0:
-                self._handovers_left -= 1
-                return self.dispatch()
-            self.drain_soon()  # two that wake each other for ever must not keep all others from their events
-            return self.dispatch(True)
+            return self.dispatch()
         except BaseException:
             self.forget(getcurrent())
             raise
 
-    def forget(self, sleeper: greenlet) -> None:
-        """Take ``sleeper`` out of the queue, if it stands there."""
-        if sleeper in self.ready:
-            self.ready.remove(sleeper)
+    def give_way(self) -> None:
+        """Let those go on who gave way before; for one turn of the loop if the slice is spent.
+
+        Raises:
+            BlockingSwitchOutError: the caller is the hub.
+        """
+        if self.is_turning or self.is_slice_spent():
+            self.step_aside()
+            return
+        me = getcurrent()
+        if me in self.inner:
+            self.refuse_wait()
+        self.gave_way.append(me)
+        self.drain_soon()
+        try:
+            self.dispatch()
+        except BaseException:
+            self.forget(me)
+            raise
+        if self.is_turning:  # somebody has spent the slice meanwhile
+            self.step_aside()
 
     def step_aside(self) -> None:
-        """Go to the end of the run queue; events are polled in between."""
+        """Go to the end of the run queue for one turn of the loop.
+
+        Every light thread whose descriptor has become ready, whose timer has fallen due or that was woken goes first.
+
+        Raises:
+            BlockingSwitchOutError: the caller is the hub.
+        """
         me = getcurrent()
-        self.wake(me)
+        if me in self.inner:
+            self.refuse_wait()
+        self.ready.append(me)
+        self._begin_turn()
         try:
-            self.dispatch(True)
+            self.dispatch()
         except BaseException:
             self.forget(me)
             raise
 
-    def breathe(self, cost: int = 1) -> None:
-        """Poll for events now and then: for calls that could go on for ever without a wait, such as under a flood.
+    # -- what keeps the loop from its events, and for how long
 
-        Switches once in HANDOVERS_AT_MOST calls of cost 1.
+    def breathe(self, cost: int = CALL_COST) -> None:
+        """Step aside if the slice is spent: before a call that could go on for ever without a wait, as under a flood.
+
+        Args:
+            cost: what the call does, in bytes. What turns out only later may be taken from ``credit`` then.
         """
-        self._handovers_left -= cost
-        if self._handovers_left <= 0:
-            self.step_aside()
+        self.credit -= cost
+        if self.credit < 0:
+            self.look_at_clock()
+
+    def look_at_clock(self) -> None:
+        """Step aside if the slice is spent, and give new credit if not; for those who take from ``credit`` themselves.
+
+        In the hub itself, where nobody can wait, nothing happens.
+        """
+        if self.is_turning or self.is_slice_spent():
+            if getcurrent() not in self.inner:
+                self.step_aside()
+        else:
+            self.credit = self._next_credit = min(2 * self._next_credit, LARGEST_CREDIT)
+
+    def is_slice_spent(self) -> bool:
+        """Whether events have not been polled for a whole slice."""
+        now_s = monotonic()
+        if now_s < self.slice_ends:
+            return False
+        iteration: int = self.loop.iteration
+        if iteration == self._slice_iteration:
+            return True
+        # A slice begins with a poll, and the loop keeps the time of the last one. Nothing costs a call at each poll.
+        self._slice_iteration = iteration
+        since_poll_s: float = max(0.0, time.time() - self.loop.now())
+        self._begin_slice(now_s - since_poll_s)
+        return since_poll_s >= SLICE_S
+
+    def _begin_slice(self, start_s: float) -> None:
+        self.slice_ends = start_s + SLICE_S
+        self._next_credit = CALL_COST
+
+    def _begin_turn(self) -> None:
+        if not self.is_turning:
+            self.is_turning = True
+            self._turn_timer.start(self._end_turn)
+
+    def _end_turn(self) -> None:
+        # The timer comes behind all others of its poll, and behind all descriptors.
+        self.is_turning = False
+        self._slice_iteration = self.loop.iteration
+        self._begin_slice(monotonic())
+        self.credit = 0
+        self._drain()
+
+    def close(self) -> None:
+        """Give the watcher back, before the loop is destroyed."""
+        self._turn_timer.stop()
+        self._turn_timer.close()
+
+    # -- who goes on
 
     def _drain(self) -> None:
-        self._handovers_left = HANDOVERS_AT_MOST
-        ready = self.ready
-        budget = len(ready)  # whoever steps aside meanwhile waits for the next round, after the events
         try:
-            while budget and ready:
-                budget -= 1
+            while self.gave_way or (self.ready and not self.is_turning):
                 self.dispatch()
         finally:
-            if ready:
+            if self.gave_way or (self.ready and not self.is_turning):
                 self.drain_soon()
 
-    def _dispatch(self, to_hub: Any = None) -> None:
+    def _dispatch(self, _: Any = None) -> None:
         """Let one after the other go on; a greenlet of its own.
 
         Whoever switches holds a reference to where it switched until it goes on itself. If light threads that
         wait switched to each other, such references would stay about, and no worker would look unused.
         """
-        ready, switch = self.ready, self.switch
+        gave_way, ready, switch = self.gave_way, self.ready, self.switch
         try:
             while True:
-                if ready and not to_hub:
+                if gave_way:
                     self.is_dispatching = True
-                    to_hub = ready.popleft().switch()
+                    gave_way.popleft().switch()
+                elif ready and not self.is_turning:
+                    if monotonic() >= self.slice_ends and self.is_slice_spent():
+                        self._begin_turn()
+                        continue
+                    self.is_dispatching = True
+                    ready.popleft().switch()
                 else:
                     self.is_dispatching = False
-                    to_hub = switch()
+                    switch()
         except BaseException:  # of a signal handler, which runs wherever the signal finds us
             self.is_dispatching = False
             self._start_dispatcher()

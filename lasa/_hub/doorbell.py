@@ -13,7 +13,7 @@ from typing import Any, Final
 from gevent._hub_local import get_hub_if_exists
 
 from lasa._hub.clock import pause_at_most
-from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, scheduler
+from lasa._hub.core import CALL_COST, Scheduler, getcurrent, greenlet, is_current, scheduler
 from lasa._hub.os_thread import OsLock
 
 __all__ = ["Doorbell", "WakeUpCall", "breathe", "doorbell"]
@@ -148,8 +148,9 @@ class WakeUpCall:
             self._sleeper = None
 
 
-def breathe() -> None:
-    """Let the others of this hub have their turn now and then, if there is one; see Scheduler.breathe()."""
-    gevent_hub = get_hub_if_exists()
-    if gevent_hub is not None and getcurrent() is not gevent_hub:
-        scheduler().breathe()
+def breathe(cost: int = CALL_COST) -> None:
+    """Let the others of this hub have their turn if it is theirs, and if there is one; see Scheduler.breathe()."""
+    if get_hub_if_exists() is not None:
+        hub = scheduler()
+        if getcurrent() not in hub.inner:
+            hub.breathe(cost)

@@ -40,11 +40,13 @@ def end_hub() -> None:
     if gevent_hub._threadpool is not None:
         gevent_hub._threadpool.kill()  # waits for look-ups of names that still run
         del gevent_hub.threadpool
+    hub.gave_way.clear()
     hub.ready.clear()
     _end_dispatcher(hub)
     if hub.doorbell is not None:
         hub.doorbell.close()
     hub.extras.clear()
+    hub.close()
     del gevent_hub.lasa_scheduler
     if gevent_hub:
         # Takes it out of its loop, to where it says that nothing is left to do; destroy() then ends its greenlet.

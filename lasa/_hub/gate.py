@@ -10,7 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from lasa._hub.core import READY, TIMEOUT, Scheduler, getcurrent, greenlet, leave_behind, scheduler
+from lasa._hub.core import (
+    READY,
+    TIMEOUT,
+    TIMEOUT_PRIORITY,
+    Scheduler,
+    getcurrent,
+    greenlet,
+    leave_behind,
+    scheduler,
+)
 from lasa.errors import SocketClosed, SocketTimeout
 
 __all__ = ["READ", "WRITE", "Chorus", "Gate"]
@@ -27,6 +36,7 @@ class Gate:
     """
 
     __slots__ = (
+        "_gave_way",
         "_hub",
         "_on_event",
         "_on_timeout",
@@ -44,6 +54,7 @@ class Gate:
         self._hub = hub
         self._switch = hub.switch
         self._ready = hub.ready
+        self._gave_way = hub.gave_way
         self._watcher = hub.loop.io(descriptor, direction)
         self._watcher.ref = False
         self._started = False
@@ -60,25 +71,30 @@ class Gate:
         Whatever a foreign exception interrupts, the gate is as it was before the wait.
 
         Raises:
-            SocketTimeout: ``timeout_s`` is over. SocketClosed: close() was called meanwhile.
+            SocketTimeout: ``timeout_s`` is over, and the descriptor is not ready. SocketClosed: close() was called
+            meanwhile. BlockingSwitchOutError: the caller is the hub.
         Switches: always.
         """
+        hub, me = self._hub, getcurrent()
+        if me in hub.inner:
+            hub.refuse_wait()
         if timeout_s != self._timeout_s:
             if self._timer is not None:
                 self._timer.close()
             # Repeating, for again(): start() after stop() would go on with what was left of the time.
-            self._timer = self._hub.loop.timer(timeout_s, max(timeout_s, 1e-6))
+            self._timer = hub.loop.timer(timeout_s, max(timeout_s, 1e-6), priority=TIMEOUT_PRIORITY)
             self._timeout_s = timeout_s
         timer = self._timer
-        self._waiter = getcurrent()
+        self._waiter = me
         if not self._started:
             self._watcher.start(self._on_event)
             self._started = True
         timer.again(self._on_timeout, update=True)
         try:
-            outcome = self._hub.dispatch() if self._ready or self._hub.is_dispatching else self._switch()
+            to_others = self._ready or self._gave_way or hub.is_dispatching
+            outcome = hub.dispatch() if to_others else self._switch()
         except BaseException:
-            self._hub.forget(getcurrent())
+            hub.forget(getcurrent())
             raise
         finally:
             self._waiter = None
@@ -152,7 +168,7 @@ class Chorus:
 
     def wait(self, timeout_s: float) -> int | None:
         """Switch until one of the descriptors is writable and return it; None when the time is over."""
-        timer = self._hub.loop.timer(timeout_s)
+        timer = self._hub.loop.timer(timeout_s, priority=TIMEOUT_PRIORITY)
         self._sleeper = getcurrent()
         timer.start(self._sleeper.switch, TIMEOUT, update=True)
         try:

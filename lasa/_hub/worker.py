@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from sys import getrefcount
+from time import monotonic
 from typing import Any, Protocol
 from weakref import getweakrefcount
 
@@ -75,13 +76,13 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
 
     def _run(self) -> None:
         hub = self.hub
-        ready, parked = hub.ready, hub.parked
+        gave_way, parked = hub.gave_way, hub.parked
         while True:
             self.spawn_tree_locals = None
             self.gr_context = None
             parked.append(self)
             try:
-                hub.block()
+                hub.dispatch()
             finally:
                 if self.lasa_job is None and self in parked:  # a tool killed every greenlet that it found
                     parked.remove(self)
@@ -93,13 +94,13 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
             del job
             # Held by the queue alone: a successor in a variable of ours would look as if somebody knew it.
             if successor is not None:
-                ready.appendleft(successor)
+                gave_way.appendleft(successor)
                 successor = None
             if not self._is_clean() or len(parked) >= PARKED_AT_MOST:
                 break
         # A greenlet ends into its hub, which may have other things to do: let those go first whose turn it is.
         hub.wake(self)
-        hub.block()
+        hub.dispatch()
         if not hub.gevent_hub:  # nor can it end into a hub that was never started
             hub.step_aside()
 
@@ -151,7 +152,7 @@ def start_job(hub: Scheduler, job: Job, context: Context) -> greenlet:
 
 def _make_worker(hub: Scheduler) -> None:
     """Have the nursery park a new worker."""
-    hub.ready.appendleft(getcurrent())  # where the new worker goes as soon as it is parked
+    hub.gave_way.appendleft(getcurrent())  # where the new worker goes as soon as it is parked
     hub.nursery.switch(hub)  # type: ignore[union-attr]
 
 
@@ -166,7 +167,7 @@ def _open_nursery(hub: Scheduler) -> None:
 
 
 def _start_nursery(hub: Scheduler, spawner: greenlet) -> None:
-    hub.ready.appendleft(spawner)
+    hub.gave_way.appendleft(spawner)
     hub.nursery.switch(hub)  # type: ignore[union-attr]
 
 
@@ -177,28 +178,33 @@ def _nurse(hub: Scheduler) -> None:
     threads that spawn each other without end would exhaust both if each started the next one's worker.
     """
     while True:
-        hub.ready.appendleft(getcurrent())  # comes back once the worker is parked, and holds no reference then
+        hub.gave_way.appendleft(getcurrent())  # comes back once the worker is parked, and holds no reference then
         Worker(hub).switch()
-        hub.block()
+        hub.dispatch()
 
 
 def run_job(job: Job, context: Context | None = None) -> None:
-    """Run ``job`` at once, in a copy of the caller's contextvars; come back after those who were ready before."""
+    """Run ``job`` at once, in a copy of the caller's contextvars; come back after those who gave way before.
+
+    A loop that spawns must not keep all others from their events: it steps aside before the next child, and never
+    between a child's first wait and its parent.
+    """
     hub = scheduler()
     if hub.nursery is None:
         _open_nursery(hub)
     if not Worker.clean_references:
         _measure(hub)
     me = getcurrent()
-    if me is not hub.gevent_hub:
-        hub.wake(me)
+    if me not in hub.inner:
+        if hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent()):
+            hub.step_aside()
+        hub.gave_way.append(me)
+        hub.drain_soon()
     try:
         start_job(hub, job, copy_context() if context is None else context).switch()
     except BaseException:
         hub.forget(me)
         raise
-    if me is not hub.gevent_hub:
-        hub.breathe()  # a loop that spawns must not keep all others from their events
 
 
 def note_coroutine(resumer: greenlet) -> None:
@@ -215,7 +221,8 @@ def kill_greenlet(victim: greenlet) -> None:
     """Raise ThreadKilled in ``victim``; come back, before anybody else, when it ends or waits again."""
     hub = scheduler()
     me = getcurrent()
-    hub.wake_first(me)
+    hub.gave_way.appendleft(me)
+    hub.drain_soon()
     throw = greenlet.throw.__get__(victim)
     del victim  # one reference, as whoever switches has, and the worker can be used again
     try:
@@ -235,7 +242,7 @@ def _measure(hub: Scheduler) -> None:
     sys.settrace(None)  # a debugger or profiler holds references of its own
     sys.setprofile(None)
     try:
-        hub.wake_first(getcurrent())
+        hub.gave_way.appendleft(getcurrent())
         start_job(hub, _Nothing(), copy_context()).switch()
     finally:
         sys.settrace(tracer)

@@ -11,7 +11,7 @@ import pytest
 
 import lasa
 from lasa import socket
-from tests.helpers import cosocket_pair, nothing_left_open, settle
+from tests.helpers import cosocket_pair, nothing_left_open, settle, spend_slice
 from tests.socket.tools import Pair, listening, result_of, spawn_blocked, tcp_pair
 
 
@@ -179,7 +179,7 @@ def test_a_socket_closed_while_a_flooded_call_gives_others_their_turn_is_closed(
         call = datagrams.receivefrom
 
     def flooded() -> object:
-        lasa._hub.scheduler()._handovers_left = 0  # as after a hundred answers in a row
+        spend_slice()  # as after many answers in a row
         return call()
 
     worker = lasa.thread.spawn(flooded)
