@@ -174,6 +174,7 @@ def test_a_killed_one_who_stepped_aside_leaves_no_place_in_the_queue() -> None:
         finally:
             seen.append(_hub.pause_at_most(0.003))
 
+    settle()
     child = spawn(stepper)
     kill(child)
     assert not _hub.scheduler().ready
