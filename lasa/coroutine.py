@@ -69,8 +69,9 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
         ``(True, *values)`` yielded or returned (a returned tuple spreads), or ``(False, error)``: the exception that
         left it, or the text "cannot resume S coroutine" with S its status (also for a light thread).
     Raises:
-        TypeError: neither a coroutine nor a light thread. What is no Exception (a kill, gevent.Timeout,
-            SystemExit) passes through; if it came from outside, the coroutine is killed.
+        TypeError: neither a coroutine nor a light thread. RuntimeError: another OS thread made it.
+            What is no Exception (a kill, gevent.Timeout, SystemExit) passes through; if it came from outside, the
+            coroutine is killed.
     Switches: into the coroutine, which may wait. Source: OpenResty, "coroutine.resume".
     """
     if not isinstance(coroutine, Coroutine):
@@ -85,7 +86,13 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
 def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     me = _hub.current_job()
     target = coroutine.greenlet
-    target.parent = resumer = _hub.getcurrent()
+    resumer = _hub.getcurrent()
+    try:
+        if not target and not target.is_at_home():  # not started yet
+            raise ValueError
+        target.parent = resumer
+    except ValueError:
+        raise _hub.wrong_os_thread("a coroutine") from None
     target.lasa_job = coroutine
     coroutine.is_resumed = True
     if isinstance(me, Thread | Coroutine):

@@ -1,6 +1,11 @@
 """Semaphores: resources that light threads post and wait for (seed: lasa.semaphore).
 
 Strictly first in, first out: whoever waits is served before a newcomer, also when resources are there.
+
+A semaphore belongs to the OS thread that made it, but ``post()`` is for all, and for signal handlers. It relies on
+this: the interpreter changes OS threads, and calls signal handlers, behind calls and at the ends of loops alone, so
+lines without a call are one step. Who waits counts as waiting before it looks at the resources again; who posts has
+added them before it looks who waits. So one of the two sees the other.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from collections import deque
 from typing import Final
 
 from lasa import _hub, _process
+from lasa._hub import os_thread_id
 from lasa._values import at_least, number, type_name, whole_ms
 
 __all__ = ["Semaphore", "new"]
@@ -27,11 +33,14 @@ class _Waiter:
 class Semaphore:
     """Resources to wait for; ``lasa.semaphore.new()`` makes it."""
 
-    __slots__ = ("__weakref__", "_queue", "_resources", "_woken")
+    __slots__ = ("__weakref__", "_bell", "_home", "_queue", "_resources", "_waiting", "_woken")
 
     def __init__(self, resources: int) -> None:
         self._resources = resources
+        self._home = _hub.os_thread_id()
+        self._bell: _hub.Doorbell | None = None  # of the hub in which the first one waited
         self._queue: deque[_Waiter] = deque()
+        self._waiting = 0  # how many are in the queue
         self._woken = 0  # the first so many of the queue go on soon and take their resource then
 
     def wait(self, timeout: float) -> tuple[bool | None, str | None]:
@@ -42,7 +51,7 @@ class Semaphore:
         Returns:
             ``(True, None)``, or ``(None, "timeout")``.
         Raises:
-            ValueError: "no negative number". TypeError: not a number.
+            ValueError: "no negative number". TypeError: not a number. RuntimeError: another OS thread made it.
         Switches: only when it has to wait. Source: seed, "sema:wait".
         """
         seconds = number(timeout)
@@ -50,34 +59,55 @@ class Semaphore:
             raise TypeError(f"number expected, got {type_name(timeout)}")
         if seconds < 0:
             raise ValueError("no negative number")
-        timeout_s = whole_ms(seconds)
-        if not self._queue and self._resources > 0:
+        if os_thread_id() != self._home:
+            raise _hub.wrong_os_thread("a semaphore")
+        if not self._waiting and self._resources > 0:
             self._resources -= 1
             return True, None
+        timeout_s = whole_ms(seconds)
         if not timeout_s:
             return None, "timeout"
+        if self._bell is None:
+            self._bell = _hub.doorbell()
         waiter = _Waiter(_hub.getcurrent())
-        self._queue.append(waiter)
-        if self._resources > self._woken:
-            self._wake_served()  # there is one for the newcomer, once those before it have taken theirs
         is_served = False
+        self._waiting += 1
         try:
+            self._queue.append(waiter)
+            if self._resources > self._woken:
+                self._wake_served()  # there is one for the newcomer, once those before it have taken theirs
             # Woken and timed out in the same turn: the resource is there, so take it.
             is_served = _hub.pause_at_most(timeout_s) or waiter.is_woken
         finally:
-            self._leave(waiter, takes_one=is_served)
+            self._waiting -= 1
+            if waiter.is_woken:
+                self._woken -= 1
+            if is_served:
+                self._resources -= 1
+            try:
+                self._queue.remove(waiter)
+            finally:
+                if not is_served:
+                    self._wake_served()  # one that was killed after it was woken leaves its resource to the next
         return (True, None) if is_served else (None, "timeout")
 
     def post(self, n: int = 1) -> bool:
         """Release ``n`` resources; as many waiters go on once the caller yields. Returns True.
 
+        Any OS thread may call it, and signal handlers.
+
         Raises:
             ValueError: "positive number required". TypeError: not a number.
         Switches: never. Source: seed, "sema:post".
         """
-        self._resources += at_least(1, n, "positive number required")
-        if self._queue:
-            self._wake_served()
+        if type(n) is not int or n < 1:
+            n = at_least(1, n, "positive number required")
+        self._resources += n
+        if self._waiting:
+            if os_thread_id() == self._home:
+                self._wake_served()
+            elif self._bell is not None:
+                self._bell.call(self._wake_served)
         return True
 
     def count(self) -> int:
@@ -85,29 +115,22 @@ class Semaphore:
 
         Switches: never. Source: seed, "sema:count".
         """
-        return self._resources - len(self._queue)
-
-    def _leave(self, waiter: _Waiter, *, takes_one: bool) -> None:
-        self._queue.remove(waiter)
-        if waiter.is_woken:
-            self._woken -= 1
-        if takes_one:
-            self._resources -= 1
-        elif self._queue:
-            self._wake_served()  # a waiter that was killed after it was woken leaves its resource to the next
+        return self._resources - self._waiting
 
     def _wake_served(self) -> None:
-        while self._woken < min(self._resources, len(self._queue)):
+        while self._woken < self._resources and self._woken < self._waiting:
             waiter = self._queue[self._woken]
             waiter.is_woken = True
-            self._woken += 1
+            self._woken += 1  # no call stands before it, see above
             _hub.wake(waiter.sleeper)
 
     def _forget_waiters(self) -> None:
         # In a child, whose parent they belong to.
+        self._home = _hub.os_thread_id()
+        self._bell = None
         _hub.leave_behind(self._queue)
         self._queue = deque()
-        self._woken = 0
+        self._waiting = self._woken = 0
 
 
 _process.inherited(Semaphore, Semaphore._forget_waiters)

@@ -230,8 +230,8 @@ def kill(timer: Timer) -> None:
     """
     if not isinstance(timer, Timer):
         raise TypeError(f"timer expected, got {type_name(timer)}")
-    if timer.calendar is not calendar():
-        raise RuntimeError("the timer belongs to another OS thread")
+    if not _hub.has_hub() or timer.calendar is not calendar():
+        raise _hub.wrong_os_thread("a timer")
     timer.calendar.cancel(timer)
 
 

@@ -1,20 +1,25 @@
 # mypy: disable-error-code="func-returns-value"
 # Lambdas here are often several calls in a row, some of which return nothing.
 import random
+import time
 from collections import deque
 from typing import Any
 
 import gevent
 import pytest
+from gevent import monkey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import lasa
 from lasa import semaphore
+from lasa._hub import start_os_thread
 from lasa.coroutine import yield_
 from lasa.semaphore import Semaphore
 from lasa.thread import Thread, kill, spawn, status, wait
 from tests.helpers import no_switch, settle
+
+sleep_as_the_system_does: Any = monkey.get_original("time", "sleep")
 
 
 def new(resources: int = 0) -> Semaphore:
@@ -318,3 +323,48 @@ def test_any_sequence_of_calls_behaves_as_the_model(resources: int, steps: list[
     for child in waiters.values():
         kill(child)
     assert sema.count() == max(model.count, model.resources)
+
+
+def test_a_post_from_another_os_thread_wakes_the_waiter_at_once() -> None:
+    sema = new()
+    started_s = time.monotonic()
+    start_os_thread(lambda: (sleep_as_the_system_does(0.02), sema.post(2)), "posts")
+    assert sema.wait(10) == (True, None)
+    assert sema.wait(10) == (True, None)
+    assert time.monotonic() - started_s < 5
+    assert sema.count() == 0
+
+
+def test_no_post_of_several_os_threads_is_lost_and_none_counts_twice() -> None:
+    sema = new()
+    posters, posts = 4, 500
+
+    def post_all() -> None:
+        for _ in range(posts):
+            sema.post()
+
+    takers = [spawn(lambda: sum(sema.wait(0.2)[0] or 0 for _ in range(posts))) for _ in range(3)]
+    for _ in range(posters):
+        start_os_thread(post_all, "posts")
+    taken = [wait(taker)[1] for taker in takers]
+    while sema.wait(0.1)[0]:
+        taken.append(1)
+    assert sum(taken) == posters * posts
+    assert sema.count() == 0
+
+
+def test_a_semaphore_is_waited_for_in_its_own_os_thread_alone() -> None:
+    sema = new(1)
+    said: list[str] = []
+
+    def other() -> None:
+        try:
+            sema.wait(1)
+        except RuntimeError as error:
+            said.append(str(error))
+
+    lasa.to_thread(other)
+    assert len(said) == 1
+    assert "OS thread" in said[0]
+    assert "lasa.channel" in said[0]
+    assert sema.count() == 1

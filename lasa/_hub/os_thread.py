@@ -8,12 +8,17 @@ from typing import Any
 
 from gevent import monkey
 
-__all__ = ["OsLock", "interrupt_os_thread", "os_thread_id", "start_os_thread"]
+__all__ = ["OsLock", "interrupt_os_thread", "os_thread_id", "start_os_thread", "wrong_os_thread"]
 
 # After patching, those of the module are greenlets and their locks.
 OsLock: Any = monkey.get_original("_thread", "allocate_lock")
 os_thread_id: Callable[[], int] = monkey.get_original("_thread", "get_ident")
 _start: Any = monkey.get_original("_thread", "start_new_thread")
+
+
+def wrong_os_thread(what: str) -> RuntimeError:
+    """Return the error of whoever uses what belongs to another OS thread, and may be in use there right now."""
+    return RuntimeError(f"{what} belongs to the OS thread that made it; hand values over to it by a lasa.channel()")
 
 
 def start_os_thread(function: Callable[[], object], name: str) -> None:

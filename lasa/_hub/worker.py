@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from weakref import getweakrefcount
 
 import gevent
+from gevent._hub_local import get_hub_if_exists
 from greenlet import GreenletExit
 
 from lasa._hub.core import Scheduler, getcurrent, greenlet, scheduler
@@ -263,6 +264,10 @@ class CoroutineGreenlet(greenlet):
         self.gr_context = copy_context()
         self.home = scheduler().gevent_hub
         self.lasa_job: Any = None
+
+    def is_at_home(self) -> bool:
+        """Whether this is the OS thread that has made it."""
+        return get_hub_if_exists() is self.home
 
 
 def leave_coroutine(values: tuple[Any, ...]) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
 from lasa.socket._buffer import ReceiveBuffer
@@ -37,6 +38,7 @@ class Halves:
         "_buffer",
         "_connect_s",
         "_generation",
+        "_home",
         "_is_connecting",
         "_is_reading",
         "_is_writing",
@@ -68,6 +70,7 @@ class Halves:
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
+        self._home = os_thread_id()
         self._generation = 0  # counts connections; a reader's end marker belongs to one of them
 
     # -- timeouts
@@ -91,12 +94,18 @@ class Halves:
         in_s = [timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000 for timeout in (connect, send, read)]
         self._connect_s, self._send_s, self._read_s = in_s
 
+    def _refuse_others(self) -> None:
+        if os_thread_id() != self._home:
+            raise wrong_os_thread("a socket")
+
     def _why_not_reading(self) -> str:
+        self._refuse_others()
         if self._is_connecting:
             return BUSY_CONNECTING
         return BUSY_READING if self._is_reading else "closed"
 
     def _why_not_writing(self) -> str:
+        self._refuse_others()
         if self._is_connecting:
             return BUSY_CONNECTING
         return BUSY_WRITING if self._is_writing else "closed"
@@ -144,6 +153,7 @@ class Halves:
                 self._readable = self._buffer
 
     def _refuse_if_busy(self) -> None:
+        self._refuse_others()
         if self._is_connecting:
             raise SocketError(BUSY_CONNECTING)
         if self._is_reading:

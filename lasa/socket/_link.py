@@ -220,6 +220,11 @@ class Link:
         self.close_writable()
         self.sock.close()
 
+    def refuse_others(self, what: str) -> None:
+        """Raise RuntimeError in another OS thread than the link's own. Never switches."""
+        if not _hub.is_current(self._hub):
+            raise _hub.wrong_os_thread(what)
+
     def call_at_home(self, function: Callable[[], None]) -> None:
         """Call ``function`` in the OS thread whose hub the link was made in, for a collector that runs in another."""
         try:

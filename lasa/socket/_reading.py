@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from lasa import _hub
+from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._values import as_bytes, integer, type_name
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
@@ -172,6 +173,7 @@ class Reading(Halves):
 
         Switches: never. Source: seed, "tcpsock:peek".
         """
+        self._refuse_others()
         if self._buffer.size:
             return True
         if self._stream is None or not self._read_open or self._is_connecting:
@@ -209,6 +211,8 @@ class Reading(Halves):
 
     def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer) -> Received:
         # The door of all reads that need more than the buffer has.
+        if os_thread_id() != self._home:  # what is read already costs no such look
+            raise wrong_os_thread("a socket")
         stream = self._stream
         assert stream is not None
         if buffer.front:

@@ -378,6 +378,7 @@ class TcpSocket(Serving):
 
         Switches: never. Source: beyond the seed, whose close() answers "socket busy reading" then.
         """
+        self._refuse_others()
         self._release()
 
     def _release(self) -> None:

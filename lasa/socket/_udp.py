@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
 from lasa import _hub
+from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._values import flatten, integer, timeout_ms, type_name
 from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
@@ -33,11 +34,12 @@ class UdpSocket:
     error of a datagram closes the socket.
     """
 
-    __slots__ = ("__weakref__", "_has_peer", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
+    __slots__ = ("__weakref__", "_has_peer", "_home", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
 
     warns_unclosed: ClassVar = True  # see TcpSocket
 
     def __init__(self) -> None:
+        self._home = _hub.os_thread_id()
         self._link: Link | None = None
         self._has_peer = False
         self._is_busy = False
@@ -54,6 +56,7 @@ class UdpSocket:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._refuse_others()
         self._drop()
         self._local = None
 
@@ -205,6 +208,7 @@ class UdpSocket:
             TypeError: data of another kind.
         Switches: only when the kernel's buffer is full. Source: seed, "udpsock:send".
         """
+        self._refuse_others()
         if self._link is None or not self._has_peer:
             return None, "closed"
         if self._is_busy or self._is_sending:
@@ -222,6 +226,7 @@ class UdpSocket:
         """
         host = host_text(host)
         payload = flatten(data)
+        self._refuse_others()
         if self._is_sending:
             return None, BUSY
         try:
@@ -304,6 +309,7 @@ class UdpSocket:
         return self._receive(_size(size, LARGEST_DATAGRAM))
 
     def _receive(self, size: int) -> tuple[bytes | None, str | None, tuple[Any, ...] | None]:
+        self._refuse_others()
         link = self._link
         if link is None:
             return None, "closed", None
@@ -348,6 +354,7 @@ class UdpSocket:
             ``(1, None)``; or ``(None, err)``: "closed", "socket busy".
         Switches: never. Source: seed, "udpsock:close".
         """
+        self._refuse_others()
         if self._link is None:
             return None, "closed"
         if self._is_busy or self._is_sending:
@@ -356,7 +363,12 @@ class UdpSocket:
         self._local = None
         return 1, None
 
+    def _refuse_others(self) -> None:
+        if os_thread_id() != self._home:
+            raise wrong_os_thread("a socket")
+
     def _refuse_if_busy(self) -> None:
+        self._refuse_others()
         if self._is_busy or self._is_sending:
             raise SocketError(BUSY)
 

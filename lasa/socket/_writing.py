@@ -6,6 +6,7 @@ import _socket
 from typing import Any, Final
 
 from lasa import _hub
+from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._values import flatten
 from lasa.errors import SocketError
 from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING
@@ -41,6 +42,8 @@ class Writing(Reading):
         payload = data if type(data) is bytes else flatten(data)
         if not payload:
             return 0, None
+        if os_thread_id() != self._home:
+            raise wrong_os_thread("a socket")
         stream = self._stream
         assert stream is not None
         self._is_writing = True
@@ -65,7 +68,7 @@ class Writing(Reading):
         Switches: never.
         """
         stream = self._stream
-        if not self._write_open or self._is_writing or type(stream) is not Link:
+        if not self._write_open or self._is_writing or type(stream) is not Link or os_thread_id() != self._home:
             return None
         try:
             return stream.sock.send(data)
@@ -89,6 +92,7 @@ class Writing(Reading):
         how = _DIRECTIONS.get(direction)
         if how is None:
             raise ValueError(f"bad shutdown argument: {direction}")
+        self._refuse_others()
         if self._is_connecting:
             return None, BUSY_CONNECTING
         if self._is_reading and how != _socket.SHUT_WR:

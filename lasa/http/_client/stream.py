@@ -113,6 +113,7 @@ class ResponseBody:
             raise self._failure
         if self._has_ended:
             return b""
+        self._conduit.connection.link.refuse_others("a response")
         if self._is_reading:
             raise SocketError("socket busy reading")
         self._is_reading = self.has_begun = True
@@ -204,9 +205,14 @@ class ResponseBody:
         return self._failure is not None
 
     def give_up(self) -> None:
-        """Close the connection, unless the body has been read to its end. Never switches."""
-        if not self._has_ended and self._failure is None:
+        """Close the connection, unless the body has been read to its end. Any OS thread may. Never switches."""
+        if self._has_ended or self._failure is not None:
+            return
+        link = self._conduit.connection.link
+        if link.belongs_here():
             self._fail(SocketClosed())
+        else:
+            link.call_at_home(self.give_up)
 
     def _fail(self, error: SocketError) -> None:
         self._failure = error
@@ -249,7 +255,4 @@ class ResponseBody:
         if _is_finalizing():  # modules may be gone, ours too: the kernel has it back in a moment
             link.sock.close()
             return
-        if link.belongs_here():
-            self.give_up()
-        else:
-            link.call_at_home(self.give_up)
+        self.give_up()

@@ -84,6 +84,7 @@ class Incoming:
         # What comes behind an answer is the next request's: a light thread that outlives its handler must not take it.
         if request is not self.request:
             raise RuntimeError("the request is over")
+        self._conduit.connection.link.refuse_others("a request")
 
     def _check(self, event: h11.Request) -> None:
         # What is wrong with a request before its body is read.

@@ -285,6 +285,7 @@ class Ending(Framing):
 
     def abort(self) -> None:
         """As Framing.abort()."""
+        self._refuse_others()
         if self._keepalive is not None:
             self._keepalive.stop()
         if self._close_alarm is not None:
@@ -346,6 +347,7 @@ class Ending(Framing):
             TypeError, ValueError: a code or reason that cannot be sent; nothing is sent then.
         Switches: until the peer has answered. Source: seed, "wb:close".
         """
+        self._refuse_others()
         if not self._is_answering:
             if code is not None and self.is_open and not self._close_sent and not self._is_fatal:
                 self._send_frame(FIN | CLOSE, close_payload(code, reason))

@@ -237,6 +237,7 @@ class Framing:
 
     def _send_frame(self, first: int, data: Any) -> Sent:
         payload = data if type(data) is bytes else _payload_of(data)
+        self._refuse_others()
         if self._is_fatal:
             return None, FATAL
         session = self._session
@@ -284,6 +285,7 @@ class Framing:
             "exceeding max payload len", or "failed to receive the first 2 bytes: closed".
         Switches: when the frame has not come yet, and now and then. Source: seed, "wb:recv_frame".
         """
+        self._refuse_others()
         if self._is_fatal:
             return None, None, FATAL
         session = self._session
@@ -330,6 +332,10 @@ class Framing:
 
     # -- the end
 
+    def _refuse_others(self) -> None:
+        if self._session is not None:
+            self._session.connection.link.refuse_others("a WebSocket")
+
     def _close_frames(self) -> tuple[int | None, str | None]:
         # As lua-resty-websocket: a close frame if none was sent; the peer's is not waited for.
         if self._is_fatal:
@@ -350,6 +356,7 @@ class Framing:
 
         Switches: never. Source: beyond the seed.
         """
+        self._refuse_others()
         session, self._session = self._session, None
         if session is not None and session.is_open:
             session.connection.give_back()

@@ -82,6 +82,7 @@ class WebSocket(Ending):
     def _receive_by(
         self, step: Callable[[Session, float | None], ReceivedT], timeout_s: float | None
     ) -> tuple[ReceivedT | None, str | None]:
+        self._refuse_others()
         session = self._session
         if self._is_reading:
             return None, BUSY_READING
@@ -243,7 +244,9 @@ class WebSocket(Ending):
         elif isinstance(message, BYTES_LIKE):
             first, payload = _WHOLE_BINARY, bytes(message)
         else:
+            self._refuse_others()
             return self._send_fragments(_pieces_of(message))
+        self._refuse_others()
         session = self._session
         if session is None or self._close_sent:
             return None, "closed"

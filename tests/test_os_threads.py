@@ -1,0 +1,173 @@
+"""What belongs to one OS thread, used from another: an error that names the rule, and nothing is changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+import lasa
+from lasa import coroutine, http, socket, thread, timer, websocket
+from tests.http.tools import serving
+
+RULE = r"belongs to the OS thread that made it; hand values over to it by a lasa\.channel\(\)"
+
+
+def elsewhere(function: Callable[[], Any]) -> Any:
+    """Call it in another OS thread, and return or raise what it does."""
+    return lasa.to_thread(function)
+
+
+@contextmanager
+def pair() -> Iterator[tuple[Any, Any]]:
+    """Two ends of a connection."""
+    with socket.tcp() as listener:
+        assert listener.bind("127.0.0.1", 0) == (True, None)
+        listener.listen()
+        ours = lasa.check(socket.connect(*listener.getsockname()))
+        theirs = lasa.check(listener.accept())
+        with ours, theirs:
+            yield ours, theirs
+
+
+USES: dict[str, Callable[[Any], Any]] = {
+    "send": lambda sock: sock.send("x"),
+    "send of nothing left to wait for": lambda sock: sock.send(["x", 1]),
+    "receive": lambda sock: sock.receive(),
+    "receive of a size": lambda sock: sock.receive(3),
+    "receiveany": lambda sock: sock.receiveany(10),
+    "receiveuntil": lambda sock: sock.receiveuntil("--")(),
+    "iteration": lambda sock: next(iter(sock)),
+    "peek": lambda sock: sock.peek(),
+    "connect": lambda sock: sock.connect("127.0.0.1", 1),
+    "sslhandshake": lambda sock: sock.sslhandshake(),
+    "setkeepalive": lambda sock: sock.setkeepalive(),
+    "shutdown": lambda sock: sock.shutdown("send"),
+    "bind": lambda sock: sock.bind("127.0.0.1", 0),
+    "accept": lambda sock: sock.accept(),
+    "close": lambda sock: sock.close(),
+    "abort": lambda sock: sock.abort(),
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("is_waited_in", [False, True])
+def test_a_socket_is_used_in_its_own_os_thread_alone(use: str, is_waited_in: bool) -> None:
+    with pair() as (ours, theirs):
+        reader = thread.spawn(ours.receive) if is_waited_in else None
+        with pytest.raises(RuntimeError, match=RULE):
+            elsewhere(lambda: USES[use](ours))
+        theirs.send("hello\n")
+        assert (thread.wait(reader)[1:] if reader is not None else ours.receive()) == (b"hello", None, None)
+        assert ours.send("again\n") == (6, None)
+        assert theirs.receive() == (b"again", None, None)
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda sock: sock.send("x"),
+        lambda sock: sock.sendto("x", "127.0.0.1", 9),
+        lambda sock: sock.receive(),
+        lambda sock: sock.receivefrom(),
+        lambda sock: sock.setpeername("127.0.0.1", 9),
+        lambda sock: sock.close(),
+    ],
+)
+def test_a_udp_socket_is_used_in_its_own_os_thread_alone(use: Callable[[Any], Any]) -> None:
+    with socket.udp() as sock:
+        assert sock.setsockname("127.0.0.1", 0) == (1, None)
+        with pytest.raises(RuntimeError, match=RULE):
+            elsewhere(lambda: use(sock))
+        assert sock.sendto("x", *sock.getsockname()) == (1, None)
+        assert sock.receive() == (b"x", None)
+
+
+def test_a_timer_is_killed_in_its_own_os_thread_alone(fresh_calendar: timer.Calendar) -> None:
+    pending, _ = timer.at(100, print)
+    assert pending is not None
+    with pytest.raises(RuntimeError, match=RULE):
+        elsewhere(lambda: timer.kill(pending))
+    assert timer.pending_count() == 1
+    timer.kill(pending)
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+def test_a_coroutine_is_resumed_in_its_own_os_thread_alone(is_begun: bool) -> None:
+    made = coroutine.create(lambda: coroutine.yield_(1))
+    if is_begun:
+        assert coroutine.resume(made) == (True, 1)
+    with pytest.raises(RuntimeError, match=RULE):
+        elsewhere(lambda: coroutine.resume(made))
+    assert coroutine.status(made) == "suspended"
+    assert coroutine.resume(made)[0]
+
+
+def test_an_http_client_may_be_shared_and_each_os_thread_has_connections_of_its_own() -> None:
+    with serving(lambda request: str(request.peer[1])) as server:
+        client, _ = http.client.new()
+
+        def peer() -> str:
+            return str(client.get(server.url)[1].body)
+
+        ours = {peer() for _ in range(3)}
+        theirs = {elsewhere(peer)}
+        assert (len(ours), ours & theirs) == (1, set())
+
+
+def test_an_http_answer_is_read_in_its_own_os_thread_alone_and_closed_from_any() -> None:
+    def pieces(request: Any) -> Iterator[bytes]:
+        yield b"first"
+        lasa.sleep(0.02)
+        yield b"second"
+
+    with serving(pieces) as server:
+        client, _ = http.client.new()
+        response: Any = client.get(server.url, stream=True)[1]
+        with pytest.raises(RuntimeError, match=RULE):
+            elsewhere(lambda: next(response.pieces()))
+        assert response.read() == b"firstsecond"
+        cut: Any = client.get(server.url, stream=True)[1]
+        elsewhere(client.close)
+        lasa.sleep(0.01)
+        with pytest.raises(lasa.SocketClosed):
+            cut.read()
+
+
+def test_a_request_is_answered_in_its_own_os_thread_alone() -> None:
+    def handler(request: Any) -> str:
+        with pytest.raises(RuntimeError, match=RULE):
+            elsewhere(lambda: request.respond(200))
+        with pytest.raises(RuntimeError, match=RULE):
+            elsewhere(request.read)
+        return str(len(request.read()))
+
+    with serving(handler) as server:
+        assert http.client.new()[0].post(server.url, body=b"x" * 100_000)[1].body == b"100000"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda ws: ws.send("x"),
+        lambda ws: ws.send(iter(["x", "y"])),
+        lambda ws: ws.receive(),
+        lambda ws: ws.send_ping(),
+        lambda ws: ws.recv_frame(),
+        lambda ws: ws.close(),
+        lambda ws: ws.abort(),
+    ],
+)
+def test_a_websocket_is_used_in_its_own_os_thread_alone(use: Callable[[Any], Any]) -> None:
+    def echo(request: Any) -> None:
+        with lasa.check(request.websocket()) as theirs:
+            for message in theirs:
+                theirs.send(message)
+
+    with serving(echo) as server, lasa.check(websocket.client.connect(server.url.replace("http", "ws"))) as ws:
+        with pytest.raises(RuntimeError, match=RULE):
+            elsewhere(lambda: use(ws))
+        assert ws.send("hello")[1] is None
+        assert ws.receive() == ("hello", None)
