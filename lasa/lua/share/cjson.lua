@@ -4,8 +4,9 @@
 -- 2^63 - 1, and a light userdata that is neither null nor empty_array is an error and not nothing.
 -- Source: lua-cjson (OpenResty's), manual and observed behaviour.
 
-local decode_text = require("cjson.decoder")
-local encoder = require("cjson.encoder")
+local require_ours = select(2, ...) or require
+local decode_text = require_ours("cjson.decoder")
+local encoder = require_ours("cjson.encoder")
 local encode_value = encoder.encode
 
 local ceil, floor, format = math.ceil, math.floor, string.format

@@ -51,8 +51,6 @@ local MODULES = {
     ["ngx.ocsp"] = "leave OCSP stapling to a proxy in front",
     ["ngx.pipe"] = "run programs by io.popen in ngx.run_worker_thread, or in a Python function that modules= hands in",
     ["ngx.proxyssl"] = OF_CERTIFICATES,
-    ["ngx.req"] = "ngx.req.set_header takes several values as a table",
-    ["ngx.resp"] = "ngx.header takes several values as a table, and ngx.status the status",
     ["ngx.ssl"] = OF_CERTIFICATES,
     ["ngx.ssl.clienthello"] = OF_CERTIFICATES,
     ["ngx.ssl.proxysslcert"] = OF_CERTIFICATES,
@@ -60,9 +58,11 @@ local MODULES = {
     ["ngx.ssl.session"] = "sessions are taken up again by sock:sslhandshake(session)",
 }
 
--- Before the files: those of lua-resty-core may lie there, and need functions of nginx.
-table.insert(package.loaders, 3, function(name)
+core.absent_modules = MODULES
+
+-- Behind everything: a file of that name may stand in for it.
+package.loaders[#package.loaders + 1] = function(name)
     local instead = MODULES[name]
     if instead then complain("the module " .. name, instead, 0) end
     return nil
-end)
+end

@@ -1,9 +1,9 @@
--- What ngx.say, ngx.print, sock:send and ngx.log make of their arguments: bytes.
+-- What ngx.say, ngx.print and sock:send make of their arguments: bytes. Metatables have no say in it.
 
 local core = ...
 
 local concat, floor, format = table.concat, math.floor, string.format
-local getmetatable, pairs, tostring, type = getmetatable, pairs, tostring, type
+local next, rawget, tostring, type = next, rawget, tostring, type
 local null = core.ngx.null
 
 local function number_text(value)
@@ -15,7 +15,7 @@ core.number_text = number_text
 -- The length of an array, nil for a table that is none: its largest key, if all are positive whole numbers.
 local function array_length(t)
     local largest = 0
-    for key in pairs(t) do
+    for key in next, t do
         if type(key) ~= "number" or key ~= floor(key) or key <= 0 then return nil end
         if key > largest then largest = key end
     end
@@ -27,7 +27,7 @@ local function add_table(pieces, n, t, is_strict)
     local length = array_length(t)
     if not length then return nil, "non-array table found" end
     for i = 1, length do
-        local item = t[i]
+        local item = rawget(t, i)
         local kind = type(item)
         if kind == "string" then
             n = n + 1
@@ -64,11 +64,7 @@ function core.text_of(value)
     if kind == "number" then return number_text(value) end
     if kind == "boolean" or kind == "nil" then return tostring(value) end
     if value == null then return "null" end
-    if kind == "table" then
-        local meta = getmetatable(value)
-        if meta and meta.__tostring then return tostring(value) end
-        return core.flatten(value)
-    end
+    if kind == "table" then return core.flatten(value) end
     return nil, "string, number, boolean, nil, ngx.null, or array table expected, but got " .. kind
 end
 

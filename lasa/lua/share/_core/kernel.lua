@@ -8,8 +8,8 @@ local core = ...
 
 local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
 local co_running, co_status = coroutine.running, coroutine.status
-local error, getmetatable, pcall, select, setmetatable, tostring, type, unpack =
-    error, getmetatable, pcall, select, setmetatable, tostring, type, unpack
+local error, getmetatable, ipairs, pcall, select, setmetatable, tostring, type, unpack =
+    error, getmetatable, ipairs, pcall, select, setmetatable, tostring, type, unpack
 local getinfo, getlocal, traceback = debug.getinfo, debug.getlocal, debug.traceback
 local concat, gsub = table.concat, string.gsub
 
@@ -111,11 +111,24 @@ function core.ended(number)
     record.co = nil -- a weak key whose value refers to it would stay for ever
 end
 
--- What left a wrapped coroutine last, with the stacks that it came through, the innermost first.
+-- What left a wrapped coroutine or a module's code last, with the stacks that it came through, the innermost first.
 local failing
 
-local function stack_of(co)
-    return (gsub(traceback(co, "", 0), "^\n?stack traceback:\n", ""))
+local function without_title(stack) return (gsub(stack, "^\n?stack traceback:\n", "")) end
+
+local function stack_of(co) return without_title(traceback(co, "", 0)) end
+
+-- The first stack of a coroutine is all of it: what is raised once more leaves the lower part of the same.
+local function add_stack(value, co, stack)
+    if not failing or failing.value ~= value then failing = { value = value } end
+    if failing.co ~= co then failing[#failing + 1] = stack end
+    failing.co = co
+end
+
+-- For xpcall: keep the stack of what is going to be raised once more.
+function core.failed(value)
+    add_stack(value, co_running(), without_title(traceback("", 2)))
+    return value
 end
 
 -- What ngx.thread.wait() returns of a failure besides false: OpenResty hands over all that is on the stack of the function
@@ -149,9 +162,9 @@ function core.describe(number, value)
             if ok then message = text end
         end
     end
-    local stacks = failing and failing.value == value and failing or {}
+    add_stack(value, record.co, stack_of(record.co))
+    local stacks = failing
     failing = nil
-    stacks[#stacks + 1] = stack_of(record.co)
     for i = 1, #stacks do stacks[i] = "coroutine " .. i - 1 .. ":\n" .. stacks[i] end
     return message, concat(stacks, "\n"), type(value) == "string"
 end
@@ -339,12 +352,16 @@ coroutine.status = status
 local function spread(co, ok, ...)
     if ok then return ... end
     local value = ...
-    if not failing or failing.value ~= value then failing = { value = value } end
-    failing[#failing + 1] = stack_of(co)
+    add_stack(value, co, stack_of(co))
     error(value, 0)
 end
 
 function coroutine.wrap(f)
     local co = new_user(f, "wrap")
     return function(...) return spread(co, resume(co, ...)) end
+end
+
+-- OpenResty keeps Lua's own under these names, in which a call that waits goes astray; here they are the same.
+for _, name in ipairs { "create", "resume", "yield", "status", "wrap" } do
+    coroutine["_" .. name], coroutine["__" .. name] = coroutine[name], coroutine[name]
 end

@@ -3,9 +3,9 @@
 local core = ...
 
 local native = core.native.output
-local wait, text_of, current = core.wait, core.text_of, core.current
+local bad_argument, wait, text_of, current = core.bad_argument, core.wait, core.text_of, core.current
 local ceil, floor = math.ceil, math.floor
-local concat, format, match = table.concat, string.format, string.match
+local concat, match = table.concat, string.match
 local error, select, tostring, type = error, select, tostring, type
 local getinfo = debug.getinfo
 local getmetatable = getmetatable
@@ -48,7 +48,7 @@ function core.to_stdout(handler, write, flush)
     handler.eof = handler.flush
 end
 
-local function writer(name, ending)
+local function writer(ending)
     return function(...)
         local handler = current().handler
         local write = handler.write
@@ -60,7 +60,7 @@ local function writer(name, ending)
         local pieces = { ... }
         for i = 1, n do
             local text, complaint = text_of(pieces[i])
-            if not text then error(format("bad argument #%d to '%s' (%s)", i, name, complaint), 2) end
+            if not text then bad_argument(1, i, complaint) end
             pieces[i] = text
         end
         pieces[n + 1] = ending
@@ -68,8 +68,8 @@ local function writer(name, ending)
     end
 end
 
-ngx.say = writer("say", "\n")
-ngx.print = writer("print", "")
+ngx.say = writer "\n"
+ngx.print = writer ""
 
 function ngx.flush(waits)
     local handler = current().handler
@@ -120,13 +120,13 @@ local function log_text(value, position)
     if kind == "table" then
         local meta = getmetatable(value)
         if not (meta and meta.__tostring) then
-            error(format("bad argument #%d to 'log' (expected table to have __tostring metamethod)", position), 4)
+            bad_argument(3, position, "expected table to have __tostring metamethod")
         end
         local text = meta.__tostring(value)
         return text
     end
     if kind == "boolean" or kind == "nil" then return tostring(value) end
-    error(format("bad argument #%d to 'log' (string, number, boolean, or nil expected, got %s)", position, kind), 4)
+    bad_argument(3, position, "string, number, boolean, or nil expected, got " .. kind)
 end
 
 local function write_log(level, first, ...)
@@ -147,7 +147,7 @@ function ngx.log(level, ...)
     if type(level) ~= "number" then
         error("bad argument #1 to 'log' (number expected, got " .. core.type_name(level, level == nil and 0) .. ")", 2)
     end
-    if level < 0 or level > 8 then core.bad_argument(1, 1, "bad log level: " .. tostring(level)) end
+    if level < 0 or level > 8 then bad_argument(1, 1, "bad log level: " .. tostring(level)) end
     write_log(level, 1, ...)
 end
 

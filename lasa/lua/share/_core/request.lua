@@ -1,4 +1,4 @@
--- What a request says: ngx.req but for its body, which is in request_body.lua. A handler may change what later calls
+-- What a request says: ngx.req but for its body, which is in request_body.lua, and the module ngx.req. A handler may change what later calls
 -- read: `method`, `uri`, `args` and `request_headers` of its table go before what the client has sent.
 -- Source: OpenResty's manual; errors of arguments, lua-nginx-module and lua-resty-core.
 
@@ -210,6 +210,32 @@ function req.set_header(name, value)
         replace(handler, name, value)
     end
 end
+
+-- Of these a request has one, and another takes its place.
+local SINGLE = {}
+for name in gmatch("host connection if-modified-since if-unmodified-since if-match if-none-match user-agent referer "
+    .. "content-type content-length range if-range transfer-encoding expect upgrade accept-encoding via authorization "
+    .. "keep-alive x-real-ip depth destination overwrite date", "%S+") do
+    SINGLE[name] = true
+end
+
+-- Add to the headers of a name. Level 1 is whoever calls this.
+function core.add_request_header(level, name, value)
+    local handler = request_of(level + 1)
+    if name == nil then error("bad 'name' argument: string expected, got nil", level + 2) end
+    name = tostring(name)
+    if value == nil then error("bad 'value' argument: string or table expected, got nil", level + 2) end
+    local values = type(value) == "table" and value or { value }
+    if #values == 0 then error("bad 'value' argument: non-empty table expected", level + 2) end
+    if SINGLE[lower(name)] then return req.set_header(name, values[#values]) end
+    local headers = request_headers(handler)
+    for i = 1, #values do headers[#headers + 1] = { name, lower(name), clean_value(tostring(values[i])) } end
+end
+
+core.modules["ngx.req"] = {
+    version = core.ngx_lua_resty_version,
+    add_header = function(name, value) core.add_request_header(1, name, value) end,
+}
 
 function req.clear_header(name)
     local handler = request_of(1)

@@ -14,10 +14,8 @@ local exit = core.native.output.exit
 local wait, write_log = core.wait, core.write_log
 local request_of, packed_headers = core.request_of, core.packed_headers
 local concat, ceil, floor = table.concat, math.ceil, math.floor
-local byte, dump, find, format, gsub, sub =
-    string.byte, string.dump, string.find, string.format, string.gsub, string.sub
-local error, loadstring, select, setmetatable, tonumber, type, unpack =
-    error, loadstring, select, setmetatable, tonumber, type, unpack
+local byte, find, format, gsub, sub = string.byte, string.find, string.format, string.gsub, string.sub
+local error, select, setmetatable, tonumber, type, unpack = error, select, setmetatable, tonumber, type, unpack
 local isyieldable = coroutine.isyieldable
 local ngx = core.ngx
 
@@ -285,7 +283,7 @@ function core.start(number, ...)
 end
 
 -- Without debug information, so that it is no place that an error in a request could name.
-local work = loadstring(dump(loadstring [[
+local work = core.without_lines([[
     local yield = ...
     return function(main)
         while true do
@@ -293,7 +291,7 @@ local work = loadstring(dump(loadstring [[
             main = yield()
         end
     end
-]], true))(core.raw_yield)
+]], core.raw_yield)
 
 local parked -- the light thread that is ready for another request
 

@@ -1,4 +1,4 @@
--- The head of a response: ngx.status, ngx.header and ngx.resp.get_headers. It stays in Lua until it is sent.
+-- The head of a response: ngx.status, ngx.header, ngx.resp and the module ngx.resp. It stays in Lua until it is sent.
 --
 -- A handler's head: `status` (nil for 200), `headers`, an array of { name, name in lower case, value }, and
 -- `content_type` (nil for the default, false for none). From the first output on (`headers_sent`) it is fixed.
@@ -25,6 +25,7 @@ local SINGLE = {
     ["content-range"] = true, ["accept-ranges"] = true, expires = true, etag = true, ["e-tag"] = true,
     ["content-length"] = true, location = true, ["www-authenticate"] = true,
 }
+local SINGLE_WHEN_ADDED = { ["content-type"] = true, location = true, ["www-authenticate"] = true }
 
 local function escaped(character) return format("%%%02X", byte(character)) end
 
@@ -106,8 +107,8 @@ local function text_of(value)
     return clean_value(type(value) == "string" and value or tostring(value))
 end
 
-local function set_header(_, key, value)
-    local handler = request_of(1)
+-- Set a header; or add to it, unless there is one of that name at most. Returns a complaint.
+local function change(handler, key, value, adds)
     if handler.headers_sent then
         write_log(ERR, "attempt to set ngx.header.HEADER after sending out response headers")
         return
@@ -119,12 +120,13 @@ local function set_header(_, key, value)
         headers = {}
         handler.headers = headers
     end
+    adds = adds and not (SINGLE[key] or SINGLE_WHEN_ADDED[key])
     local is_list = type(value) == "table"
-    if is_list and (#value < 2 or SINGLE[key] or key == "content-type") then
+    if is_list and not adds and (#value < 2 or SINGLE[key] or key == "content-type") then
         is_list, value = false, value[#value]
     end
     if is_list then
-        remove(headers, key)
+        if not adds then remove(headers, key) end
         for i = 1, #value do headers[#headers + 1] = { name, key, text_of(value[i]) } end
         return
     end
@@ -132,10 +134,28 @@ local function set_header(_, key, value)
     if key == "content-type" then
         handler.content_type = text ~= "" and text
     elseif key == "content-length" and text ~= "" and text:find("%D") then
-        error("failed to set header", 2)
-    else
+        return "failed to set header"
+    elseif not adds then
         put(headers, name, key, text)
+    elseif text ~= "" then
+        headers[#headers + 1] = { name, key, text }
     end
+end
+
+local function set_header(_, key, value)
+    local complaint = change(request_of(1), key, value)
+    if complaint then error(complaint, 2) end
+end
+
+-- Add to the headers of a name, or with `sets` set them. Level 1 is whoever calls this.
+function core.add_response_header(level, key, value, sets)
+    local handler = request_of(level + 1)
+    if not sets then
+        if value == nil then error("invalid header value", level + 2) end
+        if type(value) == "table" and #value == 0 then return end
+    end
+    local complaint = change(handler, key, value, not sets)
+    if complaint then error(complaint, level + 2) end
 end
 
 local function values_of(headers, key)
@@ -218,6 +238,11 @@ function ngx.resp.get_headers(max, is_raw)
     if max > 0 and count > max then return found, "truncated" end
     return found
 end
+
+core.modules["ngx.resp"] = {
+    version = core.ngx_lua_resty_version,
+    add_header = function(key, value) core.add_response_header(1, key, value) end,
+}
 
 -- ---- the way out ----------------------------------------------------------------------------------------------------
 

@@ -48,6 +48,11 @@ end
 
 function core.timer_dropped(number) pending[number] = nil end
 
+-- Python's own functions are no functions to Lua's type().
+local function running_count() return native.running_count() end
+
+local function pending_count() return native.pending_count() end
+
 -- OpenResty's calls answer 1, the seed's a handle for lasa.timer.kill().
 local function one(handle, err)
     if not handle then return nil, err end
@@ -57,8 +62,8 @@ end
 core.ngx.timer = {
     at = function(...) return one(schedule(native.at, (...), false, select("#", ...), select(2, ...))) end,
     every = function(...) return one(schedule(native.every, (...), true, select("#", ...), select(2, ...))) end,
-    running_count = native.running_count,
-    pending_count = native.pending_count,
+    running_count = running_count,
+    pending_count = pending_count,
 }
 
 core.lasa.timer = {
@@ -74,6 +79,6 @@ core.lasa.timer = {
         if type(handle) ~= "userdata" then error("bad argument #1 to 'kill' (timer expected)", 2) end
         core.timer_dropped(native.kill(handle))
     end,
-    running_count = native.running_count,
-    pending_count = native.pending_count,
+    running_count = running_count,
+    pending_count = pending_count,
 }

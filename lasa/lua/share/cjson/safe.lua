@@ -1,7 +1,7 @@
 -- The module cjson.safe: cjson whose encode() and decode() return nil and the error instead of raising it.
 -- Source: lua-cjson (OpenResty's), manual.
 
-local cjson = require("cjson")
+local cjson = (select(2, ...) or require)("cjson")
 
 local error, format, getinfo, pcall, select = error, string.format, debug.getinfo, pcall, select
 

@@ -1,7 +1,7 @@
 -- resty.lrucache.pureffi: resty.lrucache with its keys as text. Source: lua-resty-lrucache, where this is a second
 -- cache of its own, for keys that change often; here one serves both.
 
-local lrucache = require "resty.lrucache"
+local lrucache = (select(2, ...) or require) "resty.lrucache"
 
 local setmetatable, tostring = setmetatable, tostring
 
