@@ -201,7 +201,7 @@ def new(
             of clients; or an ssl.SSLContext.
         access_log: True or "combined", "json", False, or a function of one Served; by ``logging``, "lasa.http.access".
         backlog: connections that the system keeps until they are accepted.
-        limits: as of ServerLimits, and max_request_line, max_head, max_headers.
+        limits: as of ServerLimits, and max_request_line, max_head, max_field, max_headers.
     Returns:
         ``(None, err)``: "address already in use" and other words of ``bind``, or of a name that is not found.
     Raises:

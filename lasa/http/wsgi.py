@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import io
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
@@ -31,6 +32,9 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 Application = Callable[[Environ, Callable[..., Callable[[bytes], None]]], Iterable[bytes]]
 
 FILE_BLOCK: Final = 65_536
+
+# 1xx are no answers. Those from 600 on are no HTTP either, but applications have them, and other servers send them.
+_STATUS: Final = re.compile(r"([2-9][0-9]{2})(?: ([\t \x21-\x7e\x80-\xff]*))?")
 
 # Fields of a connection, which is the server's; "Connection: close" alone is a wish that it can fulfil.
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"})
@@ -67,6 +71,8 @@ def handler_of(
     def handler(request: Request) -> Any:
         if request.method == "CONNECT":  # which would hand out the connection, for which WSGI has no word
             return 501, "WSGI applications have no CONNECT\n"
+        if request.target == "*":  # OPTIONS of the server as a whole; in WSGI each path is the application's
+            return 200, None
         body = RequestInput(request.body.next_piece)
         environ = environ_of(request, body, script_name)
         environ["wsgi.errors"] = sys.stderr if errors is None else errors
@@ -239,6 +245,7 @@ class _Response:
         self._input = body
         self._hides_body = request.method == "HEAD"
         self._status = 0  # 0 until start_response()
+        self._reason = b""  # the application's own phrase
         self._headers: list[tuple[str, str]] = []
         self._length: int | None = None  # by the application's Content-Length
         self._left = sys.maxsize  # what of it has not been sent
@@ -286,14 +293,17 @@ class _Response:
             raise ValueError(f"Content-Length says {length}, the application gave {len(data)} bytes")
         self._is_answered = True
         if self._hides_body and not data and length is None:
-            request.respond(self._status, self._headers).end()  # nobody knows what a GET would have got
+            self._begin().end()  # nobody knows what a GET would have got
             return
-        request._connection.respond_whole(request, self._status, self._headers, data)
+        request._connection.respond_whole(request, self._status, self._headers, data, self._reason)
+
+    def _begin(self) -> ResponseWriter:
+        return self._request._connection.respond(self._request, self._status, self._headers, self._reason)
 
     def _send(self, data: bytes) -> None:
         if self._writer is None:
             self._check_ready()
-            self._writer = self._request.respond(self._status, self._headers)
+            self._writer = self._begin()
         self._left -= len(data)
         self._writer.send(data)
 
@@ -315,10 +325,9 @@ class _Response:
                 exc_info = None  # it refers to this frame
         elif self._status:
             raise AssertionError("start_response() was called twice without exc_info")
-        if not isinstance(status, str) or not status[:3].isascii() or not status[:3].isdecimal() or status[3:4].strip():
+        said = _STATUS.fullmatch(status) if isinstance(status, str) else None
+        if said is None:
             raise ValueError(f'bad status: "200 OK" expected, got {status!r}')
-        if not 200 <= int(status[:3]) <= 599:
-            raise ValueError(f"bad status: {status!r}")
         kept = []
         length = None
         for name, value in headers:
@@ -333,7 +342,8 @@ class _Response:
                 length = int(value)
             kept.append((name, value))
         prepare(kept)  # what is wrong with them is the application's to know, before anything is sent
-        self._status = int(status[:3])
+        self._status = int(said[1])
+        self._reason = (said[2] or "").strip(" \t").encode("latin-1")
         self._headers = kept
         self._length = length
         self._left = sys.maxsize if length is None else length

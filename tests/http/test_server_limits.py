@@ -46,6 +46,7 @@ def status_of(data: bytes) -> int:
         ),
         ({"max_head": len(LAST)}, LAST, LAST.replace(b"Host: h", b"Host: hh"), 431),
         ({"max_headers": 2}, LAST, LAST.replace(b"Host", b"X: y\r\nHost"), 431),
+        ({"max_field": 19}, LAST, LAST.replace(b"Host", b"X:  " + b"y" * 14 + b"\r\nHost"), 431),
         (
             {"max_body": 5},
             LAST.replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 5\r\nHost") + b"hello",

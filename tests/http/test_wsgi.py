@@ -324,6 +324,59 @@ def test_a_head_keeps_the_applications_length_and_gets_none_that_is_made_up() ->
         assert ask(made, method="HEAD").headers["Content-Length"] is None
 
 
+@pytest.mark.parametrize(
+    ("status", "line"),
+    [
+        ("200 Everything Fine", b"200 Everything Fine"),
+        ("404 Nope", b"404 Nope"),
+        ("304 Same", b"304 Same"),
+        ("200 Gr\xfc\xdfe\tan alle", b"200 Gr\xfc\xdfe\tan alle"),
+        ("418", b"418 I'm a Teapot"),
+        ("418 ", b"418 I'm a Teapot"),
+        ("299", b"299 "),
+        ("600 Own", b"600 Own"),
+        ("999 Request denied", b"999 Request denied"),
+    ],
+)
+@pytest.mark.parametrize("way", ["list", "iterator", "write", "HEAD"])
+def test_a_status_is_sent_with_the_applications_own_phrase(status: str, line: bytes, way: str) -> None:
+    def app(environ: Environ, start: Start) -> Iterable[bytes]:
+        write = start(status, TEXT)
+        if way == "write":
+            write(b"x")
+        return [b""] if way in ("list", "HEAD") else iter([b"x"])
+
+    with serving(app) as made:
+        reply = ask(made, method="HEAD" if way == "HEAD" else "GET")
+    assert reply.data.startswith(b"HTTP/1.1 " + line + b"\r\n")
+    assert reply.status == int(line[:3])
+
+
+def test_phrases_are_not_mixed_up_where_the_rest_of_the_head_is_the_same() -> None:
+    def app(environ: Environ, start: Start) -> Iterable[bytes]:
+        start("200 " + environ["PATH_INFO"], TEXT)
+        return [b"x"]
+
+    with serving(app) as made:
+        lines = [ask(made, target).data.partition(b"\r\n")[0] for target in ("/a", "/b", "/a")]
+    assert lines == [b"HTTP/1.1 200 /a", b"HTTP/1.1 200 /b", b"HTTP/1.1 200 /a"]
+
+
+def test_options_of_the_server_as_a_whole_are_answered_by_the_server() -> None:
+    called = []
+
+    def app(environ: Environ, start: Start) -> Iterable[bytes]:
+        called.append(environ["PATH_INFO"])
+        start("204 No Content", [])
+        return []
+
+    with serving(app) as made:
+        reply = ask(made, "*", "OPTIONS")
+        assert (reply.status, reply.headers["Content-Length"], called) == (200, "0", [])
+        assert ask(made, "/*", "OPTIONS").status == 204
+    assert called == ["/*"]
+
+
 def test_fields_of_the_connection_are_the_servers_but_for_the_wish_to_close() -> None:
     fields = [("Connection", "keep-alive"), ("Transfer-Encoding", "chunked"), ("Keep-Alive", "5"), ("X-A", "b")]
     with serving(plain(b"x", headers=fields)) as made:
@@ -457,6 +510,16 @@ def test_an_application_that_fails_too_late_gets_its_own_error_back() -> None:
         (("200-OK", TEXT), "bad status"),
         (("100 Continue", TEXT), "bad status"),
         (("²00 OK", TEXT), "bad status"),
+        (("1000 OK", TEXT), "bad status"),
+        (("099 OK", TEXT), "bad status"),
+        (("103 Early Hints", TEXT), "bad status"),
+        (("200\tOK", TEXT), "bad status"),
+        (("200 OK\r\nX: evil", TEXT), "bad status"),
+        (("200 a\x00b", TEXT), "bad status"),
+        (("200 a\x7f", TEXT), "bad status"),
+        (("200 ĳ", TEXT), "bad status"),
+        ((200, TEXT), "bad status"),
+        ((b"200 OK", TEXT), "bad status"),
         (("200 OK", [("X", "a\r\nSet-Cookie: b")]), "bad header value"),
         (("200 OK", [("X Y", "a")]), "bad header name"),
         (("200 OK", [("X", 5)]), "strings expected"),

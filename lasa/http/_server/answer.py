@@ -48,16 +48,18 @@ class Answer:
     """What a handler returned.
 
     Attributes:
-        status: 200 to 599.
+        status: 200 to 599, of a WSGI application up to 999.
         headers: checked fields.
         body: bytes, or an iterable of pieces.
         length: of the body, None where only its end will tell.
+        reason: the phrase behind the status; empty for the standard one.
     """
 
-    __slots__ = ("body", "headers", "length", "status")
+    __slots__ = ("body", "headers", "length", "reason", "status")
 
-    def __init__(self, status: int, headers: Prepared, body: bytes | Iterable[Any]) -> None:
+    def __init__(self, status: int, headers: Prepared, body: bytes | Iterable[Any], reason: bytes = b"") -> None:
         self.status = status
+        self.reason = reason
         self.headers = headers
         self.body = body
         self.length: int | None = body.length if type(body) is FileBody else None
@@ -237,6 +239,7 @@ def head_of(
     http_version: bytes,
     must_close: bool,
     date: tuple[bytes, bytes, bytes],
+    reason: bytes = b"",
 ) -> tuple[h11.Response, bytes, bool]:
     """Return a response's head as h11's event and as bytes, and whether the connection closes behind it.
 
@@ -247,6 +250,7 @@ def head_of(
         method, http_version: of the request.
         must_close: the connection has to close for other reasons.
         date: the Date field, of date_item().
+        reason: the phrase; empty for the standard one.
     Raises:
         ValueError: the headers contradict the body, or say Transfer-Encoding, which is the server's.
     """
@@ -281,7 +285,7 @@ def head_of(
     must_close = must_close or http_version != b"1.1"
     if must_close:
         items.append(_CLOSE)
-    reason = reason_of(status)
+    reason = reason or reason_of(status)
     event = h11.Response(status_code=status, headers=Headers(items), reason=reason, http_version=b"1.1", _parsed=True)
     return event, b"HTTP/1.1 %d %s\r\n%s\r\n" % (status, reason, lines_of(items)), must_close
 

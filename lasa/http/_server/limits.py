@@ -26,7 +26,8 @@ class ServerLimits:
         send_timeout_s: of each wait for a client that takes no data.
         idle_timeout_s: between two requests.
         tls_timeout_s: of the TLS handshake.
-        heads: bytes of a request line (8 kB, else 414), of a head (64 kB) and fields in it (100, else 431).
+        heads: bytes of a request line (8 kB, else 414), of a head (64 kB), of one field in it (no limit of its own),
+            and fields in it (100, else 431).
     """
 
     max_body: int = 256 * 1024 * 1024
@@ -41,7 +42,7 @@ class ServerLimits:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:
-        """Check options by name; those of heads are max_request_line, max_head and max_headers.
+        """Check options by name; those of heads are max_request_line, max_head, max_field and max_headers.
 
         Raises:
             ValueError: ``unknown option "NAME", did you mean "OTHER"?``, ``bad "NAME" option value: V``, not a number

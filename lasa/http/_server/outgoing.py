@@ -85,7 +85,7 @@ class Outgoing(Incoming):
         body = answer.body
         if type(body) is not bytes:
             try:
-                self._begin_response(answer.status, answer.headers, answer.length)
+                self._begin_response(answer.status, answer.headers, answer.length, answer.reason)
                 if not self._hides_body:
                     for piece in pieces_of(body):
                         self._send_data(piece)
@@ -94,7 +94,7 @@ class Outgoing(Incoming):
                 close_body(body)  # also a generator that waits in the middle, since its client is gone
             return
         exchange = self._exchange
-        data = self._head(answer.status, answer.headers, len(body))
+        data = self._head(answer.status, answer.headers, len(body), answer.reason)
         self._answered = True
         exchange.note_sent(_END)  # the body has the length that the head says
         if body and not self._hides_body:
@@ -106,13 +106,13 @@ class Outgoing(Incoming):
                 data += body
         self._send(data)
 
-    def _head(self, status: int, headers: Prepared, length: int | None) -> bytes:
+    def _head(self, status: int, headers: Prepared, length: int | None, reason: bytes) -> bytes:
         request = self.request
         method, version = (b"GET", b"1.1") if request is None else request.line_of_head
         if method == b"CONNECT" and status < 300:
             raise Refusal("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
         must_close = self._must_close()
-        event, data, self._closes = head_of(headers, status, length, method, version, must_close, date_item())
+        event, data, self._closes = head_of(headers, status, length, method, version, must_close, date_item(), reason)
         self._exchange.note_sent(event)
         self._hides_body = method == b"HEAD" or status in (204, 304)
         self._has_head = True
@@ -129,8 +129,8 @@ class Outgoing(Incoming):
             or self._service.is_stopping
         )
 
-    def _begin_response(self, status: int, headers: Prepared, length: int | None) -> None:
-        data = self._head(status, headers, length)
+    def _begin_response(self, status: int, headers: Prepared, length: int | None, reason: bytes) -> None:
+        data = self._head(status, headers, length, reason)
         if self._exchange.their_http_version != b"1.1":
             self._set_close(_RESET_ON_CLOSE)  # its body ends where the connection does, so until then all else resets
         self._send(data)
@@ -195,17 +195,22 @@ class Outgoing(Incoming):
 
     # -- what Request and ResponseWriter call
 
-    def respond_whole(self, request: Request, status: int, headers: HeaderSource, body: bytes) -> None:
-        """Answer at once from within a handler that has more to do, as if it had returned the three."""
-        self._refuse_late(request)
-        self._refuse_second()
-        self._answer(Answer(checked_status(status), prepare(headers), body))
+    def respond_whole(
+        self, request: Request, status: int, headers: HeaderSource, body: bytes, reason: bytes = b""
+    ) -> None:
+        """Answer at once from within a handler that has more to do, as if it had returned the three.
 
-    def respond(self, request: Request, status: int, headers: HeaderSource) -> ResponseWriter:
-        """As Request.respond()."""
+        Status and reason are checked already.
+        """
         self._refuse_late(request)
         self._refuse_second()
-        self._begin_response(checked_status(status), prepare(headers), None)
+        self._answer(Answer(status, prepare(headers), body, reason))
+
+    def respond(self, request: Request, status: int, headers: HeaderSource, reason: bytes = b"") -> ResponseWriter:
+        """As Request.respond(); status and reason are checked already."""
+        self._refuse_late(request)
+        self._refuse_second()
+        self._begin_response(status, prepare(headers), None, reason)
         return ResponseWriter(self, request)
 
     def inform(self, request: Request, status: int, headers: HeaderSource) -> None:

@@ -11,6 +11,7 @@ import h11
 from multidict import CIMultiDictProxy, MultiDict
 
 from lasa.errors import SocketError
+from lasa.http._server.answer import checked_status
 from lasa.http._server.forms import UploadedFile, parse_multipart, parse_urlencoded
 from lasa.http._server.multipart import FormTooLarge
 from lasa.http._server.refusal import Refusal
@@ -50,8 +51,10 @@ class Turn(Protocol):
     def expect_at_most(self, request: Request, max_bytes: int) -> None: ...
     def next_piece(self, request: Request) -> bytes: ...
     def inform(self, request: Request, status: int, headers: HeaderSource) -> None: ...
-    def respond(self, request: Request, status: int, headers: HeaderSource) -> ResponseWriter: ...
-    def respond_whole(self, request: Request, status: int, headers: HeaderSource, body: bytes) -> None: ...
+    def respond(self, request: Request, status: int, headers: HeaderSource, reason: bytes = b"") -> ResponseWriter: ...
+    def respond_whole(
+        self, request: Request, status: int, headers: HeaderSource, body: bytes, reason: bytes = b""
+    ) -> None: ...
     def upgrade(self, request: Request, status: int, headers: HeaderSource | Prepared) -> TcpSocket: ...
     def let_go(self, request: Request) -> None: ...
     def follow(self, request: Request, successor: Successor) -> None: ...
@@ -338,7 +341,7 @@ class Request:
             SocketTimeout, SocketClosed: the client is slow or gone.
         Switches: when the kernel's buffer is full.
         """
-        self._connection.respond_whole(self, status, headers, body)
+        self._connection.respond_whole(self, checked_status(status), headers, body)
 
     def respond(self, status: int = 200, headers: HeaderSource = None) -> ResponseWriter:
         """Begin an answer that is sent piece by piece; use it in a ``with``.
@@ -349,7 +352,7 @@ class Request:
             ValueError, TypeError: a bad status or header; nothing is sent then. RuntimeError: answered already.
         Switches: when the kernel's buffer is full.
         """
-        return self._connection.respond(self, status, headers)
+        return self._connection.respond(self, checked_status(status), headers)
 
     def upgrade(self, status: int = 101, headers: HeaderSource | Prepared = None) -> TcpSocket:
         """Switch to another protocol, and return the raw socket; what the client sent ahead is read from it first.

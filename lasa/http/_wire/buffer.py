@@ -17,6 +17,8 @@ __all__ = ["WireBuffer"]
 MOST_EMPTY_LINES = 8
 MOST_FRAMING = 16_384  # bytes of chunk headers beyond what chunks need, and beyond twice their data
 CHUNK_HEADER = 14  # what one may have in any case
+MOST_OF_A_LINE = 65_536  # bytes of a chunk's header, however large heads may be
+GROWING = 8192  # bytes of a head that is not whole yet; copied with each piece, they would cost the square of the size
 LOWEST_FIRST_BYTE = 0x21  # of a head; TLS begins with 0x16, a folded line with a blank
 
 _CONTROL: Final = re.compile(CONTROL.encode())  # others may end a line at one of them, or a text
@@ -31,7 +33,7 @@ class WireBuffer:
     __slots__ = ("_data", "_framing", "_is_lenient", "_max_head", "_max_lines", "_searched", "_skipped", "_start")
 
     def __init__(self, max_head: int, max_lines: int, *, is_lenient: bool = False) -> None:
-        self._data = b""
+        self._data: bytes | bytearray = b""  # bytearray for what is large and not whole yet, so that it can grow
         self._start = 0
         self._searched = 0  # no end of a head or line begins before it
         self._skipped = 0  # empty lines before this head
@@ -49,9 +51,13 @@ class WireBuffer:
         if self._start == len(self._data):
             self._data = chunk
             self._searched = 0
+        elif type(self._data) is bytearray:
+            self._data += chunk
+            return self
         else:
             # What is left is less than a head or a line, or it would have been taken.
-            self._data = self._data[self._start :] + chunk
+            rest = self._data[self._start :]
+            self._data = rest + chunk if len(rest) < GROWING else bytearray(rest + chunk)
             self._searched = max(0, self._searched - self._start)
         self._start = 0
         return self
@@ -63,7 +69,18 @@ class WireBuffer:
         return len(self._data) > self._start
 
     def __bytes__(self) -> bytes:
-        return self._data[self._start :]
+        return bytes(self._data[self._start :])
+
+    def has_line_end(self, most: int) -> bool:
+        """Whether there is the end of a line among the first ``most`` bytes."""
+        return self._data.find(b"\n", self._start, self._start + most) >= 0
+
+    def _whole(self) -> bytes:
+        # The data, now that what was large is whole.
+        data = self._data
+        if type(data) is not bytes:
+            data = self._data = bytes(data)
+        return data
 
     def skip_empty_lines(self) -> None:
         """Drop a few line ends before a request line, as RFC 9112 section 2.2 advises.
@@ -106,16 +123,17 @@ class WireBuffer:
             return None
         self._start = end
         self._skipped = 0
+        data = self._whole()
         return data[start:end] if start or len(data) > end else data
 
     @staticmethod
-    def _lenient_end(data: bytes, position: int) -> int:
+    def _lenient_end(data: bytes | bytearray, position: int) -> int:
         # Whichever comes first: an empty line that ends with CRLF, or one that ends with LF.
         end = data.find(b"\n\r\n", position) + 3
         bare = data.find(b"\n\n", position, end if end > 2 else len(data)) + 2
         return bare if bare > 1 else end
 
-    def _refuse_early(self, data: bytes, start: int) -> None:
+    def _refuse_early(self, data: bytes | bytearray, start: int) -> None:
         # Without this, whoever ends lines with a bare LF, or speaks TLS, would wait for an answer until the timeout.
         if len(data) > start and data[start] < LOWEST_FIRST_BYTE and not data.startswith((b"\r", b"\r\n"), start):
             raise BadMessage("bad first line")
@@ -131,7 +149,7 @@ class WireBuffer:
 
     def maybe_extract_at_most(self, count: int) -> bytes | None:
         """Return up to ``count`` bytes, the very chunk that came where that is all of it; None if there is none."""
-        data, start = self._data, self._start
+        data, start = self._whole(), self._start
         if not start and 0 < len(data) <= count:
             self._data = b""
             return data
@@ -144,14 +162,14 @@ class WireBuffer:
         data, start = self._data, self._start
         end = data.find(b"\r\n", start)
         size = (len(data) if end < 0 else end + 2) - start
-        if size > self._max_head:
+        if size > min(self._max_head, MOST_OF_A_LINE):
             raise BadMessage("chunk header too large")
         if end < 0:
-            if b"\n" in data[start:]:
+            if data.find(b"\n", start) >= 0:
                 raise BadMessage("bare LF in chunk header")
             return None
         self._start = end + 2
-        line = data[start : end + 2]
+        line = self._whole()[start : end + 2]
         if b"\r" in line[:-2]:
             raise BadMessage("bare CR in chunk header")
         if size > CHUNK_HEADER:

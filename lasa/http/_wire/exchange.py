@@ -49,11 +49,13 @@ class Limits:
         max_head: bytes of a head, of a trailer section, and of a chunk's header.
         max_headers: fields in a head.
         max_request_line: bytes of a request's first line.
+        max_field: bytes of one line of a request's head; None for no limit but that of the head.
     """
 
     max_head: int = MAX_HEAD
     max_headers: int = MAX_HEADERS
     max_request_line: int = MAX_REQUEST_LINE
+    max_field: int | None = None
 
 
 class Exchange(h11.Connection):
@@ -236,11 +238,16 @@ class Exchange(h11.Connection):
             self._refuse_long_line(wire)
             return None
         read = _known_request if len(head) <= KNOWN_HEAD else request_of
-        return read(head, max_line=limits.max_request_line, max_headers=limits.max_headers)
+        return read(
+            head,
+            max_line=limits.max_request_line,
+            max_headers=limits.max_headers,
+            max_field=limits.max_field,
+        )
 
     def _refuse_long_line(self, wire: WireBuffer) -> None:
         most = self._limits.max_request_line
-        if len(wire) > most and b"\n" not in bytes(wire)[:most]:
+        if len(wire) > most and not wire.has_line_end(most):
             raise BadMessage("request line too long", 414)
 
     def _read_response(self, wire: WireBuffer) -> h11.Response | h11.InformationalResponse | None:

@@ -43,11 +43,13 @@ _OF_FRAMING: Final = frozenset((b"content-length", b"transfer-encoding", b"host"
 _VERSIONS: Final = (b"1.1", b"1.0")
 
 
-def request_of(head: bytes, *, max_line: int, max_headers: int) -> Request:
+def request_of(head: bytes, *, max_line: int, max_headers: int, max_field: int | None = None) -> Request:
     """Return the request whose head this is.
 
+    Args:
+        max_line, max_field: bytes of the first line, and of each other, with their ends.
     Raises:
-        BadMessage: with 400, 414 (a long request line), 431 (too many fields), 501 or 505.
+        BadMessage: with 400, 414 (a long request line), 431 (too many fields, or a long one), 501 or 505.
     """
     line = _REQUEST_LINE.match(head)
     if line is None:
@@ -61,6 +63,8 @@ def request_of(head: bytes, *, max_line: int, max_headers: int) -> Request:
         raise BadMessage("HTTP version not supported", 505)
     if method == b"CONNECT" or not target.startswith(b"/"):
         _check_target(method, target)
+    if max_field and len(head) > max_field and max(map(len, head[line.end() :].split(b"\n"))) >= max_field:
+        raise BadMessage("header field too large", 431)
     items, framing = _fields(_REQUEST_FIELDS, head, line.end(), max_headers)
     hosts = lengths = codings = 0
     for name, value in framing:
