@@ -10,15 +10,14 @@ what is asked for and wake the main light thread, which does it.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
 from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from gunicorn.glogging import Logger  # type: ignore[import-untyped]
 from gunicorn.http.wsgi import WSGIErrorsWrapper  # type: ignore[import-untyped]
@@ -28,9 +27,15 @@ from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 from lasa import _hub, semaphore, thread
 from lasa._program import run_service
 from lasa.http import server, wsgi
-from lasa.http._server.access_log import Served
-from lasa.http._server.answer import reason_of
-from lasa.http._server.refusal import Refusal
+from lasa.http._gunicorn import (
+    Adapter,
+    answer_for_hooks,
+    check_settings,
+    environ_for_logs,
+    limits_of,
+    request_for_hooks,
+)
+from lasa.http._server.access_log import AccessLog, Served, access_logger
 from lasa.http._server.request import Request
 from lasa.http._server.service import Handler, check_handler
 
@@ -40,7 +45,6 @@ logger = logging.getLogger("lasa.http.gunicorn")
 
 BEAT_S: Final = 1.0
 QUIT_S: Final = 1.5  # the arbiter kills two seconds after SIGQUIT; by then finally clauses have had their time
-UNLIMITED: Final = 2**31
 
 
 class LasaWorker(Worker):  # type: ignore[misc]
@@ -48,9 +52,10 @@ class LasaWorker(Worker):  # type: ignore[misc]
 
     Of gunicorn's settings these count as its manual says: bind (also unix paths and descriptors), reuse_port, backlog,
     certfile and all that ssl_context() reads, worker_connections, keepalive, limit_request_line, limit_request_fields,
-    max_requests and its jitter, timeout, graceful_timeout, accesslog and its format, errorlog, forwarded_allow_ips
-    and secure_scheme_headers (for wsgi.url_scheme), preload_app, reload, SCRIPT_NAME in the environment, the hooks of a
-    worker. The PROXY protocol is refused, HTTP/2 is not offered.
+    limit_request_field_size, max_requests and its jitter, timeout, graceful_timeout, accesslog and its format,
+    errorlog, preload_app, reload, the hooks of a worker, SCRIPT_NAME in the environment, and for WSGI
+    forwarded_allow_ips, secure_scheme_headers, forwarder_headers and header_map. What has no effect is told at the
+    start; the PROXY and uwsgi protocols are refused, HTTP/2 is not offered.
 
     Attributes:
         patches: whether the standard library's blocking calls are made to wait in the hub, before the application is
@@ -64,8 +69,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
     @classmethod
     def check_config(cls, cfg: Any, log: Any) -> None:
         """Refuse what could not be honoured; called by the arbiter, before it forks."""
-        if getattr(cfg, "proxy_protocol", "off") not in (False, None, "off"):
-            raise RuntimeError(f"{cls.__name__} does not speak the PROXY protocol: drop proxy_protocol")
+        check_settings(cfg, log, cls.__name__)
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
@@ -75,6 +79,8 @@ class LasaWorker(Worker):  # type: ignore[misc]
         self._handler: Handler = _no_handler
         self._running = 0
         self._status = 0
+        self._environs: dict[Request, wsgi.Environ] = {}  # of requests that post_request is to hear of
+        self._of_hooks: WeakKeyDictionary[Request, Any] = WeakKeyDictionary()
 
     # -- in the new process
 
@@ -136,7 +142,11 @@ class LasaWorker(Worker):  # type: ignore[misc]
     def run(self) -> None:
         """Serve until the arbiter, max_requests or the reloader ends it."""
         self._lend_log()
-        handler = self._handler if self.cfg.max_requests <= 0 else self._counted(self._handler)
+        handler = self._handler
+        if self._has_hook("pre_request") or self.cfg.loglevel.lower() == "debug":
+            handler = self._announced(handler)
+        if self.cfg.max_requests > 0:
+            handler = self._counted(handler)
         status = run_service(lambda: self._serve(handler), self._look_again, 0.0, signals=())
         if status or self._status:
             sys.exit(status or self._status)
@@ -198,18 +208,11 @@ class LasaWorker(Worker):  # type: ignore[misc]
     # -- the settings
 
     def _server(self, one: Any) -> server.Server:
-        cfg = self.cfg
-        limits: dict[str, Any] = {
-            "max_connections": cfg.worker_connections,
-            "max_request_line": cfg.limit_request_line or UNLIMITED,
-            "max_headers": cfg.limit_request_fields,
-        }
-        if cfg.keepalive:
-            limits["idle_timeout_s"] = cfg.keepalive
-        else:
-            limits["max_requests"] = 1
         made, err = server.new(
-            sock=one.sock, ssl=self._tls() if cfg.is_ssl else None, access_log=self._access_log(), **limits
+            sock=one.sock,
+            ssl=self._tls() if self.cfg.is_ssl else None,
+            access_log=self._access_log(),
+            **limits_of(self.cfg),
         )
         if made is None:
             raise RuntimeError(f"cannot serve {one}: {err}")
@@ -221,13 +224,31 @@ class LasaWorker(Worker):  # type: ignore[misc]
         return context
 
     def _wsgi_handler(self, app: Any) -> Handler:
-        return wsgi.handler_of(
+        adapter = Adapter(self.cfg)
+        keeps_environ = self._has_hook("post_request")
+
+        def adapt(request: Request, environ: wsgi.Environ) -> None:
+            adapter(request, environ)
+            if keeps_environ:
+                self._environs[request] = environ
+
+        handler = wsgi.handler_of(
             app,
             script_name=os.environ.get("SCRIPT_NAME", "").rstrip("/"),
-            scheme_of=_scheme_by(self.cfg),
             errors=WSGIErrorsWrapper(self.cfg),
-            extra={"wsgi.multiprocess": self.cfg.workers > 1},
+            adapt=adapt,
         )
+        if not keeps_environ:
+            return handler
+
+        def forgetful(request: Request) -> Any:
+            try:
+                return handler(request)
+            except _hub.GreenletExit:  # nobody tells the hook of it
+                self._environs.pop(request, None)
+                raise
+
+        return forgetful
 
     def _counted(self, handler: Handler) -> Handler:
         def counted(request: Request) -> Any:
@@ -240,6 +261,39 @@ class LasaWorker(Worker):  # type: ignore[misc]
 
         return counted
 
+    # -- the hooks of a request
+
+    def _has_hook(self, name: str) -> bool:
+        # Whether it is not gunicorn's own, which does nothing but for a line at level DEBUG.
+        setting = self.cfg.settings[name]
+        return bool(setting.get() is not setting.default)
+
+    def _announced(self, handler: Handler) -> Handler:
+        def announced(request: Request) -> Any:
+            self.cfg.pre_request(self, self._hook_request(request))
+            return handler(request)
+
+        return announced
+
+    def _hook_request(self, request: Request) -> Any:
+        # The same for both hooks: one may leave something on it for the other.
+        known = self._of_hooks.get(request)
+        if known is None:
+            known = self._of_hooks[request] = request_for_hooks(request)
+        return known
+
+    def _tell_hook(self, served: Served) -> None:
+        request = served.request
+        if request is None:
+            return
+        environ = self._environs.pop(request, None)
+        if environ is None:
+            environ = environ_for_logs(served)
+        try:
+            self.cfg.post_request(self, self._hook_request(request), environ, answer_for_hooks(served))
+        except Exception:
+            self.log.exception("Exception in post_request hook")
+
     # -- the logs
 
     def _lend_log(self) -> None:
@@ -249,7 +303,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
             for handler in getattr(getattr(self.log, "error_log", None), "handlers", ()):
                 ours.addHandler(handler)
 
-    def _access_log(self) -> Any:
+    def _access_log(self) -> str | bool | AccessLog | None:
         cfg = self.cfg
         is_set_up = (
             cfg.accesslog
@@ -259,28 +313,26 @@ class LasaWorker(Worker):  # type: ignore[misc]
             or (cfg.syslog and not cfg.disable_redirect_access_to_syslog)
             or type(self.log).access is not Logger.access  # such as statsd's, which counts
         )
-        return self._log_access if is_set_up else self.access_log_form
+        log = self._log_access if is_set_up else self.access_log_form
+        if not self._has_hook("post_request"):
+            return log
+
+        def log_and_tell(served: Served) -> None:
+            write = access_logger(log)
+            if write is not None:
+                write(served)
+            self._tell_hook(served)
+
+        return log_and_tell
 
     def _log_access(self, served: Served) -> None:
-        path, _, query = served.target.partition("?")
-        environ = {
-            "REQUEST_METHOD": served.method,
-            "RAW_URI": served.target,
-            "PATH_INFO": path,
-            "QUERY_STRING": query,
-            "SERVER_PROTOCOL": f"HTTP/{served.http_version}",
-            "REMOTE_ADDR": served.peer,
-        }
         headers = [] if served.request is None else list(served.request.headers.items())
-        for name, value in headers:
-            environ["HTTP_" + name.upper().replace("-", "_")] = value
-        sent = [] if served.response is None else served.response.headers
-        answer = SimpleNamespace(
-            status=f"{served.status} {reason_of(served.status).decode()}",
-            headers=[(name.decode("latin-1"), value.decode("latin-1")) for name, value in sent],
-            sent=served.sent_bytes,
+        self.log.access(
+            answer_for_hooks(served),
+            SimpleNamespace(headers=headers),
+            environ_for_logs(served),
+            timedelta(seconds=served.duration_s),
         )
-        self.log.access(answer, SimpleNamespace(headers=headers), environ, timedelta(seconds=served.duration_s))
 
 
 class UnpatchedLasaWorker(LasaWorker):
@@ -291,27 +343,3 @@ class UnpatchedLasaWorker(LasaWorker):
 
 def _no_handler(request: Request) -> Any:
     raise RuntimeError("the application is not loaded yet")
-
-
-def _scheme_by(cfg: Any) -> Callable[[Request], str]:
-    """Return what tells the scheme that the client of a trusted proxy used, as gunicorn does."""
-    trusts_all = "*" in cfg.forwarded_allow_ips
-    networks = [ipaddress.ip_network(one, strict=False) for one in cfg.forwarded_allow_ips if one != "*"]
-    expected = {name.lower(): value for name, value in cfg.secure_scheme_headers.items()}
-
-    def scheme_of(request: Request) -> str:
-        host, port = request.peer
-        if port is not None and not trusts_all:
-            address = ipaddress.ip_address(host.partition("%")[0])
-            if not any(address in network for network in networks):
-                return request.scheme
-        said = {
-            "https" if value == expected[name.lower()] else "http"
-            for name, value in request.headers.items()
-            if name.lower() in expected
-        }
-        if len(said) > 1:
-            raise Refusal("contradictory scheme headers")
-        return said.pop() if said else request.scheme
-
-    return scheme_of

@@ -12,7 +12,7 @@ import io
 import logging
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Any, Final, TextIO
 from urllib.parse import unquote_to_bytes
@@ -23,7 +23,7 @@ from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._wire.fields import prepare
 from lasa.http._wire.pieces import Pieces
 
-__all__ = ["Application", "handler_of", "is_wsgi"]
+__all__ = ["Application", "Environ", "add_field", "handler_of", "is_wsgi", "mounted"]
 
 logger = logging.getLogger("lasa.http.wsgi")
 
@@ -44,9 +44,8 @@ def handler_of(
     app: Application,
     *,
     script_name: str = "",
-    scheme_of: Callable[[Request], str] | None = None,
     errors: TextIO | None = None,
-    extra: Mapping[str, Any] | None = None,
+    adapt: Callable[[Request, Environ], None] | None = None,
 ) -> Callable[[Request], None]:
     """Return a handler that answers by a WSGI application.
 
@@ -56,9 +55,8 @@ def handler_of(
     Args:
         app: the application.
         script_name: the path under which it is mounted, as "/shop"; taken off the front of PATH_INFO.
-        scheme_of: tells "https" from "http" behind a proxy; by default it is the connection's.
         errors: wsgi.errors, by default sys.stderr.
-        extra: further entries of the environ, which go before ours.
+        adapt: changes the environ before the application gets it, such as by what a trusted proxy says in its headers.
     Raises:
         TypeError: the application cannot be called. ValueError: a bad script_name.
     Switches: never; the handler does where the application does, and for each piece of a body.
@@ -76,10 +74,8 @@ def handler_of(
         body = RequestInput(request.body.next_piece)
         environ = environ_of(request, body, script_name)
         environ["wsgi.errors"] = sys.stderr if errors is None else errors
-        if scheme_of is not None:
-            environ["wsgi.url_scheme"] = scheme_of(request)
-        if extra:
-            environ.update(extra)
+        if adapt is not None:
+            adapt(request, environ)
         _Response(request, body).run(app, environ)
         return None
 
@@ -115,14 +111,9 @@ def is_wsgi(app: Any) -> bool:
 
 def environ_of(request: Request, body: RequestInput, script_name: str = "") -> Environ:
     """Return the environ of a request, all but wsgi.errors."""
-    path = request.raw_path
-    mount = ""
-    if script_name and (path == script_name or path.startswith(script_name + "/")):
-        mount, path = script_name, path[len(script_name) :]
     environ: Environ = {
         "REQUEST_METHOD": request.method,
-        "SCRIPT_NAME": mount,
-        "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path,
+        **mounted(request, script_name),
         "QUERY_STRING": request.query_string,
         "REQUEST_URI": request.target,
         "RAW_URI": request.target,
@@ -141,10 +132,7 @@ def environ_of(request: Request, body: RequestInput, script_name: str = "") -> E
         if "_" in name:
             continue
         key = name.upper().replace("-", "_")
-        if key not in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-            key = "HTTP_" + key
-        known = environ.get(key)
-        environ[key] = value if known is None else f"{known}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
+        add_field(environ, key if key in ("CONTENT_TYPE", "CONTENT_LENGTH") else "HTTP_" + key, value)
     if request.host:
         environ["HTTP_HOST"] = request.host  # an absolute target goes before the field (RFC 9112 section 3.2.2)
     host, port = request.peer
@@ -157,6 +145,21 @@ def environ_of(request: Request, body: RequestInput, script_name: str = "") -> E
     environ["SERVER_NAME"] = host
     environ["SERVER_PORT"] = str(port)
     return environ
+
+
+def mounted(request: Request, script_name: str) -> Environ:
+    """Return SCRIPT_NAME and PATH_INFO of an application under that path; elsewhere it has the whole path."""
+    path = request.raw_path
+    mount = ""
+    if script_name and (path == script_name or path.startswith(script_name + "/")):
+        mount, path = script_name, path[len(script_name) :]
+    return {"SCRIPT_NAME": mount, "PATH_INFO": unquote_to_bytes(path).decode("latin-1") if "%" in path else path}
+
+
+def add_field(environ: Environ, key: str, value: str) -> None:
+    """Put a header field into the environ; what is repeated is joined."""
+    known = environ.get(key)
+    environ[key] = value if known is None else f"{known}{'; ' if key == 'HTTP_COOKIE' else ','}{value}"
 
 
 class _FileWrapper(FileWrapper):

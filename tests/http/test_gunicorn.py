@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import signal
 import socket as stdlib_socket
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import psutil
 import pytest
+from gunicorn.config import Config  # type: ignore[import-untyped]
 
+from lasa.http import wsgi
+from lasa.http._gunicorn import MOST_OF_A_HEAD, Adapter, limits_of
 from lasa.http.gunicorn import LasaWorker
+from lasa.http.server import ServerLimits
 from tests.conftest import Certificates
+from tests.http.tools import answers, serving, talk
 from tests.processes import DEADLINE_S, Program, ask, ask_over, begin, program, write_module
 
 WORKER = "lasa.http.gunicorn.LasaWorker"
@@ -432,13 +440,104 @@ def test_keepalive_says_whether_a_connection_is_kept(tmp_path: Path, seconds: st
         stop(running)
 
 
-def test_the_request_line_has_gunicorns_limit(tmp_path: Path) -> None:
+def test_a_request_has_gunicorns_limits(tmp_path: Path) -> None:
     write_module(tmp_path, HANDLER)
-    with gunicorn(tmp_path, "--limit-request-line", "100", "--limit-request-fields", "10") as running:
+    limits = ["--limit-request-line", "100", "--limit-request-fields", "10", "--limit-request-field_size", "200"]
+    with gunicorn(tmp_path, *limits) as running:
         port = port_of(running)
-        assert ask(port, "/" + "a" * 100)[0] == 414
+        assert ask(port, "/" + "a" * 86)[0] == 200  # with "GET " and " HTTP/1.1" 100 bytes, the line end not counted
+        assert ask(port, "/" + "a" * 87)[0] == 414
         assert ask(port, headers={f"X-{number}": "1" for number in range(10)})[0] == 431
+        assert ask(port, headers={"X": "a" * 195})[0] == 200  # with "X: " and the line end 200 bytes
+        assert ask(port, headers={"X": "a" * 196})[0] == 431
         stop(running)
+
+
+def test_a_limit_of_zero_is_none(tmp_path: Path) -> None:
+    write_module(tmp_path, HANDLER)
+    limits = ["--limit-request-line", "0", "--limit-request-fields", "0", "--limit-request-field_size", "0"]
+    with gunicorn(tmp_path, *limits, "--timeout", "0", "--keep-alive", "0") as running:
+        port = port_of(running)
+        headers = {f"X-{number}": "a" * 1000 for number in range(500)} | {"X": "a" * 500_000}
+        assert ask(port, "/" + "a" * 1_000_000, headers=headers)[0] == 200
+        stop(running)
+    assert f"takes request heads of up to {16 * 1024 * 1024} bytes" in running.output
+
+
+def settings(**chosen: Any) -> Config:
+    made = Config()
+    for name, value in chosen.items():
+        made.set(name, value)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({}, {"max_request_line": 4096, "max_headers": 100, "max_field": 8190, "max_head": 4096 + 819_000 + 2}),
+        ({"limit_request_line": 8190}, {"max_request_line": 8192}),
+        ({"limit_request_line": 100_000}, {"max_request_line": 8192}),
+        ({"limit_request_line": 0}, {"max_request_line": MOST_OF_A_HEAD, "max_head": MOST_OF_A_HEAD}),
+        ({"limit_request_fields": 0}, {"max_headers": 32_768, "max_head": MOST_OF_A_HEAD}),
+        ({"limit_request_fields": 32_768}, {"max_headers": 32_768}),
+        ({"limit_request_fields": 40_000}, {"max_headers": 32_768}),
+        ({"limit_request_field_size": 0}, {"max_field": None, "max_head": MOST_OF_A_HEAD}),
+        ({"limit_request_field_size": 70_000}, {"max_field": 70_000, "max_head": 4096 + 7_000_000 + 2}),
+        ({"keepalive": 0}, {"max_requests": 1, "idle_timeout_s": None}),
+        ({"keepalive": 5}, {"max_requests": None, "idle_timeout_s": 5}),
+        ({"worker_connections": 7}, {"max_connections": 7}),
+    ],
+)
+def test_each_value_of_a_limit_means_what_gunicorns_manual_says(
+    chosen: dict[str, int], expected: dict[str, int | None]
+) -> None:
+    limits = limits_of(settings(**chosen))
+    assert {name: limits.get(name) for name in expected} == expected
+    ServerLimits.parse(limits)
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [
+        {"permit_obsolete_folding": True},
+        {"strip_header_spaces": True},
+        {"permit_unconventional_http_version": True},
+        {"casefold_http_method": True},
+        {"http_protocols": "h2,h1"},
+        {"http2_cleartext": "both"},
+        {"http_parser": "fast"},
+        {"tmp_upload_dir": "/tmp"},
+        {"suppress_ragged_eofs": False},
+        {"threads": 8},
+        {"limit_request_field_size": 0},
+    ],
+)
+def test_a_setting_without_effect_is_told_before_anything_is_served(
+    chosen: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    if not set(chosen) <= set(Config().settings):
+        return  # an older gunicorn, which knows no such setting
+    LasaWorker.check_config(settings(), logging.getLogger("test"))
+    assert caplog.messages == []
+    LasaWorker.check_config(settings(**chosen), logging.getLogger("test"))
+    [message] = caplog.messages
+    assert "LasaWorker" in message
+    assert "field_size" in next(iter(chosen)) or next(iter(chosen)) in message
+
+
+@pytest.mark.parametrize(
+    ("chosen", "text"),
+    [
+        ({"proxy_protocol": True}, "does not speak the PROXY protocol"),
+        ({"protocol": "uwsgi"}, "speaks HTTP and no uwsgi"),
+        ({"worker_connections": 0}, "worker_connections of at least 1"),
+    ],
+)
+def test_what_cannot_be_served_is_refused_before_anything_is(chosen: dict[str, Any], text: str) -> None:
+    if not set(chosen) <= set(Config().settings):
+        return
+    with pytest.raises(RuntimeError, match=text):
+        LasaWorker.check_config(settings(**chosen), None)
 
 
 def test_the_proxy_protocol_is_refused_before_anything_is_served(tmp_path: Path) -> None:
@@ -447,6 +546,147 @@ def test_the_proxy_protocol_is_refused_before_anything_is_served(tmp_path: Path)
         assert running.end() == 1
     assert "LasaWorker does not speak the PROXY protocol" in running.output
     LasaWorker.check_config(SimpleNamespace(proxy_protocol=False), None)  # as older gunicorns have it
+
+
+# -- what a proxy in front says
+
+
+SEEN = ["SCRIPT_NAME", "PATH_INFO", "HTTP_SCRIPT_NAME", "HTTP_PATH_INFO", "HTTP_REMOTE_USER", "HTTP_X_A"]
+
+
+@contextmanager
+def adapted(where: str = "127.0.0.1:0", **chosen: Any) -> Iterator[Callable[..., Any]]:
+    """Ask a WSGI application behind gunicorn's settings; what is answered is the status, and SEEN of the environ."""
+
+    def app(environ: Any, start: Any) -> list[bytes]:
+        start("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps([environ.get(name) for name in SEEN]).encode()]
+
+    handler = wsgi.handler_of(app, script_name="/env", adapt=Adapter(settings(**chosen)))
+    with serving(handler, where) as server:
+
+        def asked(target: str, *headers: str) -> Any:
+            lines = [f"GET {target} HTTP/1.1", "Host: h", "Connection: close", *headers, "", ""]
+            [answer] = answers(talk(server, "\r\n".join(lines).encode()))
+            return json.loads(answer.body) if answer.status == 200 else answer.status
+
+        yield asked
+
+
+NOTHING = [None] * 4
+
+
+@pytest.mark.parametrize(
+    ("target", "headers", "expected"),
+    [
+        ("/shop/a%20b", ["SCRIPT_NAME: /shop"], ["/shop", "/a b", "/shop", None, None, None]),
+        ("/shop", ["Script_Name: /shop/"], ["/shop", "", "/shop/", None, None, None]),
+        ("/a/b/c", ["SCRIPT_NAME: /a/b"], ["/a/b", "/c", "/a/b", None, None, None]),
+        ("/env/x", ["SCRIPT_NAME: "], ["", "/env/x", "", None, None, None]),
+        ("/other", ["SCRIPT_NAME: /shop"], ["", "/other", "/shop", None, None, None]),
+        ("/shopping", ["SCRIPT_NAME: /shop"], ["", "/shopping", "/shop", None, None, None]),
+        ("/env/x", [], ["/env", "/x", *NOTHING]),
+        ("/x", ["PATH_INFO: /y"], ["", "/x", None, "/y", None, None]),
+        ("/x", ["REMOTE_USER: joe", "X_A: 1", "Script-Name: /x"], ["", "/x", "/x", None, None, None]),
+    ],
+)
+def test_a_trusted_proxy_may_say_where_the_application_is_mounted(
+    target: str, headers: list[str], expected: list[str | None]
+) -> None:
+    with adapted() as asked:
+        assert asked(target, *headers) == expected
+
+
+def test_only_a_trusted_proxy_is_believed_by_its_address_or_because_it_has_none(tmp_path: Path) -> None:
+    mounted, plain = ["/shop", "/", "/shop", None, None, None], ["", "/shop/", *NOTHING]
+    for allowed, expected in {
+        "": plain,
+        "10.0.0.1": plain,
+        "127.0.0.1": mounted,
+        "10.0.0.1,127.0.0.1": mounted,
+        "*": mounted,
+    }.items():
+        with adapted(forwarded_allow_ips=allowed) as asked:
+            assert asked("/shop/", "SCRIPT_NAME: /shop") == expected
+    with adapted(f"unix:{tmp_path}/web.sock", forwarded_allow_ips="10.0.0.1") as asked:
+        assert asked("/shop/", "SCRIPT_NAME: /shop") == mounted
+
+
+@pytest.mark.parametrize(
+    ("peer", "allowed", "is_trusted"),
+    [
+        ("127.0.0.1", "127.0.0.1,::1", True),
+        ("::1", "127.0.0.1,::1", True),
+        ("::ffff:127.0.0.1", "127.0.0.1", True),
+        ("fe80::1%eth0", "fe80::1", True),
+        ("::ffff:10.0.0.1", "127.0.0.1", False),
+        ("10.0.0.2", "10.0.0.1", False),
+    ],
+)
+def test_an_address_is_the_same_in_each_of_its_forms(peer: str, allowed: str, is_trusted: bool) -> None:
+    request: Any = SimpleNamespace(peer=(peer, 1))
+    assert Adapter(settings(forwarded_allow_ips=allowed))._trusts(request) is is_trusted
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"forwarder_headers": "REMOTE_USER,X_A"}, ["", "/x", None, None, "joe", "1"]),
+        ({"forwarder_headers": "remote_user"}, ["", "/x", None, None, "joe", None]),
+        ({"forwarder_headers": "*"}, ["/x", "", "/x", None, "joe", "1"]),
+        ({"forwarder_headers": ""}, ["", "/x", *NOTHING]),
+        ({"header_map": "drop"}, ["/x", "", "/x", None, None, None]),
+        ({"header_map": "refuse"}, 400),
+        ({"header_map": "refuse", "forwarder_headers": "*"}, ["/x", "", "/x", None, "joe", "1"]),
+        ({"header_map": "dangerous", "forwarded_allow_ips": "10.0.0.1"}, ["", "/x", "/x", None, "joe", "1"]),
+    ],
+)
+def test_which_headers_with_an_underscore_an_application_gets_is_said_by_the_settings(
+    chosen: dict[str, str], expected: Any
+) -> None:
+    with adapted(**chosen) as asked:
+        assert asked("/x", "SCRIPT_NAME: /x", "REMOTE_USER: joe", "X_A: 1") == expected
+
+
+def test_the_hooks_of_a_request_are_called_with_what_they_expect(tmp_path: Path) -> None:
+    (tmp_path / "hooks.py").write_text(
+        READY
+        + """
+def pre_request(worker, req):
+    req.note = "noted"
+    print("PRE", worker.pid > 0, req.method, req.path, req.query, dict(req.headers)["X-A"], flush=True)
+    if req.path == "/refuse":
+        raise ValueError("by the hook")
+
+def post_request(worker, req, environ, resp):
+    print("POST", req.note, req.uri, environ["PATH_INFO"], environ.get("left"), resp.status, resp.sent, flush=True)
+    if req.path == "/late":
+        raise ZeroDivisionError
+"""
+    )
+    source = """
+        def app(environ, start_response):
+            environ["left"] = "by the application"
+            if environ["PATH_INFO"] == "/fail":
+                raise ZeroDivisionError
+            start_response("200 Fine", [])
+            return [b"four"]
+    """
+    write_module(tmp_path, source)
+    with gunicorn(tmp_path, "-c", "hooks.py", "--access-logfile", "-", "--access-logformat", "%(m)s %(s)s") as running:
+        port = port_of(running)
+        assert ask(port, "/a?b=c", headers={"X-A": "1"})[1] == "four"
+        running.line_with(r"^PRE True GET /a b=c 1$")
+        running.line_with(r"^GET 200$")
+        running.line_with(r"^POST noted /a\?b=c /a by the application 200 Fine 4$")
+        assert ask(port, "/refuse", headers={"X-A": "1"})[0] == 500
+        running.line_with("ValueError: by the hook")
+        running.line_with(r"^POST noted /refuse /refuse None 500 Internal Server Error")
+        assert ask(port, "/fail", headers={"X-A": "1"})[0] == 500
+        running.line_with(r"^POST noted /fail /fail by the application 500 Internal Server Error")
+        assert ask(port, "/late", headers={"X-A": "1"})[0] == 200
+        running.line_with("Exception in post_request hook")
+        stop(running)
 
 
 def test_what_is_neither_a_handler_nor_wsgi_does_not_boot(tmp_path: Path) -> None:

@@ -112,6 +112,28 @@ def test_a_text_file_is_sent_in_chunks_as_utf_8(tmp_path: Path) -> None:
     assert answer.body == "äöü".encode()
 
 
+@pytest.mark.parametrize(
+    "condition",
+    [
+        b'If-None-Match: "a"',
+        b"If-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT",
+        b'If-Match: "b"',
+        b"If-Unmodified-Since: Sun, 06 Nov 1984 08:49:37 GMT",
+    ],
+)
+def test_conditions_are_the_handlers_to_look_at(condition: bytes) -> None:
+    headers = {"etag": '"a"', "last-modified": "Sun, 06 Nov 1994 08:49:37 GMT"}
+
+    def handler(request: Request) -> Any:
+        return (304, headers, None) if request.path == "/same" else (200, headers, "whole")
+
+    with serving(handler) as server:
+        asked = b"GET / HTTP/1.1\r\nHost: h\r\n%s\r\n\r\n" % condition
+        whole, same = answers(talk(server, asked + LAST.replace(b"/last", b"/same")))
+    assert (whole.status, whole.body, whole.headers["etag"]) == (200, b"whole", '"a"')
+    assert (same.status, same.body, same.headers["etag"]) == (304, b"", '"a"')
+
+
 def test_a_file_that_is_not_sent_is_closed_too() -> None:
     files = [io.BytesIO(b"x") for _ in range(3)]
     left = list(files)

@@ -15,6 +15,7 @@ from lasa import _hub, thread
 from lasa.errors import SocketTimeout
 from lasa.http import server as http_server
 from lasa.http import wsgi
+from lasa.http._client.policy import Policy
 from lasa.http._server.limits import ServerLimits
 from lasa.http.server import Request
 from lasa.socket import TcpSocket, tcp
@@ -110,6 +111,10 @@ def test_an_idle_connection_is_closed_without_a_word(first: bytes) -> None:
         sock.send(first[-1:])
         [answer] = answers(sock.receive("*a")[0] or b"")  # within 30 s, which the other timeouts are
         assert answer.status == 200
+
+
+def test_a_server_keeps_an_idle_connection_for_longer_than_a_client_so_that_no_request_meets_its_end() -> None:
+    assert ServerLimits().idle_timeout_s == 75 > Policy().keepalive
 
 
 @pytest.mark.parametrize("length", [b"Content-Length: 5", b"Transfer-Encoding: chunked"])
