@@ -104,7 +104,7 @@ _CLASS_OF_WORD: dict[str, type[SocketError]] = {
     strerror(ECONNRESET).lower(): SocketReset,
     strerror(EPIPE).lower(): SocketBroken,
 }
-_TOLD_WHAT_WAS_TRIED = ("failed to ", "ssl handshake failed: ")
+_TOLD_WHAT_WAS_TRIED = ("failed to ", "handshake failed: ", "ssl handshake failed: ")
 
 
 def system_error(error: OSError) -> SocketError:

@@ -95,7 +95,7 @@ WEBSOCKET_KNOWS_OF_HTTP = {
 
 # What Lua knows of the inside of the rest: a module what is its own.
 LUA_KNOWS_INSIDE = {
-    "_api/sockets.py": {"socket._limits"},
+    "_api/sockets.py": {"socket._identity", "socket._limits"},
     "_client.py": {
         "http._server.answer",
         "http._server.outgoing",
@@ -105,7 +105,7 @@ LUA_KNOWS_INSIDE = {
         "socket._reading",
     },
     "_resolver.py": {"socket._address"},
-    "_tls.py": {"socket._tls"},
+    "_tls.py": {"socket._identity"},
     "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
     "settings.py": {"socket._options"},
 }

@@ -6,7 +6,7 @@ import ssl
 from typing import Any, Final
 
 from lasa.lua.settings import BadSetting, Settings
-from lasa.socket._tls import new_client_context
+from lasa.socket._identity import Certificate, Identity, certificate_key, new_client_context, versions_of
 
 __all__ = ["Contexts", "chain_is_too_long"]
 
@@ -28,27 +28,40 @@ class Contexts:
         self._settings = settings
         self._made: dict[tuple[object, ...], ssl.SSLContext] = {}
 
-    def context(self, verifies: bool, checks_name: bool, certificate: tuple[str, str | None] | None) -> ssl.SSLContext:
-        """Return a client's context.
+    @property
+    def certificate(self) -> Certificate | None:
+        """The client's certificate of the settings."""
+        settings = self._settings
+        return (settings.ssl_certificate, settings.ssl_certificate_key) if settings.ssl_certificate else None
+
+    def context(self, verifies: bool, checks_name: bool, certificate: Certificate | None) -> ssl.SSLContext:
+        """Return a client's context, with OpenSSL's rule for names as nginx has it: see new_client_context().
 
         Args:
             verifies: check the chain.
             checks_name: check the name too; OpenResty does so only if it is given one.
-            certificate: of the client, in place of the settings'.
+            certificate: of the client.
         Raises:
             OSError, ssl.SSLError, BadSetting: a file or a value that is of no use.
         """
-        settings = self._settings
-        if certificate is None and settings.ssl_certificate:
-            certificate = settings.ssl_certificate, settings.ssl_certificate_key
-        key = verifies, checks_name, certificate
+        key = verifies, checks_name, certificate_key(certificate)
         if key not in self._made:
-            made = new_client_context(verifies, settings.ssl_trusted_certificate, certificate)
+            made = new_client_context(verifies, self._settings.ssl_trusted_certificate, certificate)
             if verifies and not checks_name:
                 made.check_hostname = False
-            _apply(made, settings)
+            _apply(made, self._settings)
             self._made[key] = made
         return self._made[key]
+
+    def asked(self, verifies: bool, checks_name: bool, certificate: Certificate | None, name: str | None) -> Identity:
+        """Return what the context() of the same arguments asks for.
+
+        Raises:
+            As context().
+        """
+        versions = versions_of(self.context(verifies, checks_name, certificate))
+        trust = self if verifies else None  # the authorities are those of the settings
+        return Identity(name, trust, verifies and checks_name, certificate_key(certificate), versions)
 
 
 def chain_is_too_long(tls: ssl.SSLObject, depth: int) -> bool:

@@ -6,8 +6,10 @@ from typing import Any, cast
 
 from lasa import _hub, _process
 from lasa.errors import SocketError
+from lasa.socket._identity import Identity
 from lasa.socket._link import Link, Stream
 from lasa.socket._pool import Pool, Pools
+from lasa.socket._tls import TlsStream
 
 __all__ = ["Connection", "pool_name_of", "pools"]
 
@@ -23,10 +25,25 @@ class Connection:
         pool_name: the name that the user gave its pool, or None.
         pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
         reused: how often it came out of the pool.
+        expires_at_s: until when its last user wanted it to be kept, on the monotonic clock.
+        identities: what TLS was made with, the outer one first; () without TLS.
+        certificates: of clients, that it was made under.
         companion: what a protocol keeps beside it, also while it is idle.
     """
 
-    __slots__ = ("companion", "host", "link", "pool", "pool_name", "port", "reused", "stream")
+    __slots__ = (
+        "certificates",
+        "companion",
+        "expires_at_s",
+        "host",
+        "identities",
+        "link",
+        "pool",
+        "pool_name",
+        "port",
+        "reused",
+        "stream",
+    )
 
     def __init__(
         self,
@@ -43,12 +60,40 @@ class Connection:
         self.pool_name = pool_name
         self.pool = pool
         self.reused = 0
+        self.expires_at_s = 0.0
+        self.identities: tuple[Identity, ...] = ()
+        self.certificates: tuple[object, ...] = ()
         self.companion: Any = None
 
     @property
     def name(self) -> str:
         """The name of its pool."""
         return pool_name_of(self.host, self.port, self.pool_name)
+
+    @property
+    def bare_host(self) -> str:
+        """The host without what only addresses have: brackets, and a zone."""
+        bare = self.host.strip("[]")
+        return bare.partition("%")[0] if ":" in bare else bare
+
+    def secure(self, stream: TlsStream, asked: Identity | None) -> None:
+        """Go on with ``stream``, which has shaken hands; as a client, it was made with what was ``asked``."""
+        self.stream = stream
+        if asked is not None:
+            self.identities = (*self.identities, asked.made(stream.object.version()))
+            is_known = isinstance(asked.certificate, tuple)  # and no context, which may have one loaded or not
+            if is_known or stream.showed_certificate:
+                self.certificates = (*self.certificates, asked.certificate)
+
+    def covers(self, asked: Identity) -> bool:
+        """Whether whom it talks to, and as whom, is what is asked for now."""
+        return bool(self.identities) and self.identities[-1].covers(asked)
+
+    def shows(self, certificate: object) -> bool:
+        """Whether it was made under this certificate of a client and no other; None: under none."""
+        if certificate is None:
+            return not self.certificates
+        return bool(self.certificates) and all(shown == certificate for shown in self.certificates)
 
     def rest(self) -> None:
         """Watch the idle connection: what the peer does ends it, but for TLS's own messages."""
@@ -57,6 +102,8 @@ class Connection:
     def revive(self) -> bool:
         """Watch no longer, and say whether the connection can be used."""
         self.link.readable.on_idle_event = None
+        if isinstance(self.stream, TlsStream):
+            self.stream.is_untouched = True
         return self.link.is_open and not self._is_spoilt()
 
     def give_back(self) -> None:

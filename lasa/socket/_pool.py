@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from lasa import _hub, _process
@@ -54,11 +55,12 @@ def plan_idle(
 
 
 class _Waiter(Generic[ConnectionT]):
-    """One connect that waits for its turn; it is granted a connection, or a place for one."""
+    """One connect that waits for its turn; it is granted a connection that it accepts, or a place for one."""
 
-    __slots__ = ("connection", "is_granted", "sleeper", "timeout_s")
+    __slots__ = ("accepts", "connection", "is_granted", "sleeper", "timeout_s")
 
-    def __init__(self) -> None:
+    def __init__(self, accepts: Callable[[ConnectionT], bool] | None) -> None:
+        self.accepts = accepts
         self.sleeper = _hub.getcurrent()
         self.is_granted = False
         self.connection: ConnectionT | None = None
@@ -85,19 +87,30 @@ class Pool(Generic[ConnectionT]):
         self._alarm = _hub.Alarm(self._close_expired)
         self._alarm_at_s = FOREVER_S
 
-    def take_idle(self) -> ConnectionT | None:
-        """Return the most recently parked connection that is still good, or None. Never switches."""
-        while self.idle:
-            connection = self.idle.pop().connection
+    def take_idle(self, accepts: Callable[[ConnectionT], bool] | None = None) -> ConnectionT | None:
+        """Return the most recently parked connection that is still good, or None. Never switches.
+
+        Args:
+            accepts: tells which connections will do (None: all); others stay, as if they were not idle.
+        """
+        index = len(self.idle)
+        while index:
+            index -= 1
+            connection = self.idle[index].connection
+            if accepts is not None and not accepts(connection):
+                continue
+            del self.idle[index]
             if connection.revive():
                 return connection
             connection.close()
             self.leave()
         return None
 
-    def enter(self, timeout_s: float) -> ConnectionT | None:
+    def enter(self, timeout_s: float, accepts: Callable[[ConnectionT], bool] | None = None) -> ConnectionT | None:
         """Take a place for a new connection; returns an idle one instead if that comes first.
 
+        Args:
+            accepts: as of take_idle().
         Raises:
             SocketError: "too many waiting connect operations". SocketTimeout.
         Switches: only when it has to wait.
@@ -108,7 +121,7 @@ class Pool(Generic[ConnectionT]):
             return None
         if len(self._queue) >= self.backlog:
             raise SocketError("too many waiting connect operations")
-        waiter: _Waiter[ConnectionT] = _Waiter()
+        waiter: _Waiter[ConnectionT] = _Waiter(accepts)
         self._queue.append(waiter)
         try:
             if not _hub.pause_at_most(timeout_s) and not waiter.is_granted:
@@ -130,18 +143,22 @@ class Pool(Generic[ConnectionT]):
         self.counted -= 1
         if self._queue and self.counted < self.size:
             self.counted += 1
-            self._grant(None)
+            self._grant(self._queue[0], None)
         elif not self.counted and not self._queue:
             self._alarm.clear()
             self._alarm_at_s = FOREVER_S
             self._pools.forget(self)
 
     def park(self, connection: ConnectionT, timeout_s: float) -> None:
-        """Keep ``connection``, which is open, for ``timeout_s``, or hand it to the first who waits. Never switches."""
-        if self._queue:
-            connection.rest()
-            self._grant(connection, timeout_s)
-            return
+        """Keep ``connection``, which is open, for ``timeout_s``, or hand it to the first who waits for such a one.
+
+        Never switches.
+        """
+        for waiter in self._queue:
+            if waiter.accepts is None or waiter.accepts(connection):
+                connection.rest()
+                self._grant(waiter, connection, timeout_s)
+                return
         expires_at_s = time.monotonic() + timeout_s
         self.idle.append(Idle(connection, expires_at_s))
         connection.rest()
@@ -149,6 +166,22 @@ class Pool(Generic[ConnectionT]):
             self._close_surplus()
         if expires_at_s < self._alarm_at_s:
             self._set_alarm()
+
+    def exchange(self, connection: ConnectionT, timeout_s: float) -> None:
+        """Take a place for a new connection in exchange for ``connection``, which its user has no use for.
+
+        It is kept for ``timeout_s``, to be taken after all others; where that would be one connection too many, or its
+        time is over, it is closed. Never switches.
+        """
+        if timeout_s > 0 and (self.backlog is None or self.counted < self.size):
+            self.counted += 1
+            self.idle.insert(0, Idle(connection, time.monotonic() + timeout_s))
+            connection.rest()
+            if len(self.idle) > self.size:
+                self._close_surplus()
+            self._set_alarm()
+        else:
+            connection.close()
 
     def drop(self, connection: ConnectionT) -> None:
         """Close an idle connection whose peer closed or sent something. Never switches."""
@@ -169,8 +202,8 @@ class Pool(Generic[ConnectionT]):
         self.counted = 0
         self._alarm_at_s = FOREVER_S
 
-    def _grant(self, connection: ConnectionT | None, timeout_s: float = 0.0) -> None:
-        waiter = self._queue.popleft()
+    def _grant(self, waiter: _Waiter[ConnectionT], connection: ConnectionT | None, timeout_s: float = 0.0) -> None:
+        self._queue.remove(waiter)
         waiter.is_granted = True
         waiter.connection = connection
         waiter.timeout_s = timeout_s

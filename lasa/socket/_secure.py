@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from lasa._values import type_name
 from lasa.errors import SocketError
 from lasa.socket._connection import Connection
+from lasa.socket._identity import (
+    Asked,
+    Identity,
+    client_context,
+    client_identity,
+    context_identity,
+    server_context,
+    server_name_of,
+)
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._tls import HANDSHAKE_FAILED, TlsStream, client_context, server_context, was_cut
+from lasa.socket._tls import TlsStream, was_cut
 from lasa.socket._writing import Writing
 
 __all__ = ["NEVER_CONNECTED", "Secure"]
+
+ValueT = TypeVar("ValueT")
 
 NEVER_CONNECTED: Final = "socket is never created nor connected"
 
@@ -79,6 +92,10 @@ class Secure(Writing):
     ) -> tuple[Any, str | None]:
         """Begin TLS as the client, within the connect timeout; at once if the connection has TLS already.
 
+        A connection out of the pool has to cover what is asked for now: verified if it is to be, by the same
+        authorities and for the same name, with the same certificate of ours, in a version that will do. Else it goes
+        back into the pool, and a new one to the same peer takes its place: getreusedtimes() is 0 then.
+
         The peer is verified: its chain against ``ca``, else what SSL_CERT_FILE and SSL_CERT_DIR name, else certifi's
         authorities; its name against ``server_name``, else the host given to connect(), which is sent as SNI then.
 
@@ -92,8 +109,10 @@ class Secure(Writing):
             nested: begin TLS inside the TLS that is there, as behind a proxy that is itself spoken to over TLS.
         Returns:
             ``(session, None)``, or ``(True, None)`` if ``reused_session`` is False; or ``(None, err)``: "timeout",
-            "handshake failed", "certificate host mismatch", "CODE: text" as "18: self-signed certificate", a busy
-            word, "closed". After an error of the handshake the connection is closed.
+            "handshake failed: E", E being OpenSSL's word or the connection's, such as "wrong version number" or
+            "closed"; "certificate host mismatch", "CODE: text" as "18: self-signed certificate", and the connection is
+            closed; "bad server name", a busy word, "closed", and nothing has happened; a word of connect(), where a
+            new connection was needed.
         Raises:
             RuntimeError: never connected. TypeError: "bad session", "bad server_name". ValueError: "bad certificate
             or authorities", a file that cannot be read or understood.
@@ -105,23 +124,60 @@ class Secure(Writing):
             raise TypeError(f"bad server_name: string expected, got {type_name(server_name)}")
         if not self._was_connected:
             raise RuntimeError(NEVER_CONNECTED)
+        asked: Asked
         if context is None:
-            context = _context_of(lambda: client_context(bool(ssl_verify), ca, self._certificate))
-        session = reused_session if isinstance(reused_session, ssl.SSLSession) else None
+            verifies, files = bool(ssl_verify), self.client_certificate
+            context = _checked(lambda: client_context(verifies, ca, files))
+            asked = partial(client_identity, verifies, ca, files, context.minimum_version)
+        else:
+            asked = partial(context_identity, context)
         try:
-            connection = self._ready_for_tls()
-            if nested or self.tls is None:
-                name = server_name
-                if name is None and context.check_hostname:
-                    name = connection.host.strip("[]").removesuffix(".")
-                self._shake_hands(connection, context, server_name=name, session=session)
-                session = None
+            return self.shake_hands(context, asked, server_name, reused_session, nested=nested), None
         except SocketError as error:
             return None, error.reason
+
+    def shake_hands(
+        self,
+        context: ssl.SSLContext,
+        asked: Asked,
+        server_name: str | None = None,
+        reused_session: Any = False,
+        *,
+        nested: bool = False,
+    ) -> Any:
+        """Begin TLS as the client, as sslhandshake() does, whose session it returns.
+
+        Args:
+            asked: what is asked for, which a connection out of the pool has to cover.
+        Raises:
+            SocketError: its words. RuntimeError: never connected. ValueError: files that are gone.
+        Switches: as sslhandshake().
+        """
+        if not self._was_connected:
+            raise RuntimeError(NEVER_CONNECTED)
+        connection = self._ready_for_tls()
+        if server_name is not None:
+            name: str | None = server_name_of(server_name)
+        else:
+            name = server_name_of(connection.bare_host) if context.check_hostname else None
+        identity = _checked(lambda: asked(name))
+        session = reused_session if isinstance(reused_session, ssl.SSLSession) else None
+        deadline_s = time.monotonic() + self._connect_s
+        has_it = self.tls is not None and not nested
+        if has_it and connection.reused and not connection.covers(identity):
+            connection = self._connect_anew(deadline_s)
+            has_it = False
+        if not has_it:
+            self._begin_tls(connection, context, deadline_s, identity, name, session)
+            session = None
         if reused_session is False:
-            return True, None
+            return True
         assert self.tls is not None
-        return session or self.tls.session, None
+        return session or self.tls.session
+
+    def _connect_anew(self, deadline_s: float) -> Connection:
+        """Take a new connection to the same peer in place of the one that is there."""
+        raise NotImplementedError
 
     def tlshandshake(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Any, str | None]:
         """As sslhandshake(), with its arguments as a mapping or as keywords.
@@ -155,13 +211,13 @@ class Secure(Writing):
             if certificate is None:
                 raise TypeError("sslaccept needs a certificate or a context")
             files = certificate, key
-            context = _context_of(lambda: server_context(files, ca))
+            context = _checked(lambda: server_context(files, ca))
         if not self._was_connected:
             raise RuntimeError(NEVER_CONNECTED)
         try:
             connection = self._ready_for_tls()
             if self.tls is None:
-                self._shake_hands(connection, context, server_side=True)
+                self._begin_tls(connection, context, time.monotonic() + self._connect_s)
         except SocketError as error:
             return None, error.reason
         return True, None
@@ -172,17 +228,18 @@ class Secure(Writing):
             raise SocketError("closed")
         return self._connection
 
-    def _shake_hands(
+    def _begin_tls(
         self,
         connection: Connection,
         context: ssl.SSLContext,
-        *,
-        server_side: bool = False,
+        deadline_s: float,
+        asked: Identity | None = None,
         server_name: str | None = None,
         session: ssl.SSLSession | None = None,
     ) -> None:
+        # As the client where something is asked for, else as the server.
         stream = TlsStream(
-            connection.stream, context, server_side=server_side, server_name=server_name, session=session
+            connection.stream, context, server_side=asked is None, server_name=server_name, session=session
         )
         self._is_connecting = True
         self._readable = None
@@ -190,20 +247,17 @@ class Secure(Writing):
         try:
             # What was read ahead belongs to TLS; nothing that came in plain text may be taken for decrypted data.
             stream.feed(self._buffer.take_all())
-            stream.handshake(self._connect_s)
-        except ssl.SSLError as error:
-            self._release()
-            raise SocketError(HANDSHAKE_FAILED) from error
+            stream.handshake(deadline_s - time.monotonic())
         except BaseException:
             self._release()
             raise
         finally:
             self._is_connecting = False
-        connection.stream = stream
+        connection.secure(stream, asked)
         self._open(stream)
 
 
-def _context_of(make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+def _checked(make: Callable[[], ValueT]) -> ValueT:
     try:
         return make()
     except OSError as error:  # ssl.SSLError is one

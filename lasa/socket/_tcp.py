@@ -14,12 +14,14 @@ from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, is_unix, parse_host, parse_port, unix_path
 from lasa.socket._connection import Connection, pool_name_of, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix
+from lasa.socket._identity import certificate_key
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import address_text
 from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions, keepalive_of
 from lasa.socket._pool import DEFAULT_SIZE, Pool
 from lasa.socket._secure import NEVER_CONNECTED
 from lasa.socket._serving import Outcome, Serving
+from lasa.socket._tls import TlsStream
 
 __all__ = ["TcpSocket"]
 
@@ -135,16 +137,32 @@ class TcpSocket(Serving):
             pool = here.find(pool_name_of(host, port, chosen.pool))
         deadline_s = time.monotonic() + self._connect_s
         if pool is not None:
-            idle = pool.take_idle()
+            # Who names a pool knows who shares it.
+            accepts = self._accepts() if chosen.pool is None else None
+            idle = pool.take_idle(accepts)
             if idle is None:
                 if self._queue_s is None:
-                    idle = pool.enter(self._connect_s)
+                    idle = pool.enter(self._connect_s, accepts)
                 else:
-                    idle = pool.enter(self._queue_s)
+                    idle = pool.enter(self._queue_s, accepts)
                     deadline_s = time.monotonic() + self._connect_s
             if idle is not None:
                 idle.reused += 1
                 return idle
+        return self._open_connection(host, port, chosen.pool, pool, deadline_s)
+
+    def _accepts(self) -> Callable[[Connection], bool]:
+        # Which idle connections connect() may take: the peer of one that showed a certificate knows whom it talks to.
+        try:
+            mine = certificate_key(self.client_certificate)
+        except OSError:  # its files are gone, and nothing was made under what is there now
+            return _is_none
+        return _is_anonymous if mine is None else lambda connection: connection.shows(mine)
+
+    def _open_connection(
+        self, host: str, port: int | str | None, pool_name: str | None, pool: Pool[Connection] | None, deadline_s: float
+    ) -> Connection:
+        # The place in the pool is taken already, and given back if no connection comes about.
         if self._until_s is not None:
             deadline_s = min(deadline_s, self._until_s)
         try:
@@ -160,7 +178,27 @@ class TcpSocket(Serving):
             if pool is not None:
                 pool.leave()
             raise
-        return Connection(link, host, port, chosen.pool, pool)
+        return Connection(link, host, port, pool_name, pool)
+
+    def _connect_anew(self, deadline_s: float) -> Connection:
+        old = self._connection
+        assert old is not None
+        pool, stream = old.pool, old.stream
+        is_sound = isinstance(stream, TlsStream) and stream.is_untouched and not self._buffer.size
+        self._connection = None
+        self._detach()
+        self._is_connecting = True
+        try:
+            old.reused -= 1
+            if pool is None:  # a child's, of its parent
+                old.close()
+            else:
+                pool.exchange(old, old.expires_at_s - time.monotonic() if is_sound else 0.0)
+            new = self._open_connection(old.host, old.port, old.pool_name, pool, deadline_s)
+            self._take(new)
+        finally:
+            self._is_connecting = self._is_resolving = False
+        return new
 
     def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
         """Look a host up, the system's way unless a subclass has another. Switches: for names."""
@@ -342,7 +380,9 @@ class TcpSocket(Serving):
             pool.counted += 1
         self._connection = None
         self._detach()
-        pool.park(connection, timeout_s if timeout_s > 0 else float("inf"))
+        kept_s = timeout_s if timeout_s > 0 else float("inf")
+        connection.expires_at_s = time.monotonic() + kept_s
+        pool.park(connection, kept_s)
 
     def getreusedtimes(self) -> Outcome:
         """Return how often the connection came out of the pool, as ``(count, None)``; or ``(None, "closed")``.
@@ -388,3 +428,11 @@ class TcpSocket(Serving):
         if connection is not None:
             connection.give_back()
             self._detach()
+
+
+def _is_anonymous(connection: Connection) -> bool:
+    return not connection.certificates
+
+
+def _is_none(_: Connection) -> bool:
+    return False

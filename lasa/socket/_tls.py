@@ -6,125 +6,31 @@ after gevent.monkey.patch_all() alike.
 
 from __future__ import annotations
 
-import os
 import ssl
 import time
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any, Final
 
-from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
+from lasa.socket._identity import is_named
 from lasa.socket._link import Stream
 
-__all__ = ["HANDSHAKE_FAILED", "TlsStream", "client_context", "server_context", "was_cut"]
+__all__ = ["HANDSHAKE_FAILED", "HOST_MISMATCH", "TlsStream", "was_cut"]
 
 HANDSHAKE_FAILED: Final = "handshake failed"
+HOST_MISMATCH: Final = "certificate host mismatch"
 RECORD: Final = 16384
 WRITE_AT_MOST: Final = 262144  # plain bytes turned into records at a time, so that a large send stays bounded
 
 # OpenSSL's codes for a certificate that is good, but for another host name or address.
 _MISMATCH_CODES: Final = (62, 64)
 
-
-Authorities = str | bytes | None
-Certificate = tuple[str, str | None]
-
-
-def client_context(
-    verify: bool,
-    ca: Authorities,
-    certificate: Certificate | None,
-    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
-) -> ssl.SSLContext:
-    """Return a client's context.
-
-    Args:
-        verify: check the chain and the name.
-        ca: a file or folder of trusted authorities, or PEM text; None trusts certifi's list, or what
-            the variables SSL_CERT_FILE and SSL_CERT_DIR name.
-        certificate: ``(certificate file, key file)`` of the client.
-        minimum: the lowest version of TLS that is spoken.
-    Raises:
-        OSError, ssl.SSLError: a file that cannot be read or understood.
-    """
-    return _client_context(verify, ca, certificate, minimum, _stamp(ca, *(certificate or ())))
-
-
-def server_context(certificate: Certificate, ca: Authorities) -> ssl.SSLContext:
-    """Return a server's context; with ``ca`` clients must show a certificate that it signed.
-
-    Args:
-        certificate: ``(certificate file, key file)``; the key may stand in the certificate's file.
-        ca: as of client_context().
-    Raises:
-        OSError, ssl.SSLError: a file that cannot be read or understood.
-    """
-    return _server_context(certificate, ca, _stamp(ca, *certificate))
-
-
-def _stamp(*sources: Authorities) -> tuple[float, ...]:
-    # When the files changed: loading them takes milliseconds, so contexts are kept, but a renewed file counts.
-    files = [source for source in sources if isinstance(source, str) and not source.startswith("-----BEGIN")]
-    return tuple(os.stat(file).st_mtime for file in files)
-
-
-@lru_cache(maxsize=64)
-def _client_context(
-    verify: bool,
-    ca: Authorities,
-    certificate: Certificate | None,
-    minimum: ssl.TLSVersion,
-    stamp: tuple[float, ...],
-) -> ssl.SSLContext:
-    return new_client_context(verify, ca, certificate, minimum)
-
-
-def new_client_context(
-    verify: bool,
-    ca: Authorities,
-    certificate: Certificate | None,
-    minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
-) -> ssl.SSLContext:
-    """As client_context(), a context that nobody else has, for a caller who changes it."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = minimum
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    if verify:
-        _load_authorities(context, ca)
-    else:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    if certificate is not None:
-        context.load_cert_chain(*certificate)
-    return context
-
-
-@lru_cache(maxsize=64)
-def _server_context(certificate: Certificate, ca: Authorities, stamp: tuple[float, ...]) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_RENEGOTIATION
-    context.load_cert_chain(*certificate)
-    if ca is not None:
-        _load_authorities(context, ca)
-        context.verify_mode = ssl.CERT_REQUIRED
-    return context
-
-
-def _load_authorities(context: ssl.SSLContext, ca: Authorities) -> None:
-    if ca is None:
-        if "SSL_CERT_FILE" in os.environ or "SSL_CERT_DIR" in os.environ:
-            context.set_default_verify_paths()
-        else:
-            import certifi  # takes as long to import as ssl itself, and few programs verify against its list
-
-            context.load_verify_locations(cafile=certifi.where())
-    elif isinstance(ca, bytes) or ca.startswith("-----BEGIN"):
-        context.load_verify_locations(cadata=ca if isinstance(ca, str) else ca.decode("ascii"))
-    elif os.path.isdir(ca):
-        context.load_verify_locations(capath=ca)
-    else:
-        context.load_verify_locations(cafile=ca)
+# The records that a client sends, and the message in which it shows a certificate in TLS 1.2.
+_NEW_CIPHER: Final = 20
+_HANDSHAKE: Final = 22
+_ENCRYPTED: Final = 23
+_CERTIFICATE: Final = 11
+_WITHOUT_CERTIFICATE: Final = 160  # bytes that a client without one encrypts in a handshake of TLS 1.3, at the most
 
 
 class TlsStream:
@@ -132,6 +38,8 @@ class TlsStream:
 
     Attributes:
         ended_cleanly: whether the peer said goodbye (close_notify) at the end of its data; False also before the end.
+        showed_certificate: whether the handshake has shown the peer a certificate of ours, as a client.
+        is_untouched: for who sets it to True, whether nothing has been sent since, nor a read begun.
     """
 
     __slots__ = (
@@ -145,6 +53,8 @@ class TlsStream:
         "_outgoing",
         "_unsent",
         "ended_cleanly",
+        "is_untouched",
+        "showed_certificate",
     )
 
     def __init__(
@@ -173,6 +83,8 @@ class TlsStream:
         self._is_pulling = False
         self._has_ended = False
         self.ended_cleanly = False
+        self.is_untouched = False
+        self.showed_certificate = False
 
     @property
     def object(self) -> ssl.SSLObject:
@@ -188,37 +100,56 @@ class TlsStream:
         """Shake hands, all within ``timeout_s``.
 
         Raises:
-            SocketTimeout; SocketError: "handshake failed", "certificate host mismatch", "CODE: text".
+            SocketTimeout; SocketError: "handshake failed: E", E being OpenSSL's word or the connection's; "certificate
+            host mismatch", "CODE: text".
         Switches: whenever it has to wait.
         """
         deadline_s = time.monotonic() + timeout_s
+        sent = bytearray()
         try:
             while True:
                 try:
                     self._object.do_handshake()
                 except ssl.SSLWantReadError:
-                    self._flush(max(0.0, deadline_s - time.monotonic()))
+                    sent += self._flush_handshake(deadline_s)
                     self._pull(deadline_s - time.monotonic(), False)
                     if self._has_ended:
                         raise SocketClosed from None
                     continue
                 break
-            self._flush(max(0.0, deadline_s - time.monotonic()))
+            sent += self._flush_handshake(deadline_s)
         except ssl.SSLCertVerificationError as error:
             self._say_why()
             if error.verify_code in _MISMATCH_CODES:
-                raise SocketError("certificate host mismatch") from error
+                raise SocketError(HOST_MISMATCH) from error
             raise SocketError(f"{error.verify_code}: {error.verify_message}") from error
+        except ssl.SSLZeroReturnError as error:  # a goodbye before the hello
+            raise SocketError(f"{HANDSHAKE_FAILED}: closed") from error
         except ssl.SSLError as error:
             self._say_why()
-            raise SocketError(HANDSHAKE_FAILED) from error
+            raise SocketError(f"{HANDSHAKE_FAILED}: {_reason(error)}") from error
         except SocketTimeout:
             raise
         except SocketError as error:
-            raise SocketError(HANDSHAKE_FAILED) from error
+            raise SocketError(f"{HANDSHAKE_FAILED}: {error.reason}") from error
+        if not self._object.server_side:
+            self.showed_certificate = _shows_certificate(sent)
+            if self._object.session_reused:
+                self._verify_resumed_name()
+
+    def _verify_resumed_name(self) -> None:
+        # OpenSSL looks at the name of a certificate that comes, and none comes with a session that is taken up again.
+        context, name = self._object.context, self._object.server_hostname
+        if (
+            context.check_hostname
+            and name is not None
+            and not is_named(self._object.getpeercert() or {}, name, by_common_name=context.hostname_checks_common_name)
+        ):
+            raise SocketError(HOST_MISMATCH)
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """As Link.recv; the timeout is for each wait without progress on the wire."""
+        self.is_untouched = False
         while True:
             data = self._read(size)
             if data is not None:
@@ -241,6 +172,7 @@ class TlsStream:
 
     def send(self, data: bytes | memoryview, timeout_s: float) -> None:
         """As Link.send."""
+        self.is_untouched = False
         view = memoryview(data)
         try:
             for start in range(0, len(view), WRITE_AT_MOST):
@@ -252,9 +184,21 @@ class TlsStream:
             raise SocketClosed from error
         except ssl.SSLError as error:
             raise SocketError(_reason(error)) from error
+        except (SocketClosed, SocketReset, SocketBroken):
+            self._raise_alert()
+            raise
+
+    def _raise_alert(self) -> None:
+        # A peer that does not take what we say may have told why before it went, as one that misses a certificate.
+        try:
+            self.has_input()
+        except SocketError as error:
+            if isinstance(error.__cause__, ssl.SSLError):
+                raise
 
     def send_now(self, data: bytes) -> int:
         """Take all of ``data`` and hand on what goes at once; has_unsent tells whether that was all."""
+        self.is_untouched = False
         try:
             self._object.write(data)
         except ssl.SSLError as error:
@@ -368,6 +312,13 @@ class TlsStream:
             self._inner.send(records, timeout_s)
         self._is_sending = False  # not after a failure: nothing may follow a record that was cut off
 
+    def _flush_handshake(self, deadline_s: float) -> bytes:
+        # Returns what has been sent.
+        records = self._outgoing.read()
+        self._unsent += records
+        self._flush(max(0.0, deadline_s - time.monotonic()))
+        return records
+
     def _flush_now(self) -> None:
         records = self._unsent + self._outgoing.read()
         self._unsent = records[self._inner.send_now(records) :]
@@ -383,6 +334,23 @@ class TlsStream:
 def was_cut(stream: Stream) -> bool:
     """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
     return isinstance(stream, TlsStream) and not stream.ended_cleanly
+
+
+def _shows_certificate(sent: bytes | bytearray) -> bool:
+    # Python does not tell, and a context does not tell what it has loaded. In TLS 1.2 the message can be read; in 1.3
+    # it is encrypted, but without a certificate and its signature there is hardly anything to encrypt.
+    position = encrypted = 0
+    has_new_cipher = False
+    while position + 9 <= len(sent):
+        kind, size = sent[position], int.from_bytes(sent[position + 3 : position + 5], "big")
+        if kind == _NEW_CIPHER:
+            has_new_cipher = True
+        elif kind == _ENCRYPTED:
+            encrypted += size
+        elif kind == _HANDSHAKE and not has_new_cipher and sent[position + 5] == _CERTIFICATE:
+            return int.from_bytes(sent[position + 6 : position + 9], "big") > 3  # an empty list takes three bytes
+        position += 5 + size
+    return encrypted > _WITHOUT_CERTIFICATE
 
 
 def _reason(error: ssl.SSLError) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import time
 
 import pytest
 
@@ -102,7 +103,7 @@ def test_tls_runs_inside_tls(certificates: Certificates) -> None:
 def _accept_inside(sock: TcpSocket, certificates: Certificates) -> tuple[bytes | None, str | None, bytes | None]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.issue("inner.example"))
-    sock._shake_hands(sock._ready_for_tls(), context, server_side=True)
+    sock._begin_tls(sock._ready_for_tls(), context, time.monotonic() + 5)
     return sock.receive()
 
 

@@ -71,7 +71,7 @@ def test_an_unknown_authority_is_told_with_its_number(pair: Pair, certificates: 
     assert session is None
     assert err is not None
     assert err.startswith(("20: ", "19: ", "21: "))
-    assert server_err == "handshake failed"
+    assert server_err == "handshake failed: tlsv1 alert unknown ca"
     assert pair.near.send(b"x") == pair.near.close() == (None, "closed")
     assert pair.far.close() == (None, "closed")
 
@@ -139,7 +139,7 @@ def test_a_server_that_wants_a_certificate_refuses_who_has_none(pair: Pair, cert
     assert pair.near.setclientcert(mine, mine) == pair.near.setclientcert(None, None) == (True, None)
     server = {"certificate": certificates.issue("localhost"), "ca": certificates.ca}
     client, accepted = shake(pair, server, False, "localhost", ca=certificates.ca)
-    assert accepted == (None, "handshake failed")
+    assert accepted == (None, "handshake failed: peer did not return a certificate")
     if client == (True, None):  # TLS 1.3: the client learns of it when it reads
         data, err, _ = pair.near.receive()
         assert data is None
@@ -228,22 +228,22 @@ def test_what_is_no_session_raises(pair: Pair) -> None:
 def test_a_plain_server_fails_the_handshake() -> None:
     with cosocket_pair() as (sock, peer):
         peer.sendall(b"220 plain text\r\n")
-        assert sock.sslhandshake() == (None, "handshake failed")
+        assert sock.sslhandshake() == (None, "handshake failed: wrong version number")
         assert sock.send(b"x") == sock.close() == sock.sslhandshake() == (None, "closed")
 
 
 def test_a_plain_client_fails_the_handshake(pair: Pair, certificates: Certificates) -> None:
     assert pair.near.send(b"GET / HTTP/1.0\r\n\r\n") == (18, None)
-    assert pair.far.sslaccept(certificates.issue("localhost")) == (None, "handshake failed")
+    assert pair.far.sslaccept(certificates.issue("localhost")) == (None, "handshake failed: http request")
     assert pair.far.close() == (None, "closed")
 
 
-@pytest.mark.parametrize("end", [Peer.finish, Peer.reset])
-def test_a_peer_that_goes_away_fails_the_handshake(end: Any) -> None:
+@pytest.mark.parametrize(("end", "word"), [(Peer.finish, "closed"), (Peer.reset, "connection reset by peer")])
+def test_a_peer_that_goes_away_fails_the_handshake(end: Any, word: str) -> None:
     with cosocket_pair() as (sock, peer):
         shaking = spawn_blocked(lambda: sock.sslhandshake())
         end(peer)
-        assert result_of(shaking) == (None, "handshake failed")
+        assert result_of(shaking) == (None, f"handshake failed: {word}")
         assert sock.close() == (None, "closed")
 
 
@@ -308,7 +308,7 @@ def test_plain_text_behind_the_go_ahead_is_never_taken_for_decrypted_data(
     assert pair.far.send(b"go ahead\r\ninjected\r\n") == (20, None)
     assert pair.near.receive() == (b"go ahead", None, None)
     outcome, _ = shake(pair, {"certificate": certificates.issue("localhost")}, False, "localhost", ca=certificates.ca)
-    assert outcome == (None, "handshake failed")
+    assert outcome == (None, "handshake failed: wrong version number")
     assert pair.near.receive() == (None, "closed", None)
 
 
@@ -319,7 +319,8 @@ def test_tls_goes_through_a_light_thread_in_the_middle_to_a_second_tls(tls: Pair
         accepting = thread.spawn(inner.far.sslaccept, certificates.issue("127.0.0.1"))
         outer_stream = tls.near._connection
         assert outer_stream is not None
-        from lasa.socket._tls import TlsStream, client_context
+        from lasa.socket._identity import client_context
+        from lasa.socket._tls import TlsStream
 
         context = client_context(True, certificates.ca, None)
         double = TlsStream(outer_stream.stream, context, server_side=False, server_name="127.0.0.1")
@@ -369,7 +370,7 @@ def test_a_record_that_was_tampered_with_is_an_error_of_the_read_half(tls: Pair)
     assert near.receive() == (None, "closed", None)
 
 
-def test_a_connection_with_tls_is_parked_and_taken_with_its_tls(tls: Pair) -> None:
+def test_a_connection_with_tls_is_parked_and_taken_with_its_tls(tls: Pair, certificates: Certificates) -> None:
     near = tls.near
     host, port = near.getpeername()
     assert tls.far.send(b"x") == (1, None)
@@ -378,7 +379,7 @@ def test_a_connection_with_tls_is_parked_and_taken_with_its_tls(tls: Pair) -> No
     settle()
     assert near.connect(host, port) == (1, None)
     assert near.getreusedtimes() == (1, None)
-    assert near.sslhandshake(False) == (True, None)
+    assert near.sslhandshake(False, "localhost", ca=certificates.ca) == (True, None)
     assert near.send(b"again") == (5, None)
     assert tls.far.receive(5) == (b"again", None, None)
 

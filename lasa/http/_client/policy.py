@@ -15,8 +15,15 @@ from lasa.http._wire.auth import authorization_of
 from lasa.http._wire.exchange import Limits
 from lasa.http._wire.fields import Prepared, prepare
 from lasa.http._wire.target import parse_target, split_host_port
+from lasa.socket._identity import (
+    Identity,
+    certificate_key,
+    client_context,
+    client_identity,
+    context_identity,
+    trust_key,
+)
 from lasa.socket._options import did_you_mean
-from lasa.socket._tls import client_context
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -54,6 +61,26 @@ class Tls:
             return client_context(self.verify, self.ca, self.certificate, self.minimum)
         except OSError as error:  # ssl.SSLError is one
             raise ValueError(f"bad certificate or authorities: {error}") from error
+
+    def asked(self, name: str | None) -> Identity:
+        """Return what a connection to ``name`` is to be made with.
+
+        Raises:
+            OSError: a file is gone.
+        """
+        if self.own_context is not None:
+            return context_identity(self.own_context, name)
+        return client_identity(self.verify, self.ca, self.certificate, self.minimum, name)
+
+    def made(self, identity: Identity) -> bool:
+        """Whether ``identity``, which was made by one that equals this, would be made now."""
+        if self.own_context is not None:
+            return identity.covers(context_identity(self.own_context, identity.name))
+        try:  # without building another, which would take longer than all else that an idle connection is asked
+            trust = trust_key(self.ca) if self.verify else None
+            return identity.trust == trust and identity.certificate == certificate_key(self.certificate)
+        except OSError:  # a file is gone
+            return False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -20,8 +20,9 @@ from lasa.http._wire.fields import field
 from lasa.http._wire.target import Target
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection, pools
+from lasa.socket._tls import HANDSHAKE_FAILED
 
-__all__ = ["Deadline", "Route", "open_route", "prepare_route", "route_to"]
+__all__ = ["Deadline", "Route", "may_take", "open_route", "prepare_route", "route_to"]
 
 ROUTES_MAX: Final = 1024
 
@@ -148,7 +149,7 @@ def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new:
     pool = pools().find(route.pool_name)
     if pool is not None:
         while (connection := pool.take_idle()) is not None:
-            if not must_be_new:
+            if not must_be_new and may_take(connection, policy):
                 return _again(connection, policy), True
             connection.give_back()
     sock = TcpSocket()
@@ -163,14 +164,24 @@ def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new:
                 check((None, err))
             if not sock.getreusedtimes()[0]:
                 break
-            if not must_be_new:  # it came back while we waited for a place
-                return _again(sock.give_away(), policy), True
-            sock.close()
+            connection = sock.give_away()
+            if not must_be_new and may_take(connection, policy):  # it came back while we waited for a place
+                return _again(connection, policy), True
+            connection.give_back()
         prepare_route(sock, route, policy, deadline)
         return Conduit(sock.give_away(), Exchange(h11.CLIENT, policy.limits), policy.send, policy.read), False
     except BaseException:
         sock.abort()
         raise
+
+
+def may_take(connection: Connection, policy: Policy) -> bool:
+    """Whether a connection of a pool is still what the pool's name says.
+
+    A name tells one identity from another, but not a certificate from the one that has replaced it in the same file,
+    nor a context of the caller's from itself before the caller changed it. What is outdated is of use to nobody.
+    """
+    return all(policy.identity.made(identity) for identity in connection.identities)
 
 
 def _again(connection: Connection, policy: Policy) -> Conduit:
@@ -204,12 +215,16 @@ def prepare_route(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadl
 
 def _shake_hands(sock: TcpSocket, tls: Tls, server_name: str, wait_s: float, *, nested: bool = False) -> None:
     sock.limit_waits(connect_s=wait_s)
-    name = server_name.partition("%")[0].removesuffix(".")
-    ok, err = sock.sslhandshake(False, name, context=tls.context(), nested=nested)
-    if not ok:
-        if err == "timeout":
-            raise SocketTimeout
-        raise SocketError(f"ssl handshake failed: {err}")
+    try:
+        sock.shake_hands(tls.context(), tls.asked, _server_name(server_name), nested=nested)
+    except SocketTimeout:
+        raise
+    except SocketError as error:
+        raise SocketError(f"ssl {HANDSHAKE_FAILED}: {error.reason.removeprefix(f'{HANDSHAKE_FAILED}: ')}") from error
+
+
+def _server_name(host: str) -> str:
+    return host.partition("%")[0].removesuffix(".")
 
 
 def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Policy, deadline: Deadline) -> None:

@@ -33,7 +33,7 @@ logger = logging.getLogger("lasa.http.server")
 CLIENT_GONE: Final = 499  # in the access log, as nginx has it: nobody was there to be answered
 
 _TLS_RECORD: Final = b"\x16"  # the first byte of a handshake
-_NO_TLS: Final = frozenset({"HTTP_REQUEST", "WRONG_VERSION_NUMBER"})  # OpenSSL's words for a client that begins without
+_NO_TLS: Final = frozenset({"http request", "wrong version number"})  # OpenSSL's words for a client that begins without
 
 
 def _name_of(found: tuple[Any, ...]) -> tuple[str, int | None]:
@@ -126,13 +126,11 @@ class ServerConnection(Outgoing):
         try:
             self._conduit.accept_tls(context, self._limits.tls_timeout_s)
         except SocketError as error:
-            why = error.reason
-            if why == HANDSHAKE_FAILED:  # OpenSSL's word says more, or the connection's
-                why = getattr(error.__cause__, "reason", None) or why
+            why = error.reason.removeprefix(f"{HANDSHAKE_FAILED}: ")
             if why in _NO_TLS:
                 self._refuse(Refusal("this port speaks https"))
             else:
-                logger.info("%s: TLS handshake failed: %s", self.description, why.lower().replace("_", " "))
+                logger.info("%s: TLS handshake failed: %s", self.description, why)
             return False
         self.is_tls = True
         return True

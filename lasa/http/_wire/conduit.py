@@ -194,7 +194,7 @@ class Conduit:
         """Shake hands as the server, before anything else.
 
         Raises:
-            SocketTimeout; SocketError: "handshake failed" and such.
+            SocketTimeout; SocketError: "handshake failed: E" and such.
         Switches: whenever it has to wait.
         """
         stream = TlsStream(self._stream, context, server_side=True)

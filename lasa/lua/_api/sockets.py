@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from lasa.errors import SocketError
 from lasa.lua._driver import failure_of
 from lasa.lua._tls import chain_is_too_long
 from lasa.socket import TcpSocket
@@ -13,6 +15,7 @@ from lasa.socket._limits import DEFAULT_LIMITS, Limits
 if TYPE_CHECKING:
     from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
+    from lasa.socket._identity import Certificate
 
 __all__ = ["direct", "natives", "text_argument", "texts"]
 
@@ -22,15 +25,22 @@ class LuaTcpSocket(TcpSocket):
 
     Attributes:
         resolver: for names; None for the system's.
+        certificate: of the client, where setclientcert() has given none.
     """
 
-    __slots__ = ("resolver",)
+    __slots__ = ("certificate", "resolver")
 
     warns_unclosed = False
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
         self.resolver: Resolver | None = None
+        self.certificate: Certificate | None = None
+
+    @property
+    def client_certificate(self) -> Certificate | None:
+        """The files that setclientcert() was given, else those of the settings."""
+        return super().client_certificate or self.certificate
 
     def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
         """Look a host up. Switches: for names."""
@@ -60,6 +70,7 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     def tcp(is_safe: bool) -> TcpSocket:
         sock = LuaTcpSocket()
         sock.resolver = runtime.resolver
+        sock.certificate = runtime.tls.certificate
         sock.limit_waits(**(settings.safe_timeouts_s if is_safe else settings.timeouts_s))
         return sock
 
@@ -94,18 +105,23 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         return accepted, err
 
     def sslhandshake(sock: TcpSocket, session: Any, name: bytes | None, verifies: bool, is_safe: bool) -> Any:
-        context = runtime.tls.context(verifies, bool(name) or is_safe, sock.client_certificate)
-        shaken = sock.sslhandshake(session, text_argument(name), verifies, context=context)
+        terms = verifies, bool(name) or is_safe, sock.client_certificate
+        server_name = text_argument(name) if is_safe else text_argument(name) or None  # OpenResty takes "" for none
+        context, asked = runtime.tls.context(*terms), partial(runtime.tls.asked, *terms)
+        try:
+            shaken = sock.shake_hands(context, asked, server_name, session)
+        except SocketError as error:
+            return None, error.reason
         depth = settings.ssl_verify_depth
         if verifies and depth is not None and sock.tls is not None and chain_is_too_long(sock.tls, depth):
             sock.close()
             return None, "22: certificate chain too long"
-        return shaken
+        return shaken, None
 
     def sslaccept(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
-        return sock.sslaccept(
-            text_argument(certificate) or settings.ssl_certificate, text_argument(key) or settings.ssl_certificate_key
-        )
+        if not certificate and settings.ssl_certificate:
+            return sock.sslaccept(settings.ssl_certificate, text_argument(key) or settings.ssl_certificate_key)
+        return sock.sslaccept(text_argument(certificate), text_argument(key))
 
     def setclientcert(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
         return sock.setclientcert(text_argument(certificate), text_argument(key))

@@ -17,7 +17,7 @@ from lasa._values import number
 from lasa.errors import SocketError
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
-from lasa.http._client.route import Deadline, Route, prepare_route, route_to
+from lasa.http._client.route import Deadline, Route, may_take, prepare_route, route_to
 from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadStatusLine
@@ -151,8 +151,9 @@ class Opening:
                 return None
             connection = sock.give_away()
             session: Session = connection.companion
-            if session.is_open:
+            if session.is_open and may_take(connection, self._policy):
                 return session
+            connection.give_back()
 
     def _shake_hands(self, sock: TcpSocket, deadline: Deadline, send_s: float) -> Session:
         event = h11.Request(

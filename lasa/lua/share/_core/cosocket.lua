@@ -232,6 +232,12 @@ local function as_cdata(ok, ...)
     return Session(last_session)
 end
 
+-- OpenResty has one word for all causes, which are in the log; lasa.socket tells them.
+local function told(is_safe, ok, ...)
+    if not is_safe and not ok and (...):find("handshake failed: ", 1, true) == 1 then return nil, "handshake failed" end
+    return ok, ...
+end
+
 local function shake_hands(self, is_safe, reused_session, server_name, ssl_verify)
     local handle = handle_of(self)
     if reused_session ~= nil and type(reused_session) ~= "boolean" then
@@ -244,8 +250,8 @@ local function shake_hands(self, is_safe, reused_session, server_name, ssl_verif
         bad_argument(1, 3, "string expected, got " .. type(server_name))
     end
     if ssl_verify == nil then ssl_verify = is_safe end
-    return as_cdata(logged("handshake", server_name, wait(native.sslhandshake, handle, reused_session, server_name,
-        ssl_verify and true or false, is_safe)))
+    return as_cdata(told(is_safe, logged("handshake", server_name, wait(native.sslhandshake, handle, reused_session,
+        server_name, ssl_verify and true or false, is_safe))))
 end
 
 function tcp.sslhandshake(...)

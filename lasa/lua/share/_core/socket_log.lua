@@ -54,8 +54,10 @@ function core.socket_failed(name, err, was_open, address)
             write_log(ERR, format('lua ssl certificate does not match host "%s"', address or ""))
         elseif err:find("^%d+: ") then
             write_log(ERR, format("lua ssl certificate verify error: (%s)", err))
+        elseif err == "handshake failed: closed" then
+            write_log(ERR, "peer closed connection in SSL handshake")
         elseif err ~= "closed" then
-            write_log(ERR, "SSL_do_handshake() failed")
+            write_log(ERR, "SSL_do_handshake() failed" .. err:gsub("^handshake failed: (.*)$", " (SSL: %1)"))
         end
     end
 end
