@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Final
 from weakref import WeakSet
 
 from lasa import _hub
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
-from lasa.http._client.message import Message, message_of, request_event
+from lasa.http._client.message import Message, expects_continue, message_of, request_event
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import plan_redirect
 from lasa.http._client.response import Piece, Response
@@ -273,6 +274,14 @@ class _Attempt:
             _hub.sleep_s(delay_s)
 
     def _try(self) -> Response:
+        response = self._send()
+        if response.code == 417 and self._message.may_resend and expects_continue(self._message, self._policy):
+            _read_away(response)
+            self._message = replace(self._message, may_expect=False)  # RFC 9110, section 10.1.1
+            response = self._send()
+        return response
+
+    def _send(self) -> Response:
         policy, message, target = self._policy, self._message, self._target
         route = route_to(target, policy)
         cookie = None

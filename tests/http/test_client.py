@@ -170,6 +170,16 @@ def test_headers_of_the_caller_replace_automatic_ones_whatever_their_case() -> N
     assert header_of(request, b"x-client") == [b"1"]
 
 
+def test_a_part_of_a_body_is_asked_for_as_it_is() -> None:
+    with recording() as server:
+        get(server.url, headers={"Range": "bytes=0-4"})
+        get(server.url, hc=new_client(headers={"range": "bytes=0-4"}))
+        get(server.url, headers={"Range": "bytes=0-4", "Accept-Encoding": "br"})
+        get(server.url, headers={"Range": "bytes=0-4", "Accept-Encoding": None})
+    codings = [header_of(request, b"accept-encoding") for request in server.requests]
+    assert codings == [[b"identity"], [b"identity"], [b"br"], []]
+
+
 def test_none_leaves_an_automatic_header_out_and_a_list_repeats_one() -> None:
     with recording() as server:
         hc = new_client(headers={"X-Client": "1"})

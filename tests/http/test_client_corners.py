@@ -17,7 +17,6 @@ from lasa import thread
 from lasa.http._wire.fields import prepare
 from lasa.http._wire.pieces import TINY, Pieces
 from lasa.http.client import Response
-from lasa.http.server import Request
 from tests.http.client_tools import (
     OK,
     Wire,
@@ -31,7 +30,6 @@ from tests.http.client_tools import (
     peer,
     sized,
 )
-from tests.http.tools import serving
 
 INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 
@@ -40,84 +38,6 @@ INTERIM = b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
 def _clean() -> Iterator[None]:
     with clean():
         yield
-
-
-# -- answers that come while the request is being sent
-
-
-def test_interim_answers_during_an_upload_do_not_stop_it() -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.until(b"one\r\n")
-        wire.send(INTERIM)
-        wire.until(b"two\r\n")
-        wire.send(INTERIM * 2)
-        wire.until(b"0\r\n\r\n")
-        wire.send(OK)
-
-    def pieces() -> Iterator[bytes]:
-        for piece in (b"one", b"two", b"three"):
-            yield piece
-            gevent.sleep(0.01)  # the interim answer arrives meanwhile
-
-    with peer(script) as server:
-        assert get(server.url, body=pieces(), read=5).body == b"ok"
-
-
-def test_an_endless_row_of_interim_answers_during_an_upload_is_an_error() -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.send(INTERIM * 100)
-        wire.rest()
-
-    def pieces() -> Iterator[bytes]:
-        while True:
-            yield b"x"
-            gevent.sleep(0)
-
-    with peer(script) as server:
-        assert error_of(server.url, body=pieces()) == "too many informational responses"
-
-
-def test_a_server_that_echoes_while_it_reads_is_understood() -> None:
-    def echo(request: Request) -> None:
-        with request.respond() as response:
-            for piece in request.body:
-                response.send(piece)
-
-    with serving(echo) as server:
-        body = [b"%d," % number for number in range(200)]
-        response = get(server.url, body=iter(body), keepalive=0)
-        assert response.read() == b"".join(body)
-
-
-@pytest.mark.parametrize("is_stream", [False, True])
-def test_an_early_refusal_of_a_large_body_is_the_answer_although_the_server_keeps_the_connection(
-    is_stream: bool,
-) -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.send(sized(b"too large", status=b"413 Content Too Large"))
-        while is_open[0]:
-            gevent.sleep(0.01)
-
-    is_open = [True]
-    body = b"x" * 30_000_000
-    with peer(script) as server:
-        response = get(server.url, body=iter([body]) if is_stream else body, send=0.5)
-        is_open[0] = False
-        assert (response.code, response.body) == (413, b"too large")
-
-
-def test_a_hint_before_100_continue_is_not_taken_for_the_answer() -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.send(INTERIM + b"HTTP/1.1 100 Continue\r\n\r\n")
-        wire.until(b"0\r\n\r\n")
-        wire.send(OK)
-
-    with peer(script) as server:
-        assert get(server.url, body=iter([b"x"]), expect=True, read=5).body == b"ok"
 
 
 # -- one stream, several readers and interruptions

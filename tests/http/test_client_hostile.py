@@ -567,54 +567,6 @@ def test_many_dead_connections_cost_one_request_one_repetition() -> None:
 # Uploads
 
 
-def test_a_server_that_refuses_a_large_body_early_is_heard() -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.send(sized(b"too much", b"Connection: close", status=b"413 Content Too Large"))
-        wire.sock.shutdown(1)
-        wire.exactly(100_000)
-
-    large = b"x" * 20_000_000
-    for body in (large, iter([b"x" * 100_000] * 200), io.BytesIO(large)):
-        with peer(script) as server:
-            response = get(server.url, body=body)
-            assert (response.code, response.body) == (413, b"too much")
-            assert idle_connections() == 0
-
-
-def test_a_server_that_answers_early_and_keeps_the_connection_does_not_spoil_it() -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.send(sized(b"no", status=b"403 No"))
-        wire.rest()
-
-    with peer(script, answering(OK)) as server:
-        response = get(server.url, body=iter([b"x" * 100_000] * 200))
-        assert response.code == 403
-        assert idle_connections() == 0
-        assert get(server.url).body == b"ok"
-
-
-def test_an_answer_before_the_end_of_a_small_body_is_no_end_of_the_body() -> None:
-    def script(wire: Wire) -> None:
-        wire.head()
-        wire.send(OK)
-        answered.set()
-        bodies.append(wire.until(b"0\r\n\r\n"))
-        wire.rest()
-
-    def pieces() -> Iterator[bytes]:
-        yield b"one"
-        answered.wait()
-        yield b"two"
-        yield b"three"
-
-    answered, bodies = Event(), list[bytes]()
-    with peer(script) as server:
-        assert get(server.url, body=pieces()).body == b"ok"
-    assert bodies == [b"3\r\none\r\n3\r\ntwo\r\n5\r\nthree\r\n0\r\n\r\n"]
-
-
 @pytest.mark.parametrize("body", [b"x" * 50_000_000, [b"x" * 1_000_000] * 50], ids=["bytes", "pieces"])
 def test_a_server_that_never_reads_ends_in_a_timeout(body: Any) -> None:
     with peer(asleep) as server:

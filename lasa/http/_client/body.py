@@ -47,6 +47,11 @@ class RequestBody:
     _open: Callable[[], Iterator[bytes]] = field(repr=False)
     content: bytes | None = field(default=None, repr=False)
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether what is not replayable has been asked for its pieces."""
+        return not isinstance(self._open, _Once) or self._open.has_begun
+
     def pieces(self) -> Iterator[bytes]:
         """Return the bytes from the first on; none of the pieces is empty, which would end a chunked body.
 
@@ -104,7 +109,8 @@ def request_body(body: Any = None, json: Any = None, form: Any = None, files: An
         parts = [Part(_name(name), _of_bytes(value)) for name, value in _fields(form or ())]
         parts += [_file_part(_name(name), file) for name, file in _pairs(files, "files")]
         multipart = encode_multipart(parts)
-        return RequestBody(multipart.content_type, multipart.length, multipart.is_replayable, multipart.pieces)
+        start = multipart.pieces if multipart.is_replayable else _Once(multipart.pieces)
+        return RequestBody(multipart.content_type, multipart.length, multipart.is_replayable, start)
     if form is not None:
         encoded = "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in _fields(form))
         return _of_bytes(encoded.encode(), "application/x-www-form-urlencoded")
@@ -128,9 +134,9 @@ def _content(value: Any) -> RequestBody:
         pieces = tuple(_piece(piece) for piece in value)  # what the caller could still change is copied
         return RequestBody(None, sum(map(len, pieces)), True, lambda: iter(pieces))
     if isinstance(value, Iterable):
-        return RequestBody(None, None, False, _once(lambda: map(_piece, value)))
+        return RequestBody(None, None, False, _Once(lambda: map(_piece, value)))
     if callable(value):
-        return RequestBody(None, None, False, _once(lambda: _read_all(value)))
+        return RequestBody(None, None, False, _Once(lambda: _read_all(value)))
     raise TypeError(f"body: bytes, str, file, iterable or function expected, got {type(value).__name__}")
 
 
@@ -157,7 +163,7 @@ def _of_file(file: Any) -> RequestBody:
         raise TypeError("file is not opened in binary mode")
     seekable = getattr(file, "seekable", None)
     if seekable is None or not seekable():
-        return RequestBody(None, None, False, _once(lambda: _read_file(file, None)))
+        return RequestBody(None, None, False, _Once(lambda: _read_file(file, None)))
     start = file.tell()
     length = length_left(file)
 
@@ -197,16 +203,20 @@ def _piece(value: Any) -> bytes:
     return piece_bytes(value, "piece of a body")
 
 
-def _once(start: Callable[[], Iterator[bytes]]) -> Callable[[], Iterator[bytes]]:
-    """Return ``start``, but for one call only: what it reads from is then used up."""
-    waiting = [start]
+class _Once:
+    """Calls what starts a body, but once only: what it reads from is then used up."""
 
-    def started() -> Iterator[bytes]:
-        if not waiting:
+    __slots__ = ("_start", "has_begun")
+
+    def __init__(self, start: Callable[[], Iterator[bytes]]) -> None:
+        self._start = start
+        self.has_begun = False
+
+    def __call__(self) -> Iterator[bytes]:
+        if self.has_begun:
             raise ValueError("body cannot be sent a second time")
-        return waiting.pop()()
-
-    return started
+        self.has_begun = True
+        return self._start()
 
 
 # Forms

@@ -21,13 +21,14 @@ from lasa.http._wire.grammar import TOKEN
 from lasa.http._wire.heads import RawHeaders
 from lasa.http._wire.target import Target
 
-__all__ = ["Message", "message_of", "request_event"]
+__all__ = ["Message", "expects_continue", "message_of", "request_event"]
 
 KNOWN_PATH: Final = 256  # heads of longer paths are not kept
 
 _METHOD: Final = re.compile(TOKEN)
 _WITH_LENGTH: Final = frozenset(("POST", "PUT", "PATCH"))  # they say "0" where they have no body
 _STANDARD: Final = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT"))
+_CONTINUE: Final = b"100-continue"
 _NO_NAMES: Final[frozenset[bytes]] = frozenset()
 
 
@@ -42,6 +43,7 @@ class Message:
         content: the body, where it is in memory.
         stream: the body, where it comes piece by piece.
         may_authorize: whether the client's credentials are for this target.
+        may_expect: whether the server may be asked for "100 Continue".
     """
 
     method: str
@@ -51,11 +53,12 @@ class Message:
     stream: RequestBody | None
     content_type: str | None = None
     may_authorize: bool = True
+    may_expect: bool = True
 
     @property
     def may_resend(self) -> bool:
-        """Whether the body can be had once more."""
-        return self.stream is None or self.stream.is_replayable
+        """Whether the body can be had once more, or nobody has begun to take it."""
+        return self.stream is None or self.stream.is_replayable or not self.stream.has_begun
 
     def redirected(self, redirect: Redirect) -> Message:
         """Return the message for the next hop."""
@@ -70,6 +73,7 @@ class Message:
             self.stream if keeps else None,
             self.content_type if keeps else None,
             self.may_authorize and b"authorization" not in drops,
+            self.may_expect,
         )
 
 
@@ -134,6 +138,19 @@ def _merged(own: Prepared, base: Prepared) -> Prepared:
     return Prepared([item for item in base.items if item[1] not in own.values] + own.items)
 
 
+def expects_continue(message: Message, policy: Policy) -> bool:
+    """Whether the body waits until the server wants it.
+
+    A header that says so counts for any body, the option for those that come piece by piece; without a body nobody may
+    ask (RFC 9110, section 10.1.1).
+    """
+    stream = message.stream
+    if not message.may_expect or not (message.content or (stream is not None and stream.length != 0)):
+        return False
+    given = message.headers.values.get(b"expect")
+    return policy.expect and stream is not None if given is None else given.lower() == _CONTINUE
+
+
 def request_event(
     message: Message, target: Target, route: Route, policy: Policy, cookie: str | None
 ) -> tuple[h11.Request, bytes]:
@@ -151,11 +168,13 @@ def request_event(
         proxy_authorization: str | None = route.proxy.authorization
     else:
         proxy_authorization = None
-    headers = _plain_headers(
-        message.headers, message.removed, target.authority, authorization, proxy_authorization, policy.decode
-    )
+    own = message.headers
+    expects = expects_continue(message, policy)
+    if not expects and own.values.get(b"expect", b"").lower() == _CONTINUE:
+        own = Prepared([item for item in own.items if item[1] != b"expect"])
+    headers = _plain_headers(own, message.removed, target.authority, authorization, proxy_authorization, policy.decode)
     content, stream = message.content, message.stream
-    given = message.headers.values
+    given = own.values
     if (
         content is not None
         or stream is not None
@@ -169,11 +188,11 @@ def request_event(
         if message.content_type is not None and b"content-type" not in given:
             items.append(field("Content-Type", message.content_type))
         items += _framing(message, given)
-        if policy.expect and stream is not None:
+        if expects and b"expect" not in given:
             items.append((b"Expect", b"expect", b"100-continue"))
         return _head(message.method, _request_target(target, route), Headers(items))
     path = _request_target(target, route)
-    if len(path) > KNOWN_PATH or not message.headers.is_small:
+    if len(path) > KNOWN_PATH or not own.is_small:
         return _head(message.method, path, headers)
     return _known_head(message.method, path, headers)
 
@@ -234,7 +253,8 @@ def _plain_headers(
         ("Host", authority),
         ("User-Agent", USER_AGENT),
         ("Accept", "*/*"),
-        ("Accept-Encoding", ACCEPT_ENCODING if decode else "identity"),
+        # A part of a compressed body cannot be read, and not every server compresses parts apart.
+        ("Accept-Encoding", ACCEPT_ENCODING if decode and b"range" not in own.values else "identity"),
     ]
     if authorization is not None:
         automatic.append(("Authorization", authorization))

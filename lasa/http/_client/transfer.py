@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 import h11
 
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._client.body import BodyFailed
-from lasa.http._client.message import Message
-from lasa.http._client.policy import Policy
+from lasa.http._client.message import Message, expects_continue
+from lasa.http._client.policy import MAX_BODY, Policy
 from lasa.http._client.response import Response
 from lasa.http._client.route import Deadline
 from lasa.http._client.stream import Progress, ResponseBody
@@ -19,7 +19,7 @@ from lasa.http._wire.conduit import Conduit
 
 __all__ = ["SourceFailed", "Transfer"]
 
-SLICE: Final = 262_144  # of a large body, between which we look whether the server answers already
+SLICE: Final = 262_144  # of a large body, behind which we look whether the server answers already
 JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
 CONTINUE_S: Final = 1.0  # how long "Expect: 100-continue" waits for a server that knows nothing of it
 
@@ -33,12 +33,12 @@ class Transfer:
         has_answered: whether a byte of an answer has come.
     """
 
-    __slots__ = ("_alarm", "_conduit", "_deadline", "_early", "_policy")
+    __slots__ = ("_alarm", "_conduit", "_deadline", "_is_answered", "_policy")
 
     def __init__(self, conduit: Conduit, policy: Policy, deadline: Deadline) -> None:
         self._conduit = conduit
         self._policy = policy
-        self._early: Any = None  # an answer's head that came while the request was still being sent
+        self._is_answered = False  # while the request was still being sent, and the server wants no more of it
         self._deadline = deadline
         self._alarm = deadline.alarm(conduit.expire)
 
@@ -67,9 +67,8 @@ class Transfer:
         conduit = self._conduit
         try:
             self._deadline.stage = "send"
-            event = self._send(request, head, message)
-            if event is None:
-                event = self._read_head()
+            self._send(request, head, message)
+            event = self._read_head()
             self._deadline.stage = "body"
             stream = ResponseBody(
                 conduit, self._policy, event, self._alarm, progress, message.method, is_stream=is_stream
@@ -83,87 +82,101 @@ class Transfer:
 
     # -- the request
 
-    def _send(self, request: h11.Request, data: bytes, message: Message) -> Any:
-        # Returns the answer's head where it has come before all was sent.
-        conduit = self._conduit
-        exchange = conduit.exchange
+    def _send(self, request: h11.Request, head: bytes, message: Message) -> None:
+        exchange = self._conduit.exchange
         exchange.note_sent(request)
-        content = message.content
-        stream = message.stream
+        content, stream = message.content, message.stream
+        if not content and stream is None:
+            exchange.send(_END)
+            self._send_part(head)
+            return
+        if expects_continue(message, self._policy):
+            if not self._send_part(head) or self._is_answered_at_once():
+                return
+            head = b""
+        parts: Iterable[bytes]
         if stream is not None:
-            return self._send_stream(data, stream.pieces(), expects=self._policy.expect)
-        if content:
-            if len(content) > JOINED_BODY:
-                return self._send_stream(data, iter((content,)), expects=False)
-            data += exchange.send(h11.Data(data=content))
-        exchange.send(_END)
-        conduit.send(data)
-        return None
-
-    def _send_stream(self, head: bytes, pieces: Iterator[bytes], *, expects: bool) -> Any:
-        conduit = self._conduit
-        exchange = conduit.exchange
+            parts = self._parts(head, stream.pieces())
+        elif content and len(content) <= JOINED_BODY:
+            parts = (b"".join((head, *self._data(content), exchange.send(_END))),)
+        else:
+            parts = self._parts(head, iter((content or b"",)))
+        gate = self._conduit.connection.link.readable
+        gate.watch(self._on_event)
         try:
-            if expects:
-                conduit.send(head)
-                early = self._wait_for_continue()
-                if early is not None:
-                    return early
-                head = b""
-            for piece in _sliced(_told_apart(pieces)):
-                data = exchange.send_with_data_passthrough(h11.Data(data=piece))
-                conduit.send(b"".join((head, *data)))
-                head = b""
-                if self._early is None:
-                    early = conduit.poll_answer()
-                    if early is not None and early.status_code >= 300:
-                        return early  # the server answers before it has all: it does not want the rest
-                    # Some answer as they read, such as an echo; the caller reads after all is sent.
-                    self._early = early
-            conduit.send(head + exchange.send(_END))
+            for part in parts:
+                if self._is_answered or not self._send_part(part):
+                    return
         except h11.LocalProtocolError as error:
             raise ValueError("the body is not as long as its Content-Length") from error
-        except BodyFailed:
-            raise
-        except SocketError as error:
-            return self._early_answer(error)
-        early, self._early = self._early, None
-        return early
+        finally:
+            gate.on_idle_event = None
 
-    def _wait_for_continue(self) -> Any:
-        # Returns a final answer, if there is one already; None is "go on".
+    def _parts(self, head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in _sliced(_told_apart(pieces)):
+            yield b"".join((head, *self._data(piece)))
+            head = b""
+            if not self._is_answered:  # a peer that takes all at once gives the hub no chance to tell
+                self._is_answered = self._conduit.hear(self._most)
+            if self._is_answered:
+                return
+        yield head + self._conduit.exchange.send(_END)
+
+    def _data(self, piece: bytes) -> list[bytes]:
+        return self._conduit.exchange.send_with_data_passthrough(h11.Data(data=piece))
+
+    def _send_part(self, data: bytes) -> bool:
+        # Returns whether to go on; if not, what the server has said counts, or the failure.
+        conduit = self._conduit
+        try:
+            conduit.send(data)
+        except SocketError as error:
+            if not self._is_answered:
+                if conduit.has_expired or isinstance(error, SocketTimeout):
+                    raise
+                conduit.note_send_failure(error)
+            return False
+        return True
+
+    @property
+    def _most(self) -> int:
+        return MAX_BODY if self._policy.max_body is None else self._policy.max_body
+
+    def _on_event(self) -> None:
+        # In the hub: something has come while we send, or wait for the next piece of the body.
+        link = self._conduit.connection.link
+        if self._conduit.hear(self._most):
+            self._is_answered = True
+            link.close_writable()  # whoever waits to send more has waited long enough
+        else:
+            link.readable.watch(self._on_event)
+
+    def _is_answered_at_once(self) -> bool:
+        # Whether there is a final answer already, instead of "go on".
         conduit = self._conduit
         deadline_s = time.monotonic() + min(CONTINUE_S, self._policy.read)
         try:
             while (left_s := deadline_s - time.monotonic()) > 0:
                 conduit.read_s = left_s
                 event = conduit.next_event()
-                if type(event) is not h11.InformationalResponse:
-                    return event
+                if type(event) is not h11.InformationalResponse or event.status_code == 101:
+                    conduit.put_back(event)
+                    return True
                 if event.status_code == 100:
-                    return None
+                    return False
         except SocketTimeout:
             if conduit.has_expired:
                 raise
         finally:
             conduit.read_s = self._policy.read
-        return None  # the server knows nothing of it, and waits for the body
-
-    def _early_answer(self, error: SocketError) -> Any:
-        # A server that answers and closes while we send breaks the sending; what it said is what counts.
-        if self._conduit.has_expired or not self._conduit.has_input:
-            raise error
-        try:
-            return self._read_head()
-        except SocketError:
-            raise error from None
+        return False  # the server knows nothing of it, and waits for the body
 
     # -- the answer
 
     def _read_head(self) -> Any:
         conduit = self._conduit
         self._deadline.stage = "read"
-        if not conduit.has_received:
+        if not conduit.has_received and not self._is_answered:
             conduit.read_more()
         return conduit.next_answer()
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import _socket
 import ssl
+from collections import deque
 from typing import Any, Final
 
 import h11
@@ -16,6 +17,7 @@ from lasa import _process
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
+from lasa.http._wire.pieces import TINY
 from lasa.socket import TcpSocket
 from lasa.socket._connection import Connection
 from lasa.socket._inlet import Inlet
@@ -25,6 +27,7 @@ __all__ = ["Conduit"]
 
 PIECE_COST: Final = 6  # of the hub's patience with whoever does not wait: others have their turn after some 16 pieces
 INFORMATIONAL_MAX: Final = 32  # responses of 1xx before a final one
+JOINED_AHEAD: Final = 65_536  # tiny pieces that are heard ahead are kept together, up to this
 
 
 class Conduit:
@@ -38,8 +41,12 @@ class Conduit:
     """
 
     __slots__ = (
+        "_ahead",
+        "_ahead_size",
+        "_broken",
         "_informational",
         "_inlet",
+        "_send_failure",
         "_stream",
         "connection",
         "exchange",
@@ -58,6 +65,10 @@ class Conduit:
         self._inlet = Inlet(connection.stream)
         self.has_received = self.has_expired = False
         self._informational = 0
+        self._ahead: deque[Any] = deque()  # events that hear() has taken in, pieces of a body as bytes
+        self._ahead_size = 0
+        self._broken: SocketError | None = None  # what ended the hearing
+        self._send_failure: SocketError | None = None
 
     def next_event(self) -> Any:
         """Return h11's next event, which is never NEED_DATA; PAUSED if h11 reads no further.
@@ -66,6 +77,11 @@ class Conduit:
             BadMessage; SocketClosed: the peer closed within a message; SocketTimeout, SocketError.
         Switches: when nothing has come yet.
         """
+        if self._ahead:
+            event = self._ahead.popleft()
+            return h11.Data(data=bytes(event)) if isinstance(event, bytes | bytearray) else event
+        if self._broken is not None:
+            raise self._broken
         exchange = self.exchange
         try:
             while (event := exchange.next_event()) is h11.NEED_DATA:
@@ -88,28 +104,56 @@ class Conduit:
             if self._is_final(event):
                 return event
 
-    def poll_answer(self) -> Any:
-        """Return the head of an answer if one has come, past 1xx, else None; for a request that is still being sent.
+    def hear(self, most: int) -> bool:
+        """Take in what has come of an answer while its request is still being sent; next_event() gives it later.
 
-        Raises:
-            As next_answer().
+        Args:
+            most: bytes of a body that are kept.
+        Returns:
+            whether the server wants nothing more: an answer that refuses or redirects has begun, any other one is
+            whole, or it has failed, as next_event() will tell.
         Switches: never.
         """
         exchange = self.exchange
-        chunk = self._inlet.read_now()
-        if chunk is None:
-            return None
-        self.has_received = self.has_received or bool(chunk)
-        exchange.receive_data(chunk)
         try:
+            chunk = self._inlet.read_now()
+            if chunk is None:
+                return False
+            self.has_received = self.has_received or bool(chunk)
+            exchange.receive_data(chunk)
             while (event := exchange.next_event()) is not h11.NEED_DATA:
-                if self._is_final(event):
-                    return event
-        except BadMessage as error:
-            if exchange.has_ended:
-                raise SocketClosed from error
-            raise
-        return None
+                kind = type(event)
+                if kind is h11.Data:
+                    self._keep_ahead(event.data, most)
+                elif kind is h11.EndOfMessage:
+                    self._ahead.append(event)
+                    return True
+                elif self._is_final(event):
+                    self._ahead.append(event)
+                    if not 200 <= event.status_code < 300:
+                        return True
+        except SocketError as error:
+            self._broken = SocketClosed() if exchange.has_ended and isinstance(error, BadMessage) else error
+            return True
+        return False
+
+    def _keep_ahead(self, data: bytes, most: int) -> None:
+        ahead = self._ahead
+        self._ahead_size += len(data)
+        if self._ahead_size > most:
+            raise BadMessage("response body too large")
+        if ahead and type(ahead[-1]) is bytearray and len(ahead[-1]) < JOINED_AHEAD:
+            ahead[-1] += data
+        else:
+            ahead.append(data if len(data) >= TINY else bytearray(data))
+
+    def put_back(self, event: Any) -> None:
+        """Have next_event() return this event once more."""
+        self._ahead.appendleft(event)
+
+    def note_send_failure(self, error: SocketError) -> None:
+        """Read on for an answer that came before the sending broke; if it is not whole, ``error`` is why."""
+        self._send_failure = error
 
     def _is_final(self, event: Any) -> bool:
         kind = type(event)
@@ -137,6 +181,8 @@ class Conduit:
             raise self._word(error) from None
         if chunk:
             self.has_received = True
+        elif self._send_failure is not None:  # which the end of the stream follows, so it is no end of a body
+            raise self._send_failure
         self.exchange.receive_data(chunk)
 
     def read_away(self) -> None:
