@@ -26,6 +26,7 @@ class Life:
 
     Attributes:
         failure: the exception that ended it; None if it ended by itself, or by end_soon().
+        main: the main light thread, once it has begun.
         result: what the main function returned; None while it has not.
         is_done: whether the main function has ended.
         is_killed: whether it ended because it was killed.
@@ -34,6 +35,7 @@ class Life:
 
     def __init__(self, function: Callable[[], object]) -> None:
         self._function = function
+        self.main: Thread | None = None
         self._main_greenlet = _hub.getcurrent()
         self._is_waiting = False
         self._handler = Handler(self.look_again)
@@ -49,7 +51,8 @@ class Life:
         timers = calendar()
         timers.on_quiet = self.look_again
         try:
-            _hub.run_job(make_root(self._main, (), self._handler))
+            self.main = make_root(self._main, (), self._handler)
+            _hub.run_job(self.main)
             self._wait_for(self.is_over)
         except (SystemExit, KeyboardInterrupt) as error:  # out of another light thread, or a handler of the script
             self.failure = error

@@ -27,7 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "run",
         help="run a script as the main light thread",
         description="Run a Python or Lua script as the main light thread, wait for its light threads and timers, and "
-        "hand on its exit status. SIGINT and SIGTERM end it at once: light threads are killed, timers fire premature.",
+        "hand on its exit status. SIGINT (as KeyboardInterrupt) and SIGTERM end it at once: light threads are killed, "
+        "timers fire premature.",
     )
     run.add_argument("file", nargs="?", metavar="FILE", help="the script: FILE.py, FILE.lua, or - for Lua from stdin")
     run.add_argument("arguments", nargs=argparse.REMAINDER, metavar="...", help="its sys.argv[1:], or arg")
@@ -170,7 +171,7 @@ def run_file(path: str, arguments: Sequence[str]) -> int:
         exec(compile(source, path, "exec", dont_inherit=True), module.__dict__)
 
     _freeze_imports()
-    return run_program(script)
+    return run_program(script, interrupts=True)
 
 
 def _freeze_imports() -> None:

@@ -278,10 +278,14 @@ def kill(thread: Thread) -> tuple[int | None, str | None]:
 
 def throw(thread: Any) -> None:
     """Raise ThreadKilled in a light thread or user coroutine: in the innermost coroutine that it waits for."""
-    innermost: Any = thread
-    while innermost.resumed is not None:
-        innermost = innermost.resumed
-    _hub.kill_greenlet(innermost.greenlet)
+    _hub.kill_greenlet(innermost_of(thread).greenlet)
+
+
+def innermost_of(thread: Any) -> Any:
+    """Return what waits or runs for a light thread or user coroutine: the innermost coroutine, or itself."""
+    while thread.resumed is not None:
+        thread = thread.resumed
+    return thread
 
 
 def status(thread: Any) -> Status:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -242,6 +243,125 @@ def test_a_keyboard_interrupt_in_a_light_thread_ends_the_program_with_its_finall
         lasa.sleep(60)
     """
     assert Program(tmp_path, script).run() == (130, "cleaned up\n", "")
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        "lasa.sleep(10)",
+        "listener.accept()",
+        "lasa.thread.wait(lasa.thread.spawn(lasa.sleep, 0.3))",
+        "lasa.coroutine.resume(lasa.coroutine.create(lambda: lasa.sleep(10)))",
+        "lasa.to_thread(time.sleep, 10)",
+        "[lasa.now() for _ in iter(int, 1)]",
+        "time.sleep(10)",
+        "[lasa.coroutine.yield_() for _ in iter(int, 1)]",
+    ],
+)
+def test_a_keyboard_interrupt_is_caught_where_the_script_waits_or_computes(tmp_path: Path, waits: str) -> None:
+    script = f"""
+        import time
+        import lasa
+        listener = lasa.socket.tcp()
+        listener.bind("127.0.0.1", 0)
+        listener.listen()
+        for _ in range(2):
+            try:
+                print("ready")
+                {waits}
+            except KeyboardInterrupt:
+                print("interrupted")
+        lasa.sleep(0.001)
+        print("done")
+    """
+    with Program(tmp_path, script).running() as process:
+        for _ in range(2):
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            assert process.stdout.readline() == "interrupted\n"
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, out, err) == (0, "done\n", "")
+
+
+def test_a_keyboard_interrupt_that_nobody_catches_runs_all_finally_clauses(tmp_path: Path) -> None:
+    script = """
+        import lasa
+        def other():
+            try:
+                lasa.sleep(10)
+            finally:
+                print("other")
+        lasa.thread.spawn(other)
+        try:
+            print("ready")
+            lasa.sleep(10)
+        finally:
+            print("main")
+    """
+    with Program(tmp_path, script).running() as process:
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, out, err) == (130, "main\nother\n", "")
+
+
+@pytest.mark.parametrize("sets", ["signal.signal(15, lambda *_: stop())", "gevent.signal_handler(15, stop)"])
+@pytest.mark.parametrize("main_ends_first", [False, True])
+def test_a_program_with_a_handler_of_its_own_is_ended_by_the_second_signal_once_its_main_part_is_over(
+    tmp_path: Path, sets: str, main_ends_first: bool
+) -> None:
+    script = f"""
+        import signal
+        import gevent
+        import lasa
+        sema, _ = lasa.semaphore.new()
+        def stop():
+            print("stop")
+            sema.post()
+        def main():
+            sema.wait(10)
+            print("over")
+        {sets}
+        lasa.timer.every(0.005, lambda premature: print("premature") if premature else None)
+        print("ready")
+        {"lasa.thread.spawn(main)" if main_ends_first else "main()"}
+    """
+    with Program(tmp_path, script).running() as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.stdout.readline() == "stop\n"
+        assert process.stdout.readline() == "over\n"
+        time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        out, err = process.communicate(timeout=5)
+    assert (process.returncode, out, err) == (143, "premature\n", "")
+
+
+def test_the_handlers_that_a_program_sets_are_those_that_it_gets_back(tmp_path: Path) -> None:
+    script = """
+        import os
+        import signal
+        import lasa
+        def mine(*_):
+            print("mine")
+        python_s = signal.signal(signal.SIGINT, mine)
+        os.kill(os.getpid(), signal.SIGINT)
+        print(signal.signal(signal.SIGINT, python_s) is mine)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            lasa.sleep(1)
+        except KeyboardInterrupt:
+            print("interrupted")
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            lasa.sleep(1)
+        except KeyboardInterrupt:
+            print("interrupted")
+    """
+    assert Program(tmp_path, script).run() == (0, "mine\nTrue\ninterrupted\ninterrupted\n", "")
 
 
 # What is left at the end. logging outlives lasa's modules in the interpreter's teardown.

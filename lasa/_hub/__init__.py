@@ -16,7 +16,7 @@ To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` 
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
 ``interrupt_os_thread(id, error)``, ``OsLock``, ``wrong_os_thread(what)``, and ``end_hub()`` before one ends. Once per
-process: ``patch_all()``, ``claim_main_thread()``.
+process: ``patch_all()``, ``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.os_thread import OsLock, interrupt_os_thread, os_thread_id, start_os_thread, wrong_os_thread
-from lasa._hub.process import claim_main_thread, patch_all
+from lasa._hub.process import claim_main_thread, overhear_signals, patch_all
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -43,6 +43,7 @@ from lasa._hub.worker import (
     Worker,
     current_job,
     hand_to_main,
+    interrupt,
     kill_greenlet,
     leave_coroutine,
     live_jobs,
@@ -80,6 +81,7 @@ __all__ = [
     "hand_to_main",
     "has_hub",
     "in_hub",
+    "interrupt",
     "interrupt_os_thread",
     "is_current",
     "kill_greenlet",
@@ -91,6 +93,7 @@ __all__ = [
     "monotonictime",
     "now",
     "os_thread_id",
+    "overhear_signals",
     "patch_all",
     "pause",
     "pause_at_most",

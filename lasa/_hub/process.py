@@ -6,9 +6,12 @@ where they wait: they do not run, not even their finally clauses, which would sp
 
 from __future__ import annotations
 
+import signal
 import threading
+from collections.abc import Callable, Collection
 from typing import Any
 
+import gevent.hub
 from gevent import monkey, reinit
 from gevent._hub_local import get_hub_if_exists
 from gevent.hub import Waiter
@@ -20,7 +23,7 @@ from lasa._hub.doorbell import Doorbell
 from lasa._hub.gate import Chorus, Gate
 from lasa._hub.worker import CoroutineGreenlet, Worker
 
-__all__ = ["claim_main_thread", "patch_all"]
+__all__ = ["claim_main_thread", "overhear_signals", "patch_all"]
 
 
 def patch_all() -> None:
@@ -38,6 +41,49 @@ def claim_main_thread() -> None:
     if monkey.is_module_patched("threading"):
         main_thread: Any = threading.main_thread()
         main_thread._ident = threading.get_ident()
+
+
+def overhear_signals(numbers: Collection[int], heard: Callable[[int], bool]) -> Callable[[], None]:
+    """Have ``heard(number)`` called before any handler that a program sets from now on, by Python's means or gevent's.
+
+    Where it returns True, that handler is not called. The handlers of now stay as they are, also where they are set
+    again; so is Python's own of SIGINT, which would raise where the hub waits.
+
+    Returns:
+        What ends it for handlers that are set later.
+    """
+    set_handler: Any = signal.signal
+    gevents_own: Any = gevent.hub.signal
+    begin = gevents_own.__init__
+    ours = {number: signal.getsignal(number) for number in numbers}
+
+    def overheard(number: int, handler: Any) -> Any:
+        def call(*arguments: Any, **keywords: Any) -> None:
+            if not heard(number):
+                handler(*arguments, **keywords)
+
+        if number not in ours or handler is ours[number] or not callable(handler):
+            return handler
+        if handler is signal.default_int_handler:
+            return ours[number]
+        call.of_program = handler  # type: ignore[attr-defined]
+        return call
+
+    def set_overheard(number: int, handler: Any) -> Any:
+        previous = set_handler(number, overheard(number, handler))
+        return getattr(previous, "of_program", previous)
+
+    def begin_overheard(self: Any, number: int, handler: Any, *arguments: Any, **keywords: Any) -> None:
+        begin(self, number, overheard(number, handler), *arguments, **keywords)
+
+    def end() -> None:
+        gevents_own.__init__ = begin
+        if signal.signal is set_overheard:
+            signal.signal = set_handler
+
+    signal.signal = set_overheard
+    gevents_own.__init__ = begin_overheard
+    return end
 
 
 # -- in a child
@@ -59,8 +105,9 @@ def _renew_hub() -> None:
     hub = getattr(gevent_hub, "lasa_scheduler", None)
     if hub is None:
         return
-    leave_behind(list(hub.ready))
-    hub.ready.clear()
+    for queue in (hub.gave_way, hub.ready):
+        leave_behind(list(queue))
+        queue.clear()
     for watcher in (gevent_hub.loop.timer(0), gevent_hub.loop.io(0, 1)):  # to know their types
         _process.inherited(type(watcher), _stop_watcher)
         watcher.close()

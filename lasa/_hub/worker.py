@@ -32,6 +32,7 @@ __all__ = [
     "current_job",
     "note_coroutine",
     "hand_to_main",
+    "interrupt",
     "kill_greenlet",
     "leave_coroutine",
     "live_jobs",
@@ -230,6 +231,13 @@ def kill_greenlet(victim: greenlet) -> None:
         throw(ThreadKilled)
     finally:  # a user coroutine that ends comes straight back to whoever resumed it
         hub.forget(me)
+
+
+def interrupt(victim: greenlet, kind: type[BaseException]) -> None:
+    """Raise ``kind`` in ``victim``, which waits; to be called by the hub."""
+    throw = greenlet.throw.__get__(victim)
+    del victim  # as kill_greenlet()
+    throw(kind)
 
 
 def make_orphan(survivor: greenlet) -> None:
