@@ -29,7 +29,7 @@ from gevent.exceptions import LoopExit
 from greenlet import GreenletExit
 
 from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
-from lasa._hub.core import Scheduler, getcurrent, greenlet, is_current, leave_behind, scheduler
+from lasa._hub.core import CALL_COST, Scheduler, getcurrent, greenlet, is_current, leave_behind, scheduler
 from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
@@ -53,6 +53,7 @@ from lasa._hub.worker import (
 )
 
 __all__ = [
+    "CALL_COST",
     "READ",
     "WRITE",
     "Alarm",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
-from lasa._hub.core import TIMEOUT, TIMEOUT_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
+from lasa._hub.core import TIMEOUT, TIMER_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
 from lasa._values import number, type_name, whole_ms
 
 __all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
@@ -56,7 +56,7 @@ def sleep_s(delay_s: float) -> None:
     hub = scheduler()
     if getcurrent() in hub.inner:
         hub.refuse_wait()
-    timer = hub.loop.timer(delay_s) if delay_s else hub.loop.timer(0.0, priority=TURN_PRIORITY)
+    timer = hub.loop.timer(delay_s, priority=TIMER_PRIORITY if delay_s else TURN_PRIORITY)
     timer.start(getcurrent().switch, update=bool(delay_s))  # the loop's time says since when it has not polled
     try:
         hub.dispatch()
@@ -86,7 +86,7 @@ class Alarm:
     def set_after(self, delay_s: float) -> None:
         """Fire once in ``delay_s`` seconds, in place of an earlier setting. Never switches."""
         self.clear()
-        self._timer = self._hub.loop.timer(max(0.0, delay_s), ref=self._ref)
+        self._timer = self._hub.loop.timer(max(0.0, delay_s), ref=self._ref, priority=TIMER_PRIORITY)
         self._timer.start(self._fire, update=True)
 
     def clear(self) -> None:
@@ -106,7 +106,7 @@ def pause_at_most(timeout_s: float) -> bool:
     hub = scheduler()
     if getcurrent() in hub.inner:
         hub.refuse_wait()
-    timer = hub.loop.timer(timeout_s, priority=TIMEOUT_PRIORITY)
+    timer = hub.loop.timer(timeout_s, priority=TIMER_PRIORITY)
     timer.start(getcurrent().switch, TIMEOUT, update=True)
     try:
         if hub.pause() is TIMEOUT:

@@ -31,7 +31,7 @@ __all__ = [
     "CALL_COST",
     "READY",
     "TIMEOUT",
-    "TIMEOUT_PRIORITY",
+    "TIMER_PRIORITY",
     "TURN_PRIORITY",
     "BlockingSwitchOutError",
     "Scheduler",
@@ -47,8 +47,9 @@ READY: Final = "ready"
 TIMEOUT: Final = "timeout"
 
 # The loop runs what one poll has found in the order of these, the highest first, and 0 is that of descriptors: what
-# came in time is looked at before the timer of its wait, also if the hub was busy until both were due.
-TIMEOUT_PRIORITY: Final = -1
+# came in time is looked at before the timer of its wait, also if the hub was busy until both were due. All timers have
+# the same, so that they run in the order in which they fall due.
+TIMER_PRIORITY: Final = -1
 TURN_PRIORITY: Final = -2
 
 SLICE_S: Final = 0.010  # after so long without a poll it is the others' turn
@@ -57,7 +58,7 @@ SLICE_S: Final = 0.010  # after so long without a poll it is the others' turn
 # the first credit of a slice is one call, and each is twice as large as the one before, since nobody knows beforehand
 # what the caller does between two calls.
 CALL_COST: Final = 1024
-LARGEST_CREDIT: Final = 64 * CALL_COST
+LARGEST_CREDIT: Final = 256 * CALL_COST
 
 
 class Scheduler:
@@ -251,19 +252,18 @@ class Scheduler:
             cost: what the call does, in bytes. What turns out only later may be taken from ``credit`` then.
         """
         self.credit -= cost
-        if self.credit < 0:
-            self.look_at_clock()
+        if self.credit < 0 and self.owes_turn():
+            self.step_aside()
 
-    def look_at_clock(self) -> None:
-        """Step aside if the slice is spent, and give new credit if not; for those who take from ``credit`` themselves.
+    def owes_turn(self) -> bool:
+        """Whether the caller, whose credit is used up, has to step aside; it has new credit if not. Never switches.
 
-        In the hub itself, where nobody can wait, nothing happens.
+        For those who take from ``credit`` themselves. In the hub itself, where nobody can wait, it is false.
         """
         if self.is_turning or self.is_slice_spent():
-            if getcurrent() not in self.inner:
-                self.step_aside()
-        else:
-            self.credit = self._next_credit = min(2 * self._next_credit, LARGEST_CREDIT)
+            return getcurrent() not in self.inner
+        self.credit = self._next_credit = min(2 * self._next_credit, LARGEST_CREDIT)
+        return False
 
     def is_slice_spent(self) -> bool:
         """Whether events have not been polled for a whole slice."""

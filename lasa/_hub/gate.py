@@ -13,7 +13,7 @@ from typing import Any, Final
 from lasa._hub.core import (
     READY,
     TIMEOUT,
-    TIMEOUT_PRIORITY,
+    TIMER_PRIORITY,
     Scheduler,
     getcurrent,
     greenlet,
@@ -75,32 +75,36 @@ class Gate:
             meanwhile. BlockingSwitchOutError: the caller is the hub.
         Switches: always.
         """
-        hub, me = self._hub, getcurrent()
-        if me in hub.inner:
-            hub.refuse_wait()
+        hub = self._hub
         if timeout_s != self._timeout_s:
             if self._timer is not None:
                 self._timer.close()
             # Repeating, for again(): start() after stop() would go on with what was left of the time.
-            self._timer = hub.loop.timer(timeout_s, max(timeout_s, 1e-6), priority=TIMEOUT_PRIORITY)
+            self._timer = hub.loop.timer(timeout_s, max(timeout_s, 1e-6), priority=TIMER_PRIORITY)
             self._timeout_s = timeout_s
         timer = self._timer
-        self._waiter = me
+        self._waiter = getcurrent()
         if not self._started:
             self._watcher.start(self._on_event)
             self._started = True
         timer.again(self._on_timeout, update=True)
         try:
-            to_others = self._ready or self._gave_way or hub.is_dispatching
-            outcome = hub.dispatch() if to_others else self._switch()
+            if self._ready or self._gave_way or hub.is_dispatching:
+                outcome = hub.dispatch()
+            else:
+                outcome = self._switch()
         except BaseException:
             hub.forget(getcurrent())
             raise
         finally:
             self._waiter = None
             timer.stop()
-        if outcome is not READY:  # a switch without a value comes from close(), by way of the run queue
-            raise SocketTimeout if outcome is TIMEOUT else SocketClosed
+        if outcome is not READY:
+            if outcome is TIMEOUT:
+                raise SocketTimeout
+            if getcurrent() in hub.inner:  # where a switch comes straight back; asked here, it costs a wait nothing
+                hub.refuse_wait()
+            raise SocketClosed  # a switch without a value comes from close(), by way of the run queue
 
     def watch(self, on_idle_event: Callable[[], None]) -> None:
         """Call ``on_idle_event`` at the next event, from the hub; wait() must not run meanwhile."""
@@ -168,7 +172,7 @@ class Chorus:
 
     def wait(self, timeout_s: float) -> int | None:
         """Switch until one of the descriptors is writable and return it; None when the time is over."""
-        timer = self._hub.loop.timer(timeout_s, priority=TIMEOUT_PRIORITY)
+        timer = self._hub.loop.timer(timeout_s, priority=TIMER_PRIORITY)
         self._sleeper = getcurrent()
         timer.start(self._sleeper.switch, TIMEOUT, update=True)
         try:

@@ -16,6 +16,7 @@ __all__ = ["LINES_IN_A_ROW", "ReceiveBuffer", "find_text"]
 
 LINES_IN_A_ROW: Final = 16  # after so many, the next lines are cut ahead
 CUT_AHEAD: Final = 4096  # bytes; bounds what another read has to put together again
+LINES_AHEAD: Final = 64  # so many at the most: nobody looks at the clock between them
 
 _NO_LINES: Final[list[bytes]] = []
 
@@ -87,15 +88,23 @@ class ReceiveBuffer:
             self._join()
 
     def cut_lines(self, limit: int) -> int:
-        """Cut the next lines of the front ahead, and return the row, which goes on."""
+        """Cut the next lines of the front ahead, and return how many; the row goes on."""
+        self.row = LINES_IN_A_ROW - 1
         if limit >= CUT_AHEAD:
             window = self.front[self.position : self.position + CUT_AHEAD]
             end = window.rfind(b"\n")
             if end >= 0:
-                self.lines = window[:end].split(b"\n")
-                self.lines.reverse()
+                lines = window[:end].split(b"\n", LINES_AHEAD)
+                if len(lines) > LINES_AHEAD:
+                    end -= len(lines.pop()) + 1
+                lines.reverse()
+                self.lines = lines
                 self.position += end + 1
-        return LINES_IN_A_ROW - 1
+        return len(self.lines)
+
+    def begin_row(self) -> None:
+        """Count lines in a row anew."""
+        self.row = 0
 
     def _put_together(self) -> None:
         self.position -= sum(map(len, self.lines)) + len(self.lines)

@@ -6,8 +6,9 @@ nobody; an error closes its own half only; a read timeout closes nothing.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
+from lasa import _hub
 from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
@@ -39,6 +40,7 @@ class Halves:
         "_connect_s",
         "_generation",
         "_home",
+        "_hub",
         "_is_connecting",
         "_is_reading",
         "_is_writing",
@@ -58,6 +60,7 @@ class Halves:
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._stream: Stream | None = None
+        self._hub: Any = None  # the connection's
         self._buffer = NO_BUFFER
         # The buffer again, while a read may begin: connected, read half open, nobody reading.
         self._readable: ReceiveBuffer | None = None
@@ -164,6 +167,7 @@ class Halves:
     def _open(self, stream: Stream) -> None:
         """Begin with a new connection, or with TLS over the old one; nothing of it is read yet."""
         self._stream = stream
+        self._hub = _hub.scheduler()
         self._buffer.clear()
         self._readable = self._buffer
         self._read_open = self._write_open = True

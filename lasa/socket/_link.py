@@ -14,14 +14,10 @@ from termios import TIOCOUTQ
 from typing import Any, Final, Protocol
 
 from lasa import _hub, _process
-from lasa._hub import READ, WRITE
+from lasa._hub import CALL_COST, READ, WRITE
 from lasa.errors import SocketClosed, system_error
 
 __all__ = ["Link", "Stream", "address_text"]
-
-
-# A peer that floods is read without waiting; after some 16 reads in a row, the others get their turn.
-FLOOD_COST: Final = 6
 
 
 _TCP_INFO: Final[int | None] = getattr(_socket, "TCP_INFO", None)
@@ -95,16 +91,19 @@ class Link:
             self._writable.close()
             self._writable = None
 
-    def breathe(self, cost: int = 1) -> None:
-        """Give others their turn now and then, before a call that may find its answer there at once, again and again.
+    def breathe(self, cost: int = CALL_COST) -> None:
+        """Step aside if the slice is spent, before a call that may find its answer there at once, again and again.
 
         Raises:
             SocketClosed: another light thread closed the link meanwhile.
         Switches: seldom, see Scheduler.breathe().
         """
-        self._hub.breathe(cost)
-        if not self.is_open:
-            raise SocketClosed
+        hub = self._hub
+        hub.credit -= cost
+        if hub.credit < 0 and hub.owes_turn():
+            hub.step_aside()
+            if not self.is_open:
+                raise SocketClosed
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """Return 1 to ``size`` bytes, b"" at the end of the stream.
@@ -118,7 +117,7 @@ class Link:
         """
         gate = self._readable or self.readable
         if try_first:
-            self.breathe(FLOOD_COST)
+            self.breathe(size)  # a peer that floods is read without waiting
         else:
             gate.wait(timeout_s)
         while True:
@@ -144,15 +143,20 @@ class Link:
 
         Raises:
             SocketTimeout, SocketClosed, SocketError: part of the data may have left.
-        Switches: only when the kernel's buffer is full.
+        Switches: when the kernel's buffer is full, or the slice is spent.
         """
+        size = len(data)
+        hub = self._hub
+        hub.credit -= CALL_COST + size
+        if hub.credit < 0:  # to a peer that reads as fast
+            self.breathe(0)
         try:
             sent = self.sock.send(data)
         except BlockingIOError:
             sent = 0
         except OSError as error:
             raise system_error(error) from None
-        if sent == len(data):
+        if sent == size:
             return
         rest = memoryview(data)[sent:]
         wait = self.writable.wait

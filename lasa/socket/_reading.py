@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from lasa import _hub
-from lasa._hub import os_thread_id, wrong_os_thread
+from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
 from lasa._values import as_bytes, integer, type_name
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
@@ -21,6 +21,7 @@ from lasa.socket._patterns import (
     Boundary,
     Pattern,
     Section,
+    Size,
     parse_pattern,
 )
 
@@ -61,7 +62,7 @@ class Reading(Halves):
         Raises:
             ValueError: "bad pattern argument", "bad number argument" (a negative size), a limit under 1.
             TypeError: "bad argument", neither a number nor a string.
-        Switches: only when the buffer cannot answer. Source: seed, "tcpsock:receive".
+        Switches: when the buffer cannot answer, or the slice of 10 ms is spent. Source: seed, "tcpsock:receive".
         """
         if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
             # The most frequent read of all makes no further call when its line has come.
@@ -70,16 +71,24 @@ class Reading(Halves):
             front = buffer.front
             if not front:
                 return self._read_on(self._line, buffer)
+            hub = self._hub
+            hub.credit -= CALL_COST
+            if hub.credit < 0 and hub.owes_turn():
+                self._step_aside()
+                return self.receive()
             position = buffer.position
             end = front.find(b"\n", position)
             if 0 <= end - position <= self._line.limit:
                 buffer.position = end + 1
-                row = buffer.row + 1
-                buffer.row = row if row < LINES_IN_A_ROW else buffer.cut_lines(self._line.limit)
+                buffer.row += 1
+                if buffer.row == LINES_IN_A_ROW:
+                    hub.credit -= CALL_COST * buffer.cut_lines(self._line.limit)
                 return front[position:end].replace(b"\r", b""), None, None
             return self._read(self._line)
         if self._readable is None:
             return None, self._why_not_reading(), None
+        if type(pattern) is int and pattern > 0:
+            return self._read(Size(pattern))
         wanted = parse_pattern(pattern, self._limits, max_line, max_all)
         if wanted is None:
             return b"", None, None
@@ -150,9 +159,11 @@ class Reading(Halves):
             if ended_in == self._generation:
                 ended_in = -1
                 return None, None, None
-            chunk = max(size, 0) if size else 0
-            if not chunk and buffer.front and not buffer.lines:
-                front, position = buffer.front, buffer.position
+            hub, front = self._hub, buffer.front
+            credit = hub.credit - CALL_COST
+            if not size and front and not buffer.lines and credit > 0:
+                hub.credit = credit
+                position = buffer.position
                 end = find_text(front, text, position)
                 if 0 <= end - position <= limit:
                     buffer.position = end + len(text)
@@ -160,6 +171,7 @@ class Reading(Halves):
                 if end < 0 and not buffer.has_pieces and len(front) - position <= limit:
                     # Not _read(), which would search the same bytes again.
                     return self._read_on(Section(boundary, inclusive=bool(inclusive), size=0, limit=limit), buffer)
+            chunk = max(size, 0) if size else 0
             section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
             received = self._read(section)
             if chunk and section.met_boundary:
@@ -198,8 +210,13 @@ class Reading(Halves):
 
     def _read(self, pattern: Pattern) -> Received:
         # For patterns that the buffer may satisfy; a read may begin.
+        hub = self._hub
+        hub.credit -= CALL_COST
+        if hub.credit < 0 and hub.owes_turn():
+            self._step_aside()
         buffer = self._readable
-        assert buffer is not None
+        if buffer is None:  # somebody has closed it meanwhile
+            return None, self._why_not_reading(), None
         if buffer.size:
             try:
                 data = pattern.take(buffer, 0)
@@ -208,6 +225,23 @@ class Reading(Halves):
             if data is not None:
                 return data, None, None
         return self._read_on(pattern, buffer)
+
+    def _step_aside(self) -> None:
+        # The others find the half taken.
+        if os_thread_id() != self._home:
+            raise wrong_os_thread("a socket")
+        buffer = self._readable
+        assert buffer is not None
+        self._readable = None
+        self._is_reading = True
+        try:
+            self._hub.step_aside()
+        except _hub.GreenletExit:
+            self._abort()
+            raise
+        finally:
+            self._end_reading(buffer)
+        buffer.begin_row()
 
     def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer) -> Received:
         # The door of all reads that need more than the buffer has.
@@ -251,8 +285,11 @@ class Reading(Halves):
             self._abort()
             raise
         finally:
-            self._is_reading = False
-            if self._read_open:
-                self._readable = buffer
-            elif not self._write_open:
-                self._release()
+            self._end_reading(buffer)
+
+    def _end_reading(self, buffer: ReceiveBuffer) -> None:
+        self._is_reading = False
+        if self._read_open:
+            self._readable = buffer
+        elif not self._write_open:
+            self._release()

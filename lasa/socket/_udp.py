@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
 from lasa import _hub
-from lasa._hub import os_thread_id, wrong_os_thread
+from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
 from lasa._values import flatten, integer, timeout_ms, type_name
 from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
@@ -206,7 +206,7 @@ class UdpSocket:
             or the system's own word ("message too long", "connection refused" for an earlier datagram).
         Raises:
             TypeError: data of another kind.
-        Switches: only when the kernel's buffer is full. Source: seed, "udpsock:send".
+        Switches: when the kernel's buffer is full, or the slice of 10 ms is spent. Source: seed, "udpsock:send".
         """
         self._refuse_others()
         if self._link is None or not self._has_peer:
@@ -260,6 +260,7 @@ class UdpSocket:
     def _transmit(self, link: Link, payload: bytes, address: Any) -> Outcome:
         self._is_sending = True
         try:
+            link.breathe(CALL_COST + len(payload))
             while True:
                 try:
                     if address is None:

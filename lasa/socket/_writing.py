@@ -6,7 +6,7 @@ import _socket
 from typing import Any, Final
 
 from lasa import _hub
-from lasa._hub import os_thread_id, wrong_os_thread
+from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
 from lasa._values import flatten
 from lasa.errors import SocketError
 from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING
@@ -35,7 +35,7 @@ class Writing(Reading):
             left: the write half is closed then, and reading goes on.
         Raises:
             TypeError: ``data`` is or holds something else, such as None or a boolean; nothing is sent then.
-        Switches: only when the kernel's buffer is full. Source: seed, "tcpsock:send".
+        Switches: when the kernel's buffer is full, or the slice of 10 ms is spent. Source: seed, "tcpsock:send".
         """
         if not self._write_open or self._is_writing:
             return None, self._why_not_writing()
@@ -70,6 +70,9 @@ class Writing(Reading):
         stream = self._stream
         if not self._write_open or self._is_writing or type(stream) is not Link or os_thread_id() != self._home:
             return None
+        if self._hub.credit < 0:  # whose slice may be spent
+            return None
+        self._hub.credit -= CALL_COST + len(data)
         try:
             return stream.sock.send(data)
         except OSError:
