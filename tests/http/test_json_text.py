@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from multidict import MultiDict
 
 from lasa.http._client.body import request_body
 from lasa.http._wire import json_text
@@ -160,14 +161,16 @@ def test_what_a_client_left_never_fails_the_answers_that_follow() -> None:
 def test_what_a_handler_returns_that_is_no_json_is_its_error_and_the_log_says_why(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    answers: list[Any] = [{"when": {1}}, [float("nan")], {b"a": 1}, {"a": b""}]
+    answers: list[Any] = [{"when": {1}}, [float("nan")], {b"a": 1}, {"a": b""}, {"text"}, MultiDict(a="1")]
     with serving(lambda request: answers.pop()) as server, connect(server) as sock, caplog.at_level(logging.ERROR):
-        for _ in range(4):
+        for _ in range(6):
             assert exchanged(sock, b"GET") == (500, b"500 Internal Server Error\n")
     told = caplog.text
     assert "set is not JSON serializable" in told
     assert "not JSON compliant" in told
     assert "not bytes" in told
+    assert "bytes, str or an iterable of them expected, got set" in told
+    assert "bytes, str or an iterable of them expected, got MultiDict" in told
 
 
 def test_a_client_sends_and_takes_the_same_json() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import formatdate
 from functools import lru_cache
@@ -185,7 +185,8 @@ def _body(body: Any) -> bytes | Iterable[Any]:
         return piece_bytes(body, "bad body")
     if hasattr(body, "read") and hasattr(body, "seek"):
         return FileBody(body)
-    if isinstance(body, dict) or not isinstance(body, Iterable):
+    # Mappings but for a dict, such as request.query, would be sent as their keys, a set in any order.
+    if isinstance(body, Mapping | set | frozenset) or not isinstance(body, Iterable):
         raise TypeError(f"bad body: bytes, str or an iterable of them expected, got {type(body).__name__}")
     return body
 
