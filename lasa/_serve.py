@@ -179,6 +179,9 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
         patches = bool(options.wsgi and options.patches)
         access_log_form = options.access_log_form
 
+        def limits(self) -> dict[str, Any]:
+            return {}  # the server's own, as in one process
+
     Worker.__name__ = LasaWorker.__name__  # which gunicorn's log tells
 
     class Application(BaseApplication):  # type: ignore[misc]

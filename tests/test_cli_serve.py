@@ -317,6 +317,7 @@ def test_several_processes_are_gunicorns(tmp_path: Path) -> None:
         status, body = ask(port, "/which")
         assert status == 200
         assert body.removeprefix("by ") in workers
+        assert ask(port, "/" + "a" * 8000)[0] == 200  # the limits are lasa's, as in one process
         running.line_with('"GET /which HTTP/1.1" 200')  # lasa's own access log
         running.signal(signal.SIGTERM)
         assert running.end() == 0

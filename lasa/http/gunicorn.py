@@ -207,12 +207,16 @@ class LasaWorker(Worker):  # type: ignore[misc]
 
     # -- the settings
 
+    def limits(self) -> dict[str, Any]:
+        """Return the limits for ``lasa.http.server.new()``."""
+        return limits_of(self.cfg)
+
     def _server(self, one: Any) -> server.Server:
         made, err = server.new(
             sock=one.sock,
             ssl=self._tls() if self.cfg.is_ssl else None,
             access_log=self._access_log(),
-            **limits_of(self.cfg),
+            **self.limits(),
         )
         if made is None:
             raise RuntimeError(f"cannot serve {one}: {err}")
