@@ -15,8 +15,8 @@ for a name's addresses               ``resolve(name, timeout_s)``
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
-``interrupt_os_thread(id, error)``, ``OsLock``, ``wrong_os_thread(what)``, and ``end_hub()`` before one ends. Once per
-process: ``patch_all()``, ``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
+``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``, ``wrong_os_thread(what)``, and ``end_hub()`` before one
+ends. Once per process: ``patch_all()``, ``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,14 @@ from lasa._hub.core import CALL_COST, Scheduler, getcurrent, greenlet, is_curren
 from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
-from lasa._hub.os_thread import OsLock, interrupt_os_thread, os_thread_id, start_os_thread, wrong_os_thread
+from lasa._hub.os_thread import (
+    OsLock,
+    interrupt_os_thread,
+    os_poll,
+    os_thread_id,
+    start_os_thread,
+    wrong_os_thread,
+)
 from lasa._hub.process import claim_main_thread, overhear_signals, patch_all
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
@@ -93,6 +100,7 @@ __all__ = [
     "note_coroutine",
     "monotonictime",
     "now",
+    "os_poll",
     "os_thread_id",
     "overhear_signals",
     "patch_all",

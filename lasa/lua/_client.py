@@ -92,7 +92,7 @@ def respond(request: Request, status: int, headers: HeaderSource) -> ResponseWri
     """Begin an answer as Request.respond(), but by any status from 200 on. Raises, Switches: as that."""
     connection: Any = request._connection
     connection._refuse_second()
-    connection._begin_response(status, prepare(headers), None)
+    connection._begin_response(status, prepare(headers), None, b"")
     return ResponseWriter(connection, request)
 
 

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
+from traceback import clear_frames
 from typing import TYPE_CHECKING, Any, Final, Self
 from weakref import WeakSet, proxy, ref
 
@@ -93,6 +94,15 @@ def _family(runtime: Runtime, name: bytes) -> tuple[Any, ...]:
     """Return a family's natives as Lua takes them: names and functions by turns."""
     found = import_module(f"lasa.lua._api.{name.decode()}").natives(runtime)
     return tuple([part for native, function in found.items() for part in (native.encode(), function)])
+
+
+def _text_of(error: object) -> bytes | None:
+    """Return what Lua is told of what a native raised; None for what is no error, such as a signal's exception."""
+    if not isinstance(error, Exception):
+        return None
+    # lupa keeps the error, whose frames may hold values of Lua's; it must not find them when their coroutine is gone.
+    clear_frames(error.__traceback__)
+    return message_of(error)
 
 
 def _closed(*_: Any) -> Any:
@@ -231,7 +241,7 @@ class Runtime:
             )
 
     def _set_up(self, core: Any, path: Sequence[str]) -> None:
-        core.native = self.load_shared("_core/natives.lua")(partial(_family, proxy(self)))
+        core.native, core.python_of = self.load_shared("_core/natives.lua")(partial(_family, proxy(self)), _text_of)
         core.log_socket_errors = self.settings.socket_log_errors
         core.path = b";".join(f"{folder}/?.lua;{folder}/?/init.lua".encode() for folder in path)
         for name in CORE:

@@ -91,7 +91,7 @@ class _LuaHandler:
         self._main = function.raw
         self._serve = runtime.core.serve
         self._finish = runtime.core.finish_request
-        self._arrivals: Any = runtime.core.native.requests.arrivals
+        self._arrivals: Any = runtime.core.python_of[runtime.core.native.requests.arrivals]
         self._arrivals.make = _RequestContext
 
     def __call__(self, request: Request) -> None:

@@ -10,10 +10,21 @@ import _socket
 from lasa._values import as_bytes, integer, type_name
 from lasa.errors import SocketError
 
-__all__ = ["host_text", "ip_family", "ip_of", "is_unix", "parse_host", "parse_port", "race_order", "unix_path"]
+__all__ = [
+    "host_text",
+    "ip_family",
+    "ip_of",
+    "is_unix",
+    "parse_address",
+    "parse_host",
+    "parse_port",
+    "race_order",
+    "unix_path",
+]
 
 
 UNIX_PATH_MAX = 107
+MAX_PORT_DIGITS = 20  # with zeros in front
 _ZONE = "%"
 
 
@@ -72,25 +83,62 @@ def parse_host(host: str) -> str:
     Raises:
         SocketError: "failed to parse host name "X": R".
     """
-    if not host:
-        raise SocketError('failed to parse host name "": no host')
-    bare = host
-    reason = None
-    if host[0] == "[":
-        bare = host[1:-1]
-        if host[-1] != "]":
-            reason = "invalid host"
-        elif ip_family(bare) != _socket.AF_INET6:
-            reason = "invalid IPv6 address"
-    elif ":" in host:
-        # nginx calls a bare "::1" an invalid port; it can mean one thing only, so it is taken.
-        if ip_family(host) != _socket.AF_INET6:
-            reason = "invalid port"
-    elif any(char in "/?#@[]\\" or char <= " " or char == "\x7f" for char in host):
-        reason = "invalid host"
-    if reason:
+    reason = _why_no_host(host)
+    if reason is not None:
         raise SocketError(f'failed to parse host name "{host}": {reason}')
-    return bare
+    return host[1:-1] if host[0] == "[" else host
+
+
+def _why_no_host(host: str) -> str | None:
+    if not host:
+        return "no host"
+    if host[0] == "[":
+        if host[-1] != "]":
+            return "invalid host"
+        return None if ip_family(host[1:-1]) == _socket.AF_INET6 else "invalid IPv6 address"
+    if ":" in host:
+        # nginx calls a bare "::1" an invalid port; it can mean one thing only, so it is taken.
+        return None if ip_family(host) == _socket.AF_INET6 else "invalid port"
+    is_wrong = any(char in "/?#@[]\\" or char <= " " or char == "\x7f" for char in host)
+    return "invalid host" if is_wrong else None
+
+
+def parse_address(address: str, default_port: object) -> tuple[str, int]:
+    """Return host and port of a text that may name a port, "host:port" or "[ip]:port", as nginx reads it.
+
+    The host is without a port, and with the brackets that it has. Lua scripts have such texts from nginx's
+    configuration; in Python a port stands in one place.
+
+    Args:
+        default_port: for a text without one; it has to be a port all the same.
+    Raises:
+        SocketError: "missing the port number", "bad port number: N", ``failed to parse host name "X": R``.
+    """
+    port = parse_port(default_port)
+    host, behind = address, ""
+    if address[:1] == "[":
+        inside, bracket, behind = address.partition("]")
+        host = inside + bracket
+        if not bracket or behind[:1] not in ("", ":"):
+            raise SocketError(f'failed to parse host name "{address}": invalid host')
+    elif ":" in address and ip_family(address) is None:
+        host, colon, behind = address.partition(":")
+        behind = colon + behind
+    reason = None
+    if any(char in "/?" for char in address):
+        reason = "invalid host"
+    elif behind:
+        digits = behind[1:]
+        # The length first: a long row of digits would be slow to read.
+        named = int(digits) if len(digits) <= MAX_PORT_DIGITS and digits.isascii() and digits.isdecimal() else 0
+        port = named
+        if not 1 <= named <= 65535:
+            reason = "invalid port"
+    if reason is None:
+        reason = "no host" if host in ("", "[]") else _why_no_host(host)
+    if reason is not None:
+        raise SocketError(f'failed to parse host name "{address}": {reason}')
+    return host, port
 
 
 def ip_family(host: str) -> int | None:

@@ -7,6 +7,7 @@ A link raises what happened; it keeps no bytes and knows nothing of halves or bu
 from __future__ import annotations
 
 import _socket
+import select
 from collections.abc import Callable
 from fcntl import ioctl
 from sys import byteorder
@@ -19,6 +20,9 @@ from lasa.errors import SocketClosed, system_error
 
 __all__ = ["Link", "Stream", "address_text"]
 
+
+# What poll() calls the end of the peer's stream; only Linux tells it while bytes are unread.
+PEER_ENDED: Final[int] = getattr(select, "POLLRDHUP", select.POLLHUP)
 
 _TCP_INFO: Final[int | None] = getattr(_socket, "TCP_INFO", None)
 _BYTES_ACKED: Final = slice(120, 128)  # within Linux's struct tcp_info
@@ -206,6 +210,12 @@ class Link:
             if len(info) == _BYTES_ACKED.stop:
                 return int.from_bytes(info[_BYTES_ACKED], byteorder), left
         return -left, left  # which grows unless more is sent meanwhile
+
+    def has_ended(self) -> bool:
+        """Whether the peer has ended the stream, also where bytes of it are unread. Never switches."""
+        poll = _hub.os_poll()
+        poll.register(self.sock, PEER_ENDED)
+        return bool(poll.poll(0))
 
     def shutdown(self, how: int) -> None:
         """End one or both directions, as the system does."""

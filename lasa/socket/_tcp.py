@@ -340,10 +340,10 @@ class TcpSocket(Serving):
             timeout: milliseconds after which it is closed unless used (60,000); 0 or less: when the peer closes.
             size: how many idle connections the pool holds, if this call makes the pool (30).
         Returns:
-            ``(1, None)``; or ``(None, err)``: "unread data in buffer", "invalid connection" (accept() made it, or
-            the process that this one was forked from),
-            "closed" (half of it or all) or a busy word, with what is open of it left so; "connection in dubious
-            state" (the peer had sent something) or the system's own word, with the connection closed.
+            ``(1, None)``; or ``(None, err)``: "closed" (half of it or all, by the peer too, whatever is unread of it),
+            "unread data in buffer", "invalid connection" (accept() made it, or the process that this one was forked
+            from) or a busy word, with what is open of it left so; "connection in dubious state" (the peer had sent
+            something) or the system's own word, with the connection closed.
         Raises:
             TypeError: "number expected, got T". ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
@@ -355,23 +355,38 @@ class TcpSocket(Serving):
             return None, error.reason
         return 1, None
 
-    def _keep(self, timeout_s: float, pool_size: int) -> None:
+    def needs_pool(self) -> bool:
+        """Whether setkeepalive() would have to make the pool of the connection.
+
+        Raises:
+            SocketError: it could not be kept, and why.
+        Switches: never.
+        """
+        connection = self._keepable()
+        if connection.link.has_ended():
+            raise SocketError("closed")
+        return connection.pool is None and pools().find(connection.name) is None
+
+    def _keepable(self) -> Connection:
         connection = self._connection
         self._refuse_if_busy()
-        if connection is None:
+        if connection is None or not self._read_open or not self._write_open:
             raise SocketError("closed")
         if self._buffer.size:
-            raise SocketError("unread data in buffer")
-        if not self._read_open or not self._write_open:
-            raise SocketError("closed")
+            raise SocketError("closed" if connection.link.has_ended() else "unread data in buffer")
         if not connection.host or connection.link.is_inherited:
             raise SocketError("invalid connection")
+        return connection
+
+    def _keep(self, timeout_s: float, pool_size: int) -> None:
+        connection = self._keepable()
         pool = connection.pool
         if pool is None and pool_size <= 0 and pools().find(connection.name) is None:
             raise ValueError(f'bad "pool_size" option value: {pool_size}')
         try:
             if connection.stream.has_input():
-                raise SocketError("connection in dubious state")
+                # Bytes that nobody has read hide the end that follows them.
+                raise SocketError("closed" if connection.link.has_ended() else "connection in dubious state")
         except SocketError:
             self._release()
             raise

@@ -37,6 +37,7 @@ class UdpSocket:
     __slots__ = ("__weakref__", "_has_peer", "_home", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
 
     warns_unclosed: ClassVar = True  # see TcpSocket
+    largest_receive: ClassVar = LARGEST_RECEIVE
 
     def __init__(self) -> None:
         self._home = _hub.os_thread_id()
@@ -294,7 +295,7 @@ class UdpSocket:
             TypeError: the size is no number. ValueError: it is negative.
         Switches: when no datagram has come. Source: seed, "udpsock:receive".
         """
-        data, err, _ = self._receive(_size(size, LARGEST_RECEIVE))
+        data, err, _ = self._receive(_size(size, self.largest_receive))
         return data, err
 
     def receivefrom(self, size: Any = None) -> tuple[bytes | None, str | None, tuple[Any, ...] | None]:

@@ -7,7 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lasa.errors import SocketError
-from lasa.socket._address import host_text, ip_family, ip_of, parse_host, parse_port, race_order, unix_path
+from lasa.socket._address import (
+    host_text,
+    ip_family,
+    ip_of,
+    parse_address,
+    parse_host,
+    parse_port,
+    race_order,
+    unix_path,
+)
 
 V4, V6 = _socket.AF_INET, _socket.AF_INET6
 
@@ -39,6 +48,46 @@ def reason_of(call: object, *arguments: object) -> str:
 )
 def test_host_texts_that_mean_nothing_say_why(host: str, reason: str) -> None:
     assert reason_of(parse_host, host) == f'failed to parse host name "{host}": {reason}'
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("127.0.0.1:80", "127.0.0.1", 80),
+        ("a.test:65535", "a.test", 65535),
+        ("[::1]:0080", "[::1]", 80),
+        ("[::1]", "[::1]", 53),
+        ("::1", "::1", 53),
+        ("a.test", "a.test", 53),
+    ],
+)
+def test_the_port_in_an_address_goes_before_the_other_one(text: str, host: str, port: int) -> None:
+    assert parse_address(text, 53) == (host, port)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("a.test:", "invalid port"),
+        ("a.test:0", "invalid port"),
+        ("a.test:65536", "invalid port"),
+        ("a.test:+1", "invalid port"),
+        ("a.test:1_0", "invalid port"),
+        ("a.test:\u0661", "invalid port"),
+        ("a.test:" + "9" * 100000, "invalid port"),
+        ("a.test:1:2", "invalid port"),
+        ("[::1]:", "invalid port"),
+        ("[::1]80", "invalid host"),
+        ("[::1", "invalid host"),
+        ("[]:80", "no host"),
+        (":80", "no host"),
+        ("a/b:80", "invalid host"),
+        ("a b:80", "invalid host"),
+        ("[1.2.3.4]:80", "invalid IPv6 address"),
+    ],
+)
+def test_addresses_that_mean_nothing_say_why(text: str, reason: str) -> None:
+    assert reason_of(parse_address, text, 53) == f'failed to parse host name "{text}": {reason}'
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from typing import Any
 
@@ -166,6 +167,22 @@ def test_unread_data_in_the_buffer_refuses_and_keeps_the_connection(upstream: Up
     assert sock.setkeepalive() == (None, "unread data in buffer")
     assert sock.receive() == (b"K", None, None)
     keep(sock)
+
+
+@pytest.mark.parametrize("read", [1, 0])
+def test_the_end_of_the_peer_is_told_before_what_is_unread(upstream: Upstream, read: int) -> None:
+    sock = upstream.connect()
+    upstream.peers[0].sendall(b"OK\r\n")
+    upstream.peers[0].finish()
+    wait_for_bytes(sock)
+    sock.receive(read)
+    poll = select.poll()
+    poll.register(sock, select.POLLRDHUP)
+    assert poll.poll(5000)
+    assert sock.setkeepalive() == (None, "closed")
+    if read:  # what is unread can still be had
+        assert sock.receive() == (b"K", None, None)
+    sock.abort()
 
 
 def test_unread_data_in_the_kernel_refuses_and_closes_the_connection(upstream: Upstream) -> None:

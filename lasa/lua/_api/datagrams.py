@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
+from lasa.errors import SocketError
 from lasa.lua._api.sockets import direct, text_argument
 from lasa.socket import UdpSocket
+from lasa.socket._address import is_unix, parse_address
 
 if TYPE_CHECKING:
     from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
 
 __all__ = ["natives"]
+
+LARGEST_PAYLOAD: Final = 65507  # of a datagram over IPv4
 
 
 class LuaUdpSocket(UdpSocket):
@@ -37,12 +41,20 @@ class LuaUdpSocket(UdpSocket):
         return self.resolver.addresses_of(host, timeout_s)
 
 
+class NgxUdpSocket(LuaUdpSocket):
+    """The socket of ngx.socket.udp(), whose receive() takes whatever fits into a datagram."""
+
+    __slots__ = ()
+
+    largest_receive: ClassVar = LARGEST_PAYLOAD
+
+
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     """Return what the methods of a socket need; the first argument is the UdpSocket."""
     settings = runtime.settings
 
     def udp(is_safe: bool) -> UdpSocket:
-        sock = LuaUdpSocket()
+        sock = LuaUdpSocket() if is_safe else NgxUdpSocket()
         sock.resolver = runtime.resolver
         settimeout(sock, 0, is_safe)
         return sock
@@ -50,6 +62,15 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     def settimeout(sock: UdpSocket, timeout: float, is_safe: bool) -> None:
         default = settings.safe_timeouts_s if is_safe else settings.timeouts_s
         sock.settimeout(timeout if timeout >= 1 else default["read_s"] * 1000)
+
+    def setpeername(sock: UdpSocket, host: bytes, port: Any = None) -> Any:
+        name = text_argument(host)
+        if not is_unix(name):
+            try:
+                name, port = parse_address(name, port)
+            except SocketError as error:
+                return None, error.reason
+        return sock.setpeername(name, port)
 
     def receivefrom(sock: UdpSocket, size: Any = None) -> tuple[Any, ...]:
         data, err, address = sock.receivefrom(size)
@@ -60,9 +81,9 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     return {
         "udp": udp,
         "settimeout": settimeout,
-        "setpeername": lambda sock, host, port=None: sock.setpeername(text_argument(host), port),
-        "setsockname": lambda sock, ip=None, port=None: sock.setsockname(text_argument(ip), port),
-        "bind": lambda sock, ip=None: sock.bind(text_argument(ip)),
+        "setpeername": setpeername,
+        "setsockname": direct(lambda sock, ip, port=None: sock.setsockname(text_argument(ip), port)),
+        "bind": direct(lambda sock, ip: sock.bind(text_argument(ip))),
         "getsockname": direct(UdpSocket.getsockname),
         "send": UdpSocket.send,
         "sendto": lambda sock, data, host, port=None: sock.sendto(data, text_argument(host), port),

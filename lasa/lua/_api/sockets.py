@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from lasa.errors import SocketError
+from lasa.errors import SocketError, system_error
 from lasa.lua._driver import failure_of
 from lasa.lua._tls import chain_is_too_long
 from lasa.socket import TcpSocket
+from lasa.socket._address import is_unix, parse_address
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from lasa.socket._identity import Certificate
 
 __all__ = ["direct", "natives", "text_argument", "texts"]
+
+_SSL_PLACE: Final = re.compile(r"^\[.*?\] | \(_ssl\.c:\d+\)$")
 
 
 class LuaTcpSocket(TcpSocket):
@@ -90,7 +95,13 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         pool_size: Any = None,
         backlog: Any = None,
     ) -> Any:
-        return sock.connect(text_argument(host), port, pool=text_argument(pool), pool_size=pool_size, backlog=backlog)
+        name = text_argument(host)
+        if not is_unix(name):
+            try:
+                name, port = parse_address(name, port)
+            except SocketError as error:
+                return None, error.reason
+        return sock.connect(name, port, pool=text_argument(pool), pool_size=pool_size, backlog=backlog)
 
     def receiveuntil(sock: TcpSocket, pattern: bytes, inclusive: bool) -> Any:
         return sock.receiveuntil(pattern, inclusive=inclusive)
@@ -107,11 +118,13 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     def sslhandshake(sock: TcpSocket, session: Any, name: bytes | None, verifies: bool, is_safe: bool) -> Any:
         terms = verifies, bool(name) or is_safe, sock.client_certificate
         server_name = text_argument(name) if is_safe else text_argument(name) or None  # OpenResty takes "" for none
-        context, asked = runtime.tls.context(*terms), partial(runtime.tls.asked, *terms)
         try:
+            context, asked = runtime.tls.context(*terms), partial(runtime.tls.asked, *terms)
             shaken = sock.shake_hands(context, asked, server_name, session)
         except SocketError as error:
             return None, error.reason
+        except (OSError, ValueError) as error:
+            return None, f"bad certificate or authorities: {file_error(error)}"
         depth = settings.ssl_verify_depth
         if verifies and depth is not None and sock.tls is not None and chain_is_too_long(sock.tls, depth):
             sock.close()
@@ -119,12 +132,25 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         return shaken, None
 
     def sslaccept(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
+        files = text_argument(certificate), text_argument(key)
         if not certificate and settings.ssl_certificate:
-            return sock.sslaccept(settings.ssl_certificate, text_argument(key) or settings.ssl_certificate_key)
-        return sock.sslaccept(text_argument(certificate), text_argument(key))
+            files = settings.ssl_certificate, text_argument(key) or settings.ssl_certificate_key
+        try:
+            return sock.sslaccept(*files)
+        except ValueError as error:
+            return None, f"bad certificate: {file_error(error)}"
 
     def setclientcert(sock: TcpSocket, certificate: bytes | None = None, key: bytes | None = None) -> Any:
-        return sock.setclientcert(text_argument(certificate), text_argument(key))
+        try:
+            return sock.setclientcert(text_argument(certificate), text_argument(key))
+        except ValueError as error:
+            return None, f"bad client certificate: {file_error(error)}"
+
+    def makes_pool(sock: TcpSocket) -> Any:
+        try:
+            return sock.needs_pool(), None
+        except SocketError as error:
+            return None, error.reason
 
     def setkeepalive(sock: TcpSocket, timeout: Any = None, size: Any = None) -> Any:
         timeout = settings.socket_keepalive_timeout if timeout is None else timeout
@@ -146,12 +172,12 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         "receiveuntil": receiveuntil,
         "send_now": TcpSocket.send_now,
         "send": TcpSocket.send,
-        "bind": bind,
+        "bind": direct(bind),
         "listen": direct(TcpSocket.listen),
         "accept": accept,
         "sslhandshake": sslhandshake,
         "sslaccept": sslaccept,
-        "setclientcert": setclientcert,
+        "setclientcert": direct(setclientcert),
         "close": direct(TcpSocket.close),
         "abort": TcpSocket.abort,
         "shutdown": direct(lambda sock, direction: sock.shutdown(text_argument(direction))),
@@ -159,12 +185,21 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         "settimeouts": settimeouts,
         "setoption": direct(setoption),
         "getoption": direct(lambda sock, name=None: sock.getoption(text_argument(name))),
+        "makes_pool": direct(makes_pool),
         "setkeepalive": direct(setkeepalive),
         "getreusedtimes": direct(TcpSocket.getreusedtimes),
         "getfd": getfd,
         "getsockname": direct(TcpSocket.getsockname),
         "getpeername": direct(TcpSocket.getpeername),
     }
+
+
+def file_error(error: OSError | ValueError) -> str:
+    """Return what the system or OpenSSL says of a file, also where a call has made one error of all."""
+    cause = error if isinstance(error, OSError) else error.__cause__
+    if isinstance(cause, ssl.SSLError):
+        return _SSL_PLACE.sub("", cause.reason or str(cause)).replace("_", " ").lower()
+    return system_error(cause).reason if isinstance(cause, OSError) else str(error)
 
 
 def text_argument(value: Any) -> Any:

@@ -48,7 +48,9 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         pending[number] = runtime.itself
         return handle
 
-    def kill(handle: timer.Timer) -> int:
+    def kill(handle: object) -> int:
+        if not isinstance(handle, timer.Timer):
+            raise TypeError("bad argument #1 to 'kill' (timer expected)")
         number: int = handle.arguments[0]
         timer.kill(handle)
         pending.pop(number, None)

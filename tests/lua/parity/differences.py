@@ -23,6 +23,7 @@ DIFFERENCES: dict[str, str] = {
     "redirect/never_comes_back": _REASON,
     "redirect/to_http_1_0_behind_output": _REASON,
     "response/without_a_length_is_chunked": "what is complete before anything is sent has a Content-Length, no chunks",
+    "tcp/a_fresh_socket_may_wait_for_more": "TCP_NODELAY is on from the beginning: a small message does not wait",
     "tcp/a_method_without_a_socket": "a table that is no socket is a mistake that is told, not a closed socket",
     "tcp/connect_with_bad_options": "0.10.23 ignores options that are no table, and a backlog that is no number",
     "thread/spawn_a_function_of_c": _OF_C,

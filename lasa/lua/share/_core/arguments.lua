@@ -4,8 +4,10 @@
 local core = ...
 
 local error, tonumber, tostring, type = error, tonumber, tostring, type
-local ceil, floor, huge = math.ceil, math.floor, math.huge
+local ceil, floor = math.ceil, math.floor
 local getinfo = debug.getinfo
+
+local BEYOND = 2 ^ 63
 
 local arguments = {}
 core.arguments = arguments
@@ -30,12 +32,20 @@ function arguments.string(position, value)
     return tostring(value)
 end
 
--- Returns a number argument without its fraction; a string may hold the number. What no integer can hold is 0.
-function arguments.integer(position, value)
-    local number = type(value) ~= "boolean" and tonumber(value)
-    if not number or type(value) == "cdata" then complain(position, "number", value) end
-    if not (number > -huge and number < huge) then return 0 end
+-- Returns a number without its fraction; what no integer can hold is 0.
+local function whole(number)
+    if not (number > -BEYOND and number < BEYOND) then return 0 end
     return number < 0 and ceil(number) or floor(number)
+end
+
+arguments.whole = whole
+
+-- Returns a number argument so; a string may hold the number.
+function arguments.integer(position, value)
+    local kind = type(value)
+    local number = (kind == "number" or kind == "string") and tonumber(value)
+    if not number then complain(position, "number", value) end
+    return whole(number)
 end
 
 function arguments.table(position, value)

@@ -5,14 +5,18 @@ local core = ...
 local ffi = require "ffi"
 
 local native = core.native.sockets
-local wait, waiter, current, payload_of = core.wait, core.waiter, core.current, core.payload_of
+local wait, current, payload_of = core.wait, core.current, core.payload_of
 local co_yield, isyieldable = core.raw_yield, coroutine.isyieldable
 local RAISE, WAIT = core.RAISE, core.WAIT
 local error, format, getmetatable, pairs, select, setmetatable, tonumber, tostring, type =
     error, string.format, getmetatable, pairs, select, setmetatable, tonumber, tostring, type
 local number_text, bad_argument, wrong_count = core.number_text, core.bad_argument, core.wrong_count
+local integer_of, whole = core.arguments.integer, core.arguments.whole
 
-local receive_line, receive, send_now, send = native.receive_line, native.receive, native.send_now, native.send
+local send_now, send = native.send_now, native.send
+local receive_line, receive = core.python_of[native.receive_line], core.python_of[native.receive]
+
+local BEYOND = 2 ^ 63 -- no integer holds it
 
 local tcp = {}
 local META = { __index = tcp } -- ngx.socket: TLS is not verified unless asked, as in OpenResty
@@ -26,7 +30,8 @@ local function no_socket(self)
 end
 
 local function handle_of(self)
-    return type(self) == "table" and self[1] or no_socket(self)
+    local handle = type(self) == "table" and self[1]
+    return type(handle) == "userdata" and handle or no_socket(self)
 end
 
 -- Remember a socket, so that it is closed at the end of what the script runs for.
@@ -83,24 +88,24 @@ function tcp.receive(...)
     if not isyieldable() then core.cannot_yield(2) end
     if n == 1 or pattern == "*l" then return received(co_yield(WAIT, receive_line, handle)) end
     local kind = type(pattern)
-    if kind ~= "string" and kind ~= "number" then
+    if kind == "number" then
+        if pattern ~= pattern or pattern >= BEYOND then bad_argument(1, 2, "bad pattern argument") end
+        if pattern > -1 then pattern = whole(pattern) end
+    elseif kind ~= "string" then
         bad_argument(1, 2, "bad pattern argument")
     end
     return received(co_yield(WAIT, receive, handle, pattern))
 end
 
-local wait_any = waiter(2)
-
 function tcp:receiveany(...)
     local handle = handle_of(self)
     local n = select("#", ...)
     if n ~= 1 then wrong_count(1, "2", n + 1) end
-    local max = tonumber((...))
-    if not max or max < 1 then bad_argument(1, 2, "bad max argument") end
-    return logged("receive", nil, wait_any(native.receiveany, handle, max))
+    local max = ...
+    max = type(max) ~= "cdata" and tonumber(max)
+    if not max or not (max >= 1 and max < BEYOND) then bad_argument(1, 2, "bad max argument") end
+    return logged("receive", nil, wait(native.receiveany, handle, whole(max)))
 end
-
-local wait_until = waiter(1)
 
 function tcp.receiveuntil(...)
     local n = select("#", ...)
@@ -109,10 +114,10 @@ function tcp.receiveuntil(...)
     local handle = handle_of(self)
     if type(pattern) == "number" then pattern = tostring(pattern) end
     if type(pattern) ~= "string" then
-        bad_argument(1, 2, "string expected, got " .. core.type_name(pattern, pattern == nil and 0))
+        bad_argument(1, 2, "string expected, got " .. type(pattern))
     end
     local inclusive = false
-    if options ~= nil then
+    if n == 3 then
         if type(options) ~= "table" then
             bad_argument(1, 3, "table expected, got " .. type(options))
         end
@@ -125,12 +130,11 @@ function tcp.receiveuntil(...)
     end
     if pattern == "" then return nil, "pattern is empty" end
     local reader = native.receiveuntil(handle, pattern, inclusive)
-    return function(size)
-        if size ~= nil and type(size) ~= "number" then
-            size = tonumber(size) or bad_argument(1, 1, "number expected, got " .. type(size))
-        end
-        if size then return logged("receive", nil, wait_until(reader, size)) end
-        return logged("receive", nil, wait_until(reader))
+    return function(...)
+        if select("#", ...) == 0 then return logged("receive", nil, wait(reader)) end
+        local size = ...
+        if type(size) ~= "number" then size = integer_of(1, size) end
+        return logged("receive", nil, wait(reader, whole(size)))
     end
 end
 
@@ -162,21 +166,23 @@ end
 
 -- ---- connecting and serving ----------------------------------------------------------------------------------------
 
-local POOL_KINDS = { pool = "string", pool_size = "number", backlog = "number" }
+local function pool_of(options)
+    local pool = options.pool
+    local kind = type(pool)
+    if kind == "string" or pool == nil then return pool end
+    if kind ~= "number" then bad_argument(2, 4, 'bad "pool" option type: ' .. kind) end
+    return number_text(pool)
+end
 
-local function option_of(options, name)
+local function count_of(options, name, least)
     local value = options[name]
     if value == nil then return nil end
-    if name == "backlog" then value = tonumber(value) or value end
     local kind = type(value)
-    if kind ~= POOL_KINDS[name] and kind ~= "number" then
-        bad_argument(2, 4, format('bad "%s" option type: %s', name, kind))
-    end
-    if name == "pool" then return kind == "number" and number_text(value) or value end
-    if (name == "pool_size" and value <= 0) or value < 0 then
-        bad_argument(2, 4, format('bad "%s" option value: %s', name, number_text(value)))
-    end
-    return value
+    local number = (kind == "number" or kind == "string") and tonumber(value)
+    if not number then bad_argument(2, 4, format('bad "%s" option type: %s', name, kind)) end
+    local count = whole(number)
+    if count < least then bad_argument(2, 4, format('bad "%s" option value: %s', name, number_text(count))) end
+    return count
 end
 
 local function connected(host, port, ok, err)
@@ -184,6 +190,14 @@ local function connected(host, port, ok, err)
     if log_errors then socket_failed("connect", err, true, port and host .. ":" .. tostring(port) or host) end
     return ok, err
 end
+
+-- Returns what is wrong with a port that no integer can hold; the others are Python's to check.
+local function bad_port(port)
+    if type(port) ~= "number" or (port > -BEYOND and port < BEYOND) then return nil end
+    return "bad port number: " .. number_text(port)
+end
+
+core.bad_port = bad_port
 
 function tcp.connect(...)
     local n = select("#", ...)
@@ -194,18 +208,23 @@ function tcp.connect(...)
     local handle = handle_of(self)
     if type(host) ~= "string" then
         if type(host) ~= "number" then
-            bad_argument(1, 2, "string expected, got " .. core.type_name(host, host == nil and 0))
+            bad_argument(1, 2, "string expected, got " .. type(host))
         end
         host = number_text(host)
     end
     if options == nil and type(port) == "table" then port, options = nil, port end
+    local complaint = bad_port(port)
+    if complaint then return nil, complaint end
     if type(options) ~= "table" then return connected(host, port, wait(native.connect, handle, host, port)) end
-    return connected(host, port, wait(native.connect, handle, host, port, option_of(options, "pool"),
-        option_of(options, "pool_size"), option_of(options, "backlog")))
+    return connected(host, port, wait(native.connect, handle, host, port, pool_of(options),
+        count_of(options, "pool_size", 1), count_of(options, "backlog", 0)))
 end
 
 function tcp:bind(ip, port)
-    return wait(native.bind, handle_of(self), ip, port)
+    local handle = handle_of(self)
+    if type(ip) == "number" then ip = number_text(ip) end
+    if type(ip) ~= "string" then bad_argument(1, 2, "string expected, got " .. core.type_name(ip, ip == nil and 0)) end
+    return native.bind(handle, ip, port)
 end
 
 function tcp:listen() return native.listen(handle_of(self)) end
@@ -240,12 +259,13 @@ end
 
 local function shake_hands(self, is_safe, reused_session, server_name, ssl_verify)
     local handle = handle_of(self)
-    if reused_session ~= nil and type(reused_session) ~= "boolean" then
-        if not ffi.istype(Session, reused_session) then
-            bad_argument(1, 2, "bad session: cdata expected, got " .. type(reused_session))
-        end
+    if type(reused_session) == "cdata" then
+        if not ffi.istype(Session, reused_session) then bad_argument(1, 2, "bad session: another kind of cdata") end
         reused_session = sessions[reused_session.number]
+    elseif reused_session ~= false then
+        reused_session = nil -- what is no session is none
     end
+    if server_name == false then server_name = nil end
     if server_name ~= nil and type(server_name) ~= "string" then
         bad_argument(1, 3, "string expected, got " .. type(server_name))
     end
@@ -263,10 +283,29 @@ function tcp.sslhandshake(...)
 end
 SAFE_META.__index.sslhandshake = function(self, ...) return shake_hands(self, true, ...) end
 
-function tcp:sslaccept(certificate, key) return wait(native.sslaccept, handle_of(self), certificate, key) end
+-- Returns what is wrong with a path, by OpenResty's name for the argument.
+local function bad_path(name, value)
+    if type(value) == "string" then return nil end
+    return format("bad %s arg: string expected, got %s", name, type(value))
+end
 
+function tcp:sslaccept(certificate, key)
+    local handle = handle_of(self)
+    local complaint = certificate ~= nil and bad_path("cert", certificate) or key ~= nil and bad_path("pkey", key)
+    if complaint then return nil, complaint end
+    return wait(native.sslaccept, handle, certificate, key)
+end
+
+-- The certificate and the key are files here.
 function tcp:setclientcert(certificate, key)
-    return wait(native.setclientcert, handle_of(self), certificate, key)
+    local handle = handle_of(self)
+    if not certificate and not key then return native.setclientcert(handle) end
+    if not certificate or not key then
+        return nil, "client certificate must be supplied with corresponding private key"
+    end
+    local complaint = bad_path("cert", certificate) or bad_path("pkey", key)
+    if complaint then return nil, complaint end
+    return native.setclientcert(handle, certificate, key)
 end
 
 -- ---- all the rest, which never waits -------------------------------------------------------------------------------
@@ -311,28 +350,56 @@ function tcp.settimeouts(self, ...)
         getmetatable(self) == SAFE_META)
 end
 
-function tcp:setoption(name, value)
-    return native.setoption(handle_of(self), name, value)
+local function name_of(option)
+    if option == nil or type(option) == "string" then return option end
+    return type(option) == "number" and number_text(option) or tostring(option)
 end
 
-function tcp:getoption(name) return native.getoption(handle_of(self), name) end
-
-local function whole(value, position)
-    if value == nil then return nil end
-    local number = type(value) ~= "boolean" and tonumber(value)
-    if not number then
-        bad_argument(2, position, "number expected, got " .. type(value))
+-- Returns an option's value as the C int that OpenResty makes of it.
+local function int_of(value)
+    local kind = type(value)
+    if kind == "boolean" then return value and 1 or 0 end
+    if kind == "cdata" and (ffi.istype("int64_t", value) or ffi.istype("uint64_t", value)) then
+        return tonumber(ffi.cast("int", value))
     end
-    return number
+    if kind == "number" then return value > -2 ^ 31 and value < 2 ^ 31 and whole(value) or -2 ^ 31 end
+    bad_argument(2, 3, format("cannot convert '%s' to 'int'", kind == "userdata" and "void *" or kind))
 end
 
-local wait_keepalive = waiter(3)
-
-function tcp:setkeepalive(timeout, size)
+function tcp:setoption(name, value)
     local handle = handle_of(self)
-    timeout, size = whole(timeout, 2), whole(size, 3)
-    if size and size <= 0 then return wait_keepalive(native.setkeepalive, handle, timeout, size) end -- it may raise
+    if name == nil or value == nil then return native.setoption(handle, name_of(name), value) end
+    return native.setoption(handle, name_of(name), (int_of(value)))
+end
+
+function tcp:getoption(name) return native.getoption(handle_of(self), name_of(name)) end
+
+-- What the connection is in comes before what is wrong with the arguments, and the size matters to a new pool only.
+local function keep(self, timeout, size)
+    local handle = handle_of(self)
+    local makes_pool, err = native.makes_pool(handle)
+    if makes_pool == nil then return nil, err end
+    if timeout ~= nil then timeout = integer_of(2, timeout) end
+    if not makes_pool then
+        size = nil
+    elseif size ~= nil then
+        size = integer_of(3, size)
+        if size < 1 then bad_argument(1, 3, 'bad "pool_size" option value: ' .. number_text(size)) end
+    end
     return native.setkeepalive(handle, timeout, size)
+end
+
+local function is_count(value, least)
+    return value == nil or type(value) == "number" and value >= least and value < BEYOND and value % 1 == 0
+end
+
+function tcp.setkeepalive(...)
+    local n = select("#", ...)
+    if n < 1 or n > 3 then error(format("expecting 1 to 3 arguments (including the object), but got %d", n), 2) end
+    local self, timeout, size = ...
+    -- Arguments that nothing is wrong with need no look at the connection before.
+    if is_count(timeout, 0) and is_count(size, 1) then return native.setkeepalive(handle_of(self), timeout, size) end
+    return keep(...)
 end
 
 function tcp:getreusedtimes() return native.getreusedtimes(handle_of(self)) end
@@ -351,6 +418,10 @@ local function family(meta, is_safe)
     end
     socket.stream = socket.tcp
     function socket.connect(...)
+        local host = ...
+        if type(host) ~= "string" and type(host) ~= "number" then
+            bad_argument(1, 1, "string expected, got " .. core.type_name(host, select("#", ...)))
+        end
         local sock = new_socket(meta, native.tcp(is_safe))
         local ok, err = tcp.connect(sock, ...)
         if not ok then return nil, err end

@@ -5,6 +5,8 @@ local core = ...
 local native = core.native.datagrams
 local bad_argument, wrong_count = core.bad_argument, core.wrong_count
 local wait, payload_of, number_text = core.wait, core.payload_of, core.number_text
+local whole = core.arguments.whole
+local sub = string.sub
 local error, format, select, setmetatable, tonumber, tostring, type =
     error, string.format, select, setmetatable, tonumber, tostring, type
 
@@ -13,8 +15,21 @@ local META = { __index = udp }
 
 local function handle_of(self)
     local handle = type(self) == "table" and self[1]
-    if not handle then bad_argument(2, 1, "table expected, got " .. core.type_name(self, self == nil and 0)) end
+    if type(handle) ~= "userdata" then bad_argument(2, 1, "table expected, got " .. core.type_name(self, self == nil and 0)) end
     return handle
+end
+
+local function address_of(ip)
+    if type(ip) == "number" then return number_text(ip) end
+    if type(ip) ~= "string" then bad_argument(2, 2, "string expected, got " .. core.type_name(ip, ip == nil and 0)) end
+    return ip
+end
+
+local function number_of(port, position)
+    local kind = type(port)
+    if (kind ~= "number" and kind ~= "string") or not tonumber(port) then
+        bad_argument(2, position, "number expected, got " .. core.type_name(port, port == nil and 0))
+    end
 end
 
 function udp.setpeername(...)
@@ -26,14 +41,29 @@ function udp.setpeername(...)
     local handle = handle_of(self)
     if type(host) == "number" then host = number_text(host) end
     if type(host) ~= "string" then
-        bad_argument(1, 2, "string expected, got " .. core.type_name(host, host == nil and 0))
+        bad_argument(1, 2, "string expected, got " .. type(host))
     end
-    if port ~= nil and not tonumber(port) then bad_argument(1, 3, "number expected, got " .. type(port)) end
+    if sub(host, 1, 5):lower() ~= "unix:" then
+        number_of(port, 3)
+        local complaint = core.bad_port(port)
+        if complaint then return nil, complaint end
+    end
     return wait(native.setpeername, handle, host, port)
 end
 
-function udp:setsockname(ip, port) return wait(native.setsockname, handle_of(self), ip, port) end
-function udp:bind(ip) return wait(native.bind, handle_of(self), ip) end
+function udp:setsockname(ip, port)
+    local handle = handle_of(self)
+    ip = address_of(ip)
+    if sub(ip, 1, 5):lower() ~= "unix:" then number_of(port, 3) end
+    local complaint = core.bad_port(port)
+    if complaint then return nil, complaint end
+    return native.setsockname(handle, ip, port)
+end
+
+function udp:bind(ip)
+    local handle = handle_of(self)
+    return native.bind(handle, (address_of(ip)))
+end
 function udp:getsockname() return native.getsockname(handle_of(self)) end
 
 local function bytes_of(data)
@@ -58,12 +88,24 @@ end
 
 function udp:sendto(data, host, port)
     local handle = handle_of(self)
-    return wait(native.sendto, handle, (bytes_of(data)), host, port)
+    local payload = bytes_of(data)
+    if type(host) == "number" then host = number_text(host) end
+    if type(host) ~= "string" then
+        bad_argument(1, 3, "string expected, got " .. core.type_name(host, host == nil and 0))
+    end
+    if sub(host, 1, 5):lower() ~= "unix:" then number_of(port, 4) end
+    local complaint = core.bad_port(port)
+    if complaint then return nil, complaint end
+    return wait(native.sendto, handle, payload, host, port)
 end
 
+-- Returns the size to cut a datagram to; as in OpenResty, a negative one and what no integer can hold do not cut it.
 local function size_of(size)
     if size == nil then return nil end
-    return tonumber(size) or bad_argument(2, 2, "number expected, got " .. type(size))
+    local kind = type(size)
+    local number = (kind == "number" or kind == "string") and tonumber(size)
+    if not number then bad_argument(2, 2, "number expected, got " .. kind) end
+    return number > -1 and number < 2 ^ 63 and whole(number) or nil
 end
 
 function udp.receive(...)

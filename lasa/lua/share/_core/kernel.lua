@@ -35,6 +35,8 @@ core.RAISE = RAISE
 core.WAIT = WAIT
 core.raw_yield = co_yield
 
+local python_of = core.python_of -- what Lua calls -> the function that the driver calls
+
 -- ---- light threads -------------------------------------------------------------------------------------------------
 
 -- A record: number, co; parent (coroutine), handler (what it runs for: the main program, a timer, a request);
@@ -199,7 +201,7 @@ end
 -- Call a Python function that may switch, and return what it returns.
 function core.wait(f, ...)
     if not isyieldable() then core.cannot_yield(2) end
-    return back(co_yield(WAIT, f, ...))
+    return back(co_yield(WAIT, python_of[f] or f, ...))
 end
 
 local function back_through(finish, ...)
@@ -210,7 +212,7 @@ end
 -- The same, and return what `finish` makes of that.
 function core.wait_then(finish, f, ...)
     if not isyieldable() then core.cannot_yield(2) end
-    return back_through(finish, co_yield(WAIT, f, ...))
+    return back_through(finish, co_yield(WAIT, python_of[f] or f, ...))
 end
 
 -- Complain of an argument, as Lua's own functions do: by the name that the caller has for the function, and without
@@ -230,21 +232,6 @@ local bad_argument = core.bad_argument
 -- Complain of a wrong number of arguments, which counts the socket; level as above.
 function core.wrong_count(level, expected, n)
     error(("expecting %s arguments (including the object), but got %d"):format(expected, n), level + 2)
-end
-
--- core.wait() for a function that complains of the argument `position`.
-function core.waiter(position)
-    local function complain(message)
-        bad_argument(1, position, message)
-    end
-    local function back_of(first, ...)
-        if first == RAISE then return complain(...) end
-        return first, ...
-    end
-    return function(f, ...)
-        if not isyieldable() then core.cannot_yield(2) end
-        return back_of(co_yield(WAIT, f, ...))
-    end
 end
 
 -- ---- user coroutines -----------------------------------------------------------------------------------------------

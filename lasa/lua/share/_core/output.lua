@@ -144,10 +144,13 @@ local function write_log(level, first, ...)
 end
 
 function ngx.log(level, ...)
-    if type(level) ~= "number" then
+    local kind = type(level)
+    local number = (kind == "number" or kind == "string") and tonumber(level)
+    if not number then
         error("bad argument #1 to 'log' (number expected, got " .. core.type_name(level, level == nil and 0) .. ")", 2)
     end
-    if level < 0 or level > 8 then bad_argument(1, 1, "bad log level: " .. tostring(level)) end
+    level = core.arguments.whole(number)
+    if level < 0 or level > 8 then bad_argument(1, 1, "bad log level: " .. core.number_text(level)) end
     write_log(level, 1, ...)
 end
 

@@ -7,6 +7,7 @@ local wait = core.wait
 local error, floor, setmetatable, tonumber, tostring, type = error, math.floor, setmetatable, tonumber, tostring, type
 
 local semaphore = { version = core.ngx_lua_resty_version, _VERSION = core.ngx_lua_resty_version }
+local LARGEST = 2 ^ 31 - 1
 local methods = {}
 local meta = { __index = methods }
 
@@ -16,17 +17,25 @@ local function handle_of(self, name)
     return handle
 end
 
+-- What is no number counts as the default, as in OpenResty, and so does NaN; no count is larger than a C int.
+local function count_of(n, default)
+    local count = tonumber(n)
+    if not count or count ~= count then return default end
+    return count < LARGEST and floor(tonumber(count)) or LARGEST
+end
+
 function semaphore.new(n)
-    local count = tonumber(n == nil and 0 or n)
-    if type(count) ~= "number" then error("no negative number", 2) end
+    local count = count_of(n, 0)
     if count < 0 then error("no negative number", 2) end
-    return setmetatable({ native.new(floor(count)) }, meta)
+    return setmetatable({ native.new(count) }, meta)
 end
 
 function methods:wait(seconds)
     local handle = handle_of(self, "wait")
     local timeout_s = tonumber(seconds)
-    if not timeout_s or timeout_s < 0 then error("no negative number", 2) end
+    if not timeout_s then error("attempt to perform arithmetic on a " .. type(seconds) .. " value", 2) end
+    if timeout_s < 0 then error("no negative number", 2) end
+    if timeout_s ~= timeout_s then timeout_s = 0 end
     local waits = native.count(handle) <= 0
     local ok, err = wait(native.wait, handle, timeout_s)
     if ok and not waits then return ok end
@@ -35,9 +44,9 @@ end
 
 function methods:post(n)
     local handle = handle_of(self, "post")
-    local count = n and tonumber(n) or 1
+    local count = count_of(n, 1)
     if count < 1 then error("positive number required", 2) end
-    return native.post(handle, floor(count))
+    return native.post(handle, count)
 end
 
 function methods:count() return native.count(handle_of(self, "count")) end

@@ -92,9 +92,12 @@ local function sleep(...)
     local n = select("#", ...)
     if n ~= 1 then error(("attempt to pass %d arguments, but accepted 1"):format(n), 2) end
     local seconds = ...
-    local delay_s = type(seconds) ~= "boolean" and tonumber(seconds)
-    if not delay_s then core.bad_argument(1, 1, "number expected, got " .. type(seconds)) end
-    if delay_s < 0 then error(('invalid sleep duration "%d"'):format(delay_s * 1000), 2) end
+    local kind = type(seconds)
+    local delay_s = (kind == "number" or kind == "string") and tonumber(seconds)
+    if not delay_s then core.bad_argument(1, 1, "number expected, got " .. kind) end
+    if not (delay_s >= 0) then
+        error(('invalid sleep duration "%d"'):format(core.arguments.whole(delay_s * 1000)), 2)
+    end
     return wait(native.sleep, delay_s)
 end
 

@@ -11,7 +11,8 @@ local last_number = 0
 
 local function schedule(make, delay, repeats, n, f, ...)
     if n < 2 then error(("expecting at least 2 arguments but got %d"):format(n), 3) end
-    local delay_s = type(delay) ~= "boolean" and tonumber(delay)
+    local kind = type(delay)
+    local delay_s = (kind == "number" or kind == "string") and tonumber(delay)
     if not delay_s then
         error("bad argument #1 to '" .. (repeats and "every" or "at") .. "' (number expected, got "
             .. core.type_name(delay, 1) .. ")", 3)
@@ -19,6 +20,7 @@ local function schedule(make, delay, repeats, n, f, ...)
     if type(f) ~= "function" then
         error("bad argument #2 to '" .. (repeats and "every" or "at") .. "' (Lua function expected)", 3)
     end
+    if delay_s ~= delay_s then delay_s = 0 end
     if repeats and delay_s < 0.001 then error("delay cannot be zero", 3) end
     last_number = last_number + 1
     local number = last_number
