@@ -11,6 +11,7 @@ from weakref import WeakSet
 
 from lasa import _hub
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
+from lasa.http._client.holdings import Holdings
 from lasa.http._client.message import Message, expects_continue, message_of, request_event
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import plan_redirect
@@ -72,6 +73,7 @@ class Client:
         self._policy = policy
         self._is_closed = False
         self._streams: WeakSet[Response] = WeakSet()
+        self._holdings = Holdings()
 
     def __enter__(self) -> Client:
         return self
@@ -128,7 +130,7 @@ class Client:
                 raise SocketClosed
             target = parse_target(url, query)
             message = message_of(policy, method, headers, body, json, form, files)
-            attempt = _Attempt(policy, message, target, progress, is_stream=stream)
+            attempt = _Attempt(policy, self._holdings, message, target, progress, is_stream=stream)
             response = attempt.run()
             if stream or response._stream.is_chunked:
                 self._streams.add(response)
@@ -167,7 +169,10 @@ class Client:
         return self.request(url=url, method="DELETE", **keywords)
 
     def close(self) -> tuple[int | None, str | None]:
-        """Close the client: answers that are still being streamed are cut off; idle connections stay in their pool.
+        """Close the client: answers that are still being streamed are cut off, and its idle connections are closed.
+
+        A connection belongs to all clients that have used it; the last of them to close closes it. One whose request
+        is under way in another light thread is closed after that.
 
         Returns:
             ``(1, None)``; or ``(None, "closed")`` if it was closed before.
@@ -178,16 +183,20 @@ class Client:
         self._is_closed = True
         for response in list(self._streams):
             response.close()
+        self._holdings.close()
         return 1, None
 
 
 class _Attempt:
     """One call of request(): its hops and its tries."""
 
-    __slots__ = ("_history", "_is_stream", "_message", "_policy", "_progress", "_target", "deadline")
+    __slots__ = ("_history", "_holdings", "_is_stream", "_message", "_policy", "_progress", "_target", "deadline")
 
-    def __init__(self, policy: Policy, message: Message, target: Target, progress: Any, *, is_stream: bool) -> None:
+    def __init__(
+        self, policy: Policy, holdings: Holdings, message: Message, target: Target, progress: Any, *, is_stream: bool
+    ) -> None:
         self._policy = policy
+        self._holdings = holdings
         self._message = message
         self._target = target
         self._progress = progress
@@ -291,6 +300,7 @@ class _Attempt:
             cookie = cookie_header(policy.cookies, target)
         request, head = request_event(message, target, route, policy, cookie)
         conduit, is_reused = open_route(route, policy, self.deadline)
+        self._holdings.add(conduit)
         transfer = Transfer(conduit, policy, self.deadline)
         try:
             return transfer.run(request, head, message, target.url, self._progress, is_stream=self._is_stream)
@@ -299,6 +309,7 @@ class _Attempt:
             if not is_reused or transfer.has_answered or message.method not in IDEMPOTENT or not message.may_resend:
                 raise
         conduit, _ = open_route(route, policy, self.deadline, must_be_new=True)
+        self._holdings.add(conduit)
         transfer = Transfer(conduit, policy, self.deadline)
         return transfer.run(request, head, message, target.url, self._progress, is_stream=self._is_stream)
 

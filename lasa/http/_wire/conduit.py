@@ -10,6 +10,7 @@ import _socket
 import ssl
 from collections import deque
 from typing import Any, Final
+from weakref import WeakSet
 
 import h11
 
@@ -41,11 +42,14 @@ class Conduit:
     """
 
     __slots__ = (
+        "__weakref__",
         "_ahead",
         "_ahead_size",
         "_broken",
         "_informational",
         "_inlet",
+        "_is_disowned",
+        "_owners",
         "_send_failure",
         "_stream",
         "connection",
@@ -69,6 +73,8 @@ class Conduit:
         self._ahead_size = 0
         self._broken: SocketError | None = None  # what ended the hearing
         self._send_failure: SocketError | None = None
+        self._owners: WeakSet[Any] | None = None  # on the client's side
+        self._is_disowned = False
 
     def next_event(self) -> Any:
         """Return h11's next event, which is never NEED_DATA; PAUSED if h11 reads no further.
@@ -280,10 +286,32 @@ class Conduit:
         self._inlet.begin()
         self._informational = 0
         connection.companion = self
-        if connection.pool is None:
+        if connection.pool is None or self._is_disowned:
             self.close()
         else:
             connection.pool.park(connection, keepalive_s)
+
+    def own(self, owner: Any) -> bool:
+        """Be kept for ``owner``, too, when a request is over; returns whether that is new. Never switches."""
+        self._is_disowned = False
+        owners = self._owners
+        if owners is None:
+            owners = self._owners = WeakSet()
+        if owner in owners:
+            return False
+        owners.add(owner)
+        return True
+
+    def disown(self, owner: Any) -> None:
+        """Be kept for ``owner`` no longer; whose last one that was closes, after its request. Never switches."""
+        owners = self._owners
+        if owners is None:
+            return
+        owners.discard(owner)
+        if not owners:
+            self._is_disowned = True
+            if self.connection.pool is not None:
+                self.connection.pool.drop(self.connection)  # if it is idle
 
     def to_socket(self) -> TcpSocket:
         """Return a cosocket that takes the connection over, with what has been read too many. Never switches."""
