@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lasa import _hub, _process
-from lasa._values import at_least, number, type_name, whole_ms
+from lasa._values import at_least, wait_s
 
 __all__ = ["Channel", "channel"]
 
@@ -71,7 +71,7 @@ class Channel:
         Switches: when it has to wait, and now and then to let others have their turn. A kill meanwhile takes the value
         back, unless it has come in already.
         """
-        limit_s = _limit(timeout_s)
+        limit_s = _limit(timeout_s, "Channel.send()")
         _hub.breathe()
         with self._lock:
             if self._is_closed:
@@ -105,7 +105,7 @@ class Channel:
         Switches: when it has to wait, and now and then to let others have their turn. A kill meanwhile leaves the
         value to the next.
         """
-        limit_s = _limit(timeout_s)
+        limit_s = _limit(timeout_s, "Channel.receive()")
         _hub.breathe()
         with self._lock:
             if not self._values:
@@ -190,15 +190,8 @@ def channel(size: int) -> Channel:
         ValueError: "positive number required". TypeError: not a number.
     Switches: never.
     """
-    return Channel(at_least(1, size, "positive number required"))
+    return Channel(at_least(1, size, "lasa.channel()"))
 
 
-def _limit(timeout_s: object) -> float | None:
-    if timeout_s is None:
-        return None
-    seconds = number(timeout_s)
-    if seconds is None:
-        raise TypeError(f"number expected, got {type_name(timeout_s)}")
-    if seconds < 0:
-        raise ValueError("no negative number")
-    return whole_ms(seconds)
+def _limit(timeout_s: object, call: str) -> float | None:
+    return None if timeout_s is None else wait_s(timeout_s, call)

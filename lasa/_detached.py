@@ -14,14 +14,16 @@ import atexit
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
 from typing import Any, Final
 
 from lasa import _hub, _process
+from lasa._functions import check_function
 from lasa._life import BUSY_S, GRACE_S, Life, end_hub
+from lasa._values import kind_of, wait_s
 
 __all__ = ["Detached", "detach"]
 
@@ -73,7 +75,7 @@ class Detached:
         """Wait until it is over, as often as one likes.
 
         Args:
-            timeout_s: seconds; None waits for ever, 0 does not wait.
+            timeout_s: seconds, cut to whole milliseconds; None waits for ever, 0 does not wait.
         Returns:
             ``(True, *values)``: a tuple that the main function returned spreads into values, anything else is one
             value; ``(False, error)``: the exception that ended it, ThreadKilled after stop(); ``(None, "timeout")``.
@@ -81,8 +83,8 @@ class Detached:
             RuntimeError: it would wait for itself. ValueError: "no negative number".
         Switches: unless it is over.
         """
-        if timeout_s is not None and timeout_s < 0:
-            raise ValueError("no negative number")
+        if timeout_s is not None:
+            timeout_s = wait_s(timeout_s, "Detached.join()")
         if self._outcome is None:
             if self._os_thread_id == _hub.os_thread_id():
                 raise RuntimeError("a detached program cannot join itself")
@@ -200,12 +202,18 @@ def detach(conf: Mapping[str, Any] | None = None, /, **options: Any) -> Detached
         ModuleNotFoundError: Lua without lupa. RuntimeError: the system has no more OS threads.
     Switches: never. Source: seed, "lasa.detach".
     """
+    if conf is not None and not isinstance(conf, Mapping):
+        how = "content" if callable(conf) else "name"
+        raise TypeError(f"lasa.detach() takes a mapping, or keywords such as {how}=…, got {kind_of(conf)}")
     given = {**(conf or {}), **options}
     for key in given:
         if key not in _OPTIONS:
             raise ValueError(f'unknown option "{key}"')
     name = _text(given.get("name")) or f"detached-{next(_numbers)}"
-    handle = Detached(_main_function(given, name, tuple(given.get("args", ()))), name)
+    args = given.get("args", ())
+    if isinstance(args, str | bytes) or not isinstance(args, Iterable):
+        raise TypeError(f"args: tuple expected, got {kind_of(args)}")
+    handle = Detached(_main_function(given, name, tuple(args)), name)
     handle._start()
     return handle
 
@@ -216,6 +224,7 @@ def _main_function(given: Mapping[str, Any], name: str, args: tuple[Any, ...]) -
         raise ValueError(f"one of {', '.join(_CONTENTS)} expected, got {' and '.join(contents) or 'none'}")
     content = given[contents[0]]
     if contents == ["content"] and callable(content):
+        check_function(content, "lasa.detach()")
         return partial(content, *args)
     if not isinstance(content, str | bytes | os.PathLike):
         raise TypeError(f"{contents[0]}: string expected, got {type(content).__name__}")
@@ -252,6 +261,8 @@ def _lua(**program: Any) -> Callable[[], object]:
 
 
 def _text(name: str | bytes | None) -> str | None:
+    if not isinstance(name, str | bytes | None):
+        raise TypeError(f"name: str expected, got {kind_of(name)}")
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else name
 
 

@@ -27,9 +27,7 @@ __all__ = ["GRACE_S", "run_program", "run_service"]
 
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-IN_CALL_S: Final = (
-    0.02  # what comes while a call of ours runs is raised where that waits, or so much later
-)
+IN_CALL_S: Final = 0.02  # what comes while a call of ours runs is raised where that waits, or so much later
 
 _FOLDER: Final = os.path.join(os.path.dirname(__file__), "")
 

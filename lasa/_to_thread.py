@@ -13,6 +13,7 @@ from contextvars import copy_context
 from typing import Any, Final, ParamSpec, TypeVar
 
 from lasa import _hub, _process
+from lasa._functions import check_function, checked_result
 from lasa._life import end_hub
 from lasa._values import at_least
 
@@ -139,12 +140,11 @@ def to_thread(function: Callable[P, ValueT], /, *arguments: P.args, **keywords: 
     Returns:
         What the function returns.
     Raises:
-        TypeError: "function expected". What the function raises.
+        TypeError: "lasa.to_thread() takes a function, got T". What the function raises.
     Switches: always. A kill meanwhile leaves the function running, and drops what it returns or raises; one whose turn
     has not come is not called at all. A program that ends does not wait for it.
     """
-    if not callable(function):
-        raise TypeError(f"function expected, got {type(function).__name__}")
+    check_function(function, "lasa.to_thread()")
     context = copy_context()
     call = _Call(lambda: context.run(function, *arguments, **keywords))
     _pool.submit(call)
@@ -155,7 +155,7 @@ def to_thread(function: Callable[P, ValueT], /, *arguments: P.args, **keywords: 
         raise
     error, call.error = call.error, None
     if error is None:
-        value: ValueT = call.value
+        value: ValueT = checked_result(call.value, function, "lasa.to_thread()")
         return value
     try:
         raise error
@@ -170,4 +170,4 @@ def set_thread_limit(count: int) -> None:
         ValueError: "positive number required". TypeError: not a number.
     Switches: never.
     """
-    _pool.set_limit(at_least(1, count, "positive number required"))
+    _pool.set_limit(at_least(1, count, "lasa.set_thread_limit()"))

@@ -14,9 +14,11 @@ __all__ = [
     "integer",
     "kind_of",
     "number",
+    "seconds_of",
     "text_of",
     "timeout_ms",
     "type_name",
+    "wait_s",
     "whole_ms",
 ]
 
@@ -90,23 +92,56 @@ def integer(value: object) -> int | None:
     return int(found)
 
 
-def at_least(least: int, value: object, complaint: str) -> int:
-    """Return ``value`` as integer() reads it.
+def at_least(least: int, value: object, call: str) -> int:
+    """Return an argument that counts something, as integer() reads it.
 
+    Args:
+        least: 0 or 1.
+        call: for the text, such as "Semaphore.post()".
     Raises:
-        ValueError: it is less than ``least``; the text is ``complaint``. TypeError: "number expected, got T".
+        ValueError: it is less: "CALL: positive number required, got N", "CALL: no negative number, got N".
+        TypeError: "CALL takes a number, got T".
     """
     count = integer(value)
     if count is None:
-        raise TypeError(f"number expected, got {type_name(value)}")
+        raise TypeError(f"{call} takes a number, got {kind_of(value)}")
     if count < least:
-        raise ValueError(complaint)
+        what = "positive number required" if least else "no negative number"
+        raise ValueError(f"{call}: {what}, got {value}")
     return count
 
 
+def seconds_of(value: object, call: str) -> float:
+    """Return an argument that is a time.
+
+    Args:
+        call: for the text, such as "lasa.timer.at()".
+    Raises:
+        TypeError: "CALL takes a number of seconds, got T".
+    """
+    seconds = number(value)
+    if seconds is None:
+        raise TypeError(f"{call} takes a number of seconds, got {kind_of(value)}")
+    return seconds
+
+
+def wait_s(value: object, call: str) -> float:
+    """Return how long a call is to wait, cut to whole milliseconds.
+
+    Raises:
+        ValueError: "CALL: no negative number of seconds, got N". TypeError: as seconds_of().
+    """
+    seconds = seconds_of(value, call)
+    if seconds < 0:
+        raise ValueError(f"{call}: no negative number of seconds, got {value}")
+    return whole_ms(seconds)
+
+
 def kind_of(value: object) -> str:
-    """Return the word for the type of ``value`` that exceptions use: the name of its class, "None" for None."""
-    return "None" if value is None else type(value).__name__
+    """Return what exceptions call ``value``: its class by name, "None" for None, "nan" for what is no number."""
+    if value is None:
+        return "None"
+    return "nan" if isinstance(value, float) and value != value else type(value).__name__
 
 
 def type_name(value: object) -> str:

@@ -11,7 +11,7 @@ from binascii import a2b_base64, b2a_base64
 from typing import TypeAlias, overload
 from urllib.parse import unquote_to_bytes
 
-from lasa._values import type_name
+from lasa._values import kind_of
 
 __all__ = [
     "md5",
@@ -76,7 +76,7 @@ def _lua_text(value: String | float | bool | None) -> bytes:
         return b"true"
     if isinstance(value, int | float):
         return _number_text(value)
-    raise TypeError(f"string expected, got {type_name(value)}")
+    raise TypeError(f"str or bytes expected, got {kind_of(value)}")
 
 
 def md5(s: String | float | bool | None) -> str:
@@ -114,9 +114,9 @@ def hmac_sha1(secret_key: String | float, s: String | float) -> bytes:
             here: a forgotten key must not pass unnoticed). ValueError: a str with a lone surrogate.
     Source: seed, "lasa.hmac_sha1".
     """
-    for what, value in (("secret_key", secret_key), ("str", s)):
+    for what, value in (("secret_key", secret_key), ("s", s)):
         if isinstance(value, bool) or not isinstance(value, String | int | float):
-            raise TypeError(f"{what}: string expected, got {type_name(value)}")
+            raise TypeError(f"{what}: str, bytes or a number expected, got {kind_of(value)}")
     return hmac.digest(_lua_text(secret_key), _lua_text(s), "sha1")
 
 
@@ -127,11 +127,11 @@ def encode_base64(s: String | float | bool | None, no_padding: bool | None = Fal
         s: as for md5().
         no_padding: True leaves out the ``=`` at the end.
     Raises:
-        TypeError: "bad no_padding: boolean expected, got T", or ``s`` is no string.
+        TypeError: "bad no_padding: bool expected, got T", or ``s`` is no string.
     Source: seed, "lasa.encode_base64".
     """
     if no_padding is not None and not isinstance(no_padding, bool):
-        raise TypeError(f"bad no_padding: boolean expected, got {type_name(no_padding)}")
+        raise TypeError(f"bad no_padding: bool expected, got {kind_of(no_padding)}")
     encoded = b2a_base64(_lua_text(s), newline=False)
     return (encoded.rstrip(b"=") if no_padding else encoded).decode("ascii")
 
@@ -165,12 +165,12 @@ def decode_base64(s: String) -> bytes | None:
         breaks, ``-`` and ``_`` too) or when one character is left over after the groups of four. What
         follows the first ``=`` is ignored, and so are the unused bits of the last character.
     Raises:
-        TypeError: "string argument only".
+        TypeError: ``s`` is no string.
     Source: seed, "lasa.decode_base64".
     """
     digits = _before_padding(s)
     if digits is None:
-        raise TypeError("string argument only")
+        raise TypeError(f"str or bytes expected, got {kind_of(s)}")
     if digits.translate(None, _BASE64):
         return None
     return _decode_quads(digits)
@@ -182,12 +182,12 @@ def decode_base64mime(s: String) -> bytes | None:
     Returns:
         the bytes; None when one base64 character is left over after the groups of four.
     Raises:
-        TypeError: "string argument only".
+        TypeError: ``s`` is no string.
     Source: OpenResty, "ngx.decode_base64mime".
     """
     digits = _before_padding(s)
     if digits is None:
-        raise TypeError("string argument only")
+        raise TypeError(f"str or bytes expected, got {kind_of(s)}")
     return _decode_quads(digits.translate(None, _NOT_BASE64))
 
 

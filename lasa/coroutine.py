@@ -10,6 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from lasa import _hub
+from lasa._functions import check_function
+from lasa._values import kind_of
 from lasa.thread import Handler, Status, Thread, status, throw
 
 __all__ = ["Coroutine", "create", "resume", "running", "status", "wrap", "yield_"]
@@ -55,8 +57,7 @@ def create(function: Callable[..., Any]) -> Coroutine:
         TypeError: "function expected".
     Switches: never. Source: OpenResty, "coroutine.create".
     """
-    if not callable(function):
-        raise TypeError(f"function expected, got {type(function).__name__}")
+    check_function(function, "lasa.coroutine.create()")
     return Coroutine(function)
 
 
@@ -77,7 +78,9 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
     if not isinstance(coroutine, Coroutine):
         if isinstance(coroutine, Thread):
             return False, f"cannot resume {status(coroutine)} coroutine"
-        raise TypeError(f"coroutine expected, got {type(coroutine).__name__}")
+        raise TypeError(
+            f"lasa.coroutine.resume() takes a user coroutine, as create() returns it, got {kind_of(coroutine)}"
+        )
     if coroutine.is_resumed or coroutine.is_killed or coroutine.greenlet.dead:
         return False, f"cannot resume {coroutine.status} coroutine"
     return _switch_into(coroutine, arguments)

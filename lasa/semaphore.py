@@ -15,7 +15,7 @@ from typing import Final
 
 from lasa import _hub, _process
 from lasa._hub import os_thread_id
-from lasa._values import at_least, number, type_name, whole_ms
+from lasa._values import at_least, number, wait_s, whole_ms
 
 __all__ = ["Semaphore", "new"]
 
@@ -55,10 +55,8 @@ class Semaphore:
         Switches: only when it has to wait. Source: seed, "sema:wait".
         """
         seconds = number(timeout)
-        if seconds is None:
-            raise TypeError(f"number expected, got {type_name(timeout)}")
-        if seconds < 0:
-            raise ValueError("no negative number")
+        if seconds is None or seconds < 0:
+            seconds = wait_s(timeout, "Semaphore.wait()")  # which raises
         if os_thread_id() != self._home:
             raise _hub.wrong_os_thread("a semaphore")
         if not self._waiting and self._resources > 0:
@@ -101,7 +99,7 @@ class Semaphore:
         Switches: never. Source: seed, "sema:post".
         """
         if type(n) is not int or n < 1:
-            n = at_least(1, n, "positive number required")
+            n = at_least(1, n, "Semaphore.post()")
         self._resources += n
         if self._waiting:
             if os_thread_id() == self._home:
@@ -143,4 +141,4 @@ def new(n: int = 0) -> tuple[Semaphore, None]:
         ValueError: "no negative number". TypeError: not a number.
     Switches: never. Source: seed, "lasa.semaphore.new".
     """
-    return Semaphore(at_least(0, n, "no negative number")), None
+    return Semaphore(at_least(0, n, "lasa.semaphore.new()")), None

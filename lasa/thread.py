@@ -9,9 +9,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from functools import partial
+from types import AsyncGeneratorType, CoroutineType
 from typing import Any, Final, Literal
 
 from lasa import _hub
+from lasa._functions import name_of, refusal
+from lasa._values import kind_of
 
 __all__ = ["Thread", "ThreadKilled", "kill", "spawn", "status", "wait"]
 
@@ -33,6 +36,7 @@ class Thread:
     __slots__ = (
         "__weakref__",
         "_arguments",
+        "_begun",
         "_function",
         "_outcome",
         "_parent",
@@ -49,6 +53,7 @@ class Thread:
         self._parent = parent
         self._state = _RUNNING
         self._outcome: tuple[Any, ...] = ()
+        self._begun: bool | TypeError = False  # whether spawn() has returned; or what it is to raise
         self._waiter: _hub.greenlet | None = None
         self.greenlet: _hub.greenlet | None = None
         self.resumed: Any = None  # the user coroutine it waits for, see coroutine.py
@@ -87,20 +92,29 @@ class Thread:
             self.handler.live += 1
         try:
             values = function(*arguments)  # type: ignore[misc]
-            self._outcome = (True, *values) if type(values) is tuple else (True, values)
+            kind = type(values)
+            if kind is CoroutineType or kind is AsyncGeneratorType:
+                refused = refusal("a light thread" if self._begun else "lasa.thread.spawn()", function, values)
+                self._outcome = (False, refused)
+                if self._begun:
+                    self._report(refused, function)
+                else:
+                    self._begun = refused
+            else:
+                self._outcome = (True, *values) if kind is tuple else (True, values)
         except _hub.GreenletExit as error:  # lasa.thread.kill or gevent.kill
             self._outcome = (False, error)
         except BaseException as error:  # gevent.Timeout is no Exception
             self._outcome = (False, error)
-            self._report(error)
+            self._report(error, function)
         return self._end()
 
-    def _report(self, error: BaseException) -> None:
+    def _report(self, error: BaseException, function: Callable[..., Any] | None) -> None:
         try:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 _hub.hand_to_main(error)
             else:
-                logger.error("lua user thread aborted: %r", error, exc_info=error)
+                logger.error("light thread %s failed: %r", name_of(function), error, exc_info=error)
         except BaseException:  # both may switch, and a kill or gevent.Timeout may come meanwhile
             self.greenlet = None
             waiter = self._end()
@@ -180,15 +194,19 @@ def spawn(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> 
     Returns:
         The handle for ``wait()``, ``kill()`` and ``status()``.
     Raises:
-        TypeError: "function expected".
+        TypeError: "lasa.thread.spawn() takes a function, got T"; an async function, or one that hands back what such a
+            one returns: nothing of it has run. Where a function does so after it has waited, wait() returns the error.
     Switches: always, into the new light thread. Source: seed, "lasa.thread.spawn".
     """
     if not callable(function):
-        raise TypeError(f"function expected, got {type(function).__name__}")
+        raise TypeError(f"lasa.thread.spawn() takes a function, got {kind_of(function)}")
     if keywords:  # most have none, and need no place for them
         function = partial(function, **keywords)
     thread = Thread(function, arguments, _hub.current_job())
     _hub.run_job(thread)
+    if thread._begun:
+        raise thread.collect()[1]
+    thread._begun = True
     return thread
 
 
@@ -198,6 +216,7 @@ def make_root(function: Callable[..., Any], arguments: tuple[Any, ...], handler:
     For timer callbacks and the main program, which hand it to the hub themselves.
     """
     thread = Thread(function, arguments, _NO_PARENT)
+    thread._begun = True
     thread.handler = handler
     return thread
 
@@ -215,15 +234,17 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
     Switches: unless one of them has ended already. Source: seed, "lasa.thread.wait".
     """
     if not threads:
-        raise TypeError("at least one coroutine should be specified")
+        raise TypeError("lasa.thread.wait() takes one light thread at least, got none")
     me = _hub.current_job()
     for thread in threads:
-        if hasattr(thread, "lasa_coroutine") or getattr(thread, "_parent", None) is _NO_PARENT:
-            raise TypeError("attempt to wait on a coroutine that is not a user thread")
         if not isinstance(thread, Thread):
-            raise TypeError(f"lua thread expected, as spawn() returns it, got {type(thread).__name__}")
+            raise TypeError(f"lasa.thread.wait() takes light threads, as spawn() returns them, got {kind_of(thread)}")
+        if thread._parent is _NO_PARENT:
+            raise TypeError(
+                "lasa.thread.wait() takes light threads, as spawn() returns them, got one that began by itself"
+            )
         if thread._parent is not me:
-            raise RuntimeError("only the parent coroutine can wait on the thread")
+            raise RuntimeError("lasa.thread.wait(): only the light thread that spawned another can wait for it")
     for thread in threads:
         if thread._state == _FINISHED:
             return thread.collect()
@@ -261,7 +282,7 @@ def kill(thread: Thread) -> tuple[int | None, str | None]:
     if not isinstance(thread, Thread):
         if hasattr(thread, "lasa_coroutine") or isinstance(thread, _hub.greenlet):
             return None, "not user thread"
-        raise TypeError(f"lua thread expected, as spawn() returns it, got {type(thread).__name__}")
+        raise TypeError(f"lasa.thread.kill() takes a light thread, as spawn() returns it, got {kind_of(thread)}")
     if thread._parent is _NO_PARENT:
         return None, "not user thread"
     if thread._parent is not _hub.current_job():
@@ -301,5 +322,5 @@ def status(thread: Any) -> Status:
     """
     word = getattr(thread, "status", None)
     if not isinstance(word, str):
-        raise TypeError(f"lua thread expected, as spawn() returns it, got {type(thread).__name__}")
+        raise TypeError(f"lasa.thread.status() takes a light thread or a user coroutine, got {kind_of(thread)}")
     return word  # type: ignore[return-value]

@@ -15,7 +15,8 @@ from itertools import count
 from typing import Any, Final, cast
 
 from lasa import _hub, _process
-from lasa._values import number, type_name, whole_ms
+from lasa._functions import check_function
+from lasa._values import kind_of, seconds_of, whole_ms
 from lasa.thread import Handler, make_root
 
 __all__ = ["Timer", "at", "every", "kill", "pending_count", "running_count", "set_limits"]
@@ -180,7 +181,7 @@ def at(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | N
     Returns:
         ``(timer, None)``; or ``(None, err)``: "too many pending timers", "process exiting".
     Raises:
-        TypeError: "expecting at least 2 arguments but got N", "number expected", "function expected".
+        TypeError: fewer than two arguments, a delay that is no number, a callback that is no function.
     Switches: never. Source: seed, "lasa.timer.at".
     """
     return _schedule(delay, callback_and_arguments, repeats=False)
@@ -200,17 +201,16 @@ def every(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer 
 def _schedule(
     delay: float, callback_and_arguments: tuple[Any, ...], *, repeats: bool
 ) -> tuple[Timer | None, str | None]:
+    call = "lasa.timer.every()" if repeats else "lasa.timer.at()"
     if not callback_and_arguments:
-        raise TypeError(f"expecting at least 2 arguments but got {int(delay is not _MISSING)}")
-    seconds = number(delay)
-    if seconds is None:
-        raise TypeError(f"number expected, got {type_name(delay)}")
+        got = "no arguments" if delay is _MISSING else "the delay alone"
+        raise TypeError(f"{call} takes a delay in seconds, a callback and its arguments, got {got}")
+    seconds = seconds_of(delay, call)
     callback, *arguments = callback_and_arguments
-    if not callable(callback):
-        raise TypeError(f"function expected, got {type(callback).__name__}")
+    check_function(callback, call)
     delay_s = max(0.0, whole_ms(seconds))
     if repeats and not delay_s:
-        raise ValueError("delay cannot be zero")
+        raise ValueError(f"{call}: delay cannot be zero, got {delay}")
     ours = calendar()
     if ours.is_ending and delay_s:
         return None, "process exiting"
@@ -229,7 +229,7 @@ def kill(timer: Timer) -> None:
     Switches: never. Source: seed, "lasa.timer.kill".
     """
     if not isinstance(timer, Timer):
-        raise TypeError(f"timer expected, got {type_name(timer)}")
+        raise TypeError(f"lasa.timer.kill() takes a timer, as at() and every() return it, got {kind_of(timer)}")
     if not _hub.has_hub() or timer.calendar is not calendar():
         raise _hub.wrong_os_thread("a timer")
     timer.calendar.cancel(timer)

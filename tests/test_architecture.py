@@ -18,6 +18,7 @@ ROOT = Path(lasa.__file__).parent
 RANK = {
     "errors": 0,
     "_process": 0,
+    "_functions": 0,
     "_values": 0,
     "codec": 0,
     "log": 0,

@@ -106,7 +106,7 @@ def test_an_error_of_the_main_program_aborts_its_light_threads_and_is_printed(tm
 def test_an_error_of_a_light_thread_is_logged_and_ends_nothing_else(tmp_path: Path) -> None:
     status, out, err = Program(tmp_path, "import lasa\nlasa.thread.spawn(lambda: 1 / 0)\nprint('on')").run()
     assert (status, out) == (0, "on\n")
-    assert re.match(r"[0-9-]+ [0-9:,]+ lasa.thread ERROR: lua user thread aborted: ZeroDivisionError", err)
+    assert re.match(r"[0-9-]+ [0-9:,]+ lasa.thread ERROR: light thread [a-z_<>.]+ failed: ZeroDivisionError", err)
     assert err.endswith("ZeroDivisionError: division by zero\n")
 
 
@@ -407,7 +407,7 @@ def test_a_script_sets_up_logging_as_under_python(tmp_path: Path) -> None:
     """
     status, out, err = Program(tmp_path, script).run()
     assert (status, err) == (0, "")
-    assert out.startswith("MINE shop open\nMINE lasa.thread lua user thread aborted: ZeroDivisionError")
+    assert out.startswith("MINE shop open\nMINE lasa.thread light thread <lambda> failed: ZeroDivisionError")
 
 
 def test_without_logging_of_its_own_a_script_shows_warnings_with_time_and_name(tmp_path: Path) -> None:

@@ -63,16 +63,21 @@ def test_those_who_sleep_0_in_a_loop_take_turns() -> None:
         assert wait(child) == (True, None)
 
 
-@pytest.mark.parametrize(("seconds", "shown"), [(-1, "-1000"), (-0.5, "-500"), ("-2", "-2000"), (-0.0001, "0")])
-def test_a_negative_time_raises(seconds: Any, shown: str) -> None:
+@pytest.mark.parametrize("seconds", [-1, -0.5, "-2", -0.001])
+def test_a_negative_time_raises(seconds: Any) -> None:
     with no_switch(), pytest.raises(ValueError) as caught:
         lasa.sleep(seconds)
-    assert str(caught.value) == f'invalid sleep duration "{shown}"'
+    assert str(caught.value) == f"lasa.sleep(): no negative number of seconds, got {seconds}"
+
+
+@pytest.mark.parametrize("seconds", [-0.0009, "-0.0001", -0.0])
+def test_a_time_that_is_nothing_in_whole_milliseconds_is_no_negative_one(seconds: Any) -> None:
+    assert lasa.sleep(seconds)
 
 
 @pytest.mark.parametrize("wrong", [None, True, False, "soon", "1_0", [], float("nan")])
 def test_what_is_no_number_raises(wrong: Any) -> None:
-    with no_switch(), pytest.raises(TypeError, match="number expected"):
+    with no_switch(), pytest.raises(TypeError, match=r"^lasa\.sleep\(\) takes a number of seconds, got \w+$"):
         lasa.sleep(wrong)
 
 
@@ -135,7 +140,7 @@ def test_monotonictime_counts_microseconds_and_never_goes_back() -> None:
 
 
 def test_infinite_times_are_cut_to_what_a_timer_holds() -> None:
-    with pytest.raises(ValueError, match="invalid sleep duration"):
+    with pytest.raises(ValueError, match="no negative number"):
         lasa.sleep(float("-inf"))
     tmr, err = lasa.timer.at(float("inf"), print)
     assert tmr is not None, err

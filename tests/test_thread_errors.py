@@ -28,7 +28,7 @@ def test_an_uncaught_exception_is_logged_and_ends_only_its_thread(
     assert wait(sibling) == (True, "fine")
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("lasa.thread", logging.ERROR)
-    assert record.getMessage().startswith("lua user thread aborted: ")
+    assert record.getMessage() == f"light thread {failing.__qualname__} failed: {error!r}"
     assert record.exc_info is not None
     assert record.exc_info[1] is error
 

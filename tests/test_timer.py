@@ -225,7 +225,9 @@ def test_many_killed_timers_leave_nothing_behind(fresh_calendar: Calendar) -> No
 
 @pytest.mark.parametrize("wrong", [None, 1, (None, "x"), print])
 def test_killing_what_is_no_timer_raises(wrong: Any) -> None:
-    with pytest.raises(TypeError, match="timer expected"):
+    with pytest.raises(
+        TypeError, match=r"^lasa\.timer\.kill\(\) takes a timer, as at\(\) and every\(\) return it, got \w+$"
+    ):
         kill(wrong)
 
 

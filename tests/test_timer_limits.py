@@ -185,21 +185,21 @@ def test_on_quiet_is_called_when_nothing_is_pending_or_running_any_more(fresh_ca
 
 @pytest.mark.parametrize("make_timer", [at, every])
 def test_too_few_arguments_raise(make_timer: Any) -> None:
-    for arguments in ((), (1,)):
-        with pytest.raises(TypeError, match=f"expecting at least 2 arguments but got {len(arguments)}"):
+    for arguments, got in (((), "no arguments"), ((1,), "the delay alone")):
+        with pytest.raises(TypeError, match=f"takes a delay in seconds, a callback and its arguments, got {got}"):
             make_timer(*arguments)
 
 
 @pytest.mark.parametrize("make_timer", [at, every])
 @pytest.mark.parametrize("wrong", [None, True, "soon", [], float("nan")])
 def test_a_delay_that_is_no_number_raises(make_timer: Any, wrong: Any) -> None:
-    with pytest.raises(TypeError, match="number expected"):
+    with pytest.raises(TypeError, match="takes a number of seconds, got"):
         make_timer(wrong, print)
 
 
 @pytest.mark.parametrize("make_timer", [at, every])
 def test_a_callback_that_is_not_callable_raises(make_timer: Any) -> None:
-    with pytest.raises(TypeError, match="function expected"):
+    with pytest.raises(TypeError, match="takes a function, got"):
         make_timer(1, "print")
 
 

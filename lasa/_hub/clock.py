@@ -8,7 +8,7 @@ from time import monotonic
 from typing import Any
 
 from lasa._hub.core import TIMEOUT, TIMER_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
-from lasa._values import number, type_name, whole_ms
+from lasa._values import seconds_of, whole_ms
 
 __all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
 
@@ -39,15 +39,14 @@ def sleep(seconds: float) -> bool:
     Less than a millisecond is one trip through the event loop: everybody who is ready goes first.
 
     Raises:
-        ValueError: ``invalid sleep duration "-1000"``, in milliseconds. TypeError: not a number.
+        ValueError: "lasa.sleep(): no negative number of seconds, got N", a millisecond below 0 or more. TypeError:
+            "lasa.sleep() takes a number of seconds, got T".
     Switches: always. Source: seed, "lasa.sleep".
     """
-    delay_s = number(seconds)
-    if delay_s is None:
-        raise TypeError(f"number expected, got {type_name(seconds)}")
+    delay_s = whole_ms(seconds_of(seconds, "lasa.sleep()"))
     if delay_s < 0:
-        raise ValueError(f'invalid sleep duration "{int(whole_ms(delay_s) * 1000)}"')
-    sleep_s(whole_ms(delay_s))
+        raise ValueError(f"lasa.sleep(): no negative number of seconds, got {seconds}")
+    sleep_s(delay_s)
     return True
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lasa._values import number, type_name
+from lasa._values import kind_of, number
 from lasa.socket._limits import DEFAULT_LIMITS, Limits, checked_limit
 from lasa.socket._tcp import TcpSocket
 from lasa.socket._udp import UdpSocket
@@ -76,7 +76,7 @@ def connect(
     """
     sock = tcp(max_line=max_line, max_pattern=max_pattern, max_all=max_all)
     if timeout_ms is not None and number(timeout_ms) is None:
-        raise TypeError(f"bad timeout_ms: number expected, got {type_name(timeout_ms)}")
+        raise TypeError(f"bad timeout_ms: number expected, got {kind_of(timeout_ms)}")
     sock.settimeout(timeout_ms)
     ok, err = sock.connect(host, port, options, pool=pool, pool_size=pool_size, backlog=backlog)
     return (sock, None) if ok else (None, err)
@@ -84,4 +84,4 @@ def connect(
 
 def _expect_none(arguments: tuple[object, ...]) -> None:
     if arguments:
-        raise TypeError(f"expecting zero arguments, but got {len(arguments)}")
+        raise TypeError(f"expecting zero arguments, but got {len(arguments)}; a host and a port belong to connect()")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import _socket
 
-from lasa._values import as_bytes, integer, type_name
+from lasa._values import as_bytes, integer, kind_of
 from lasa.errors import SocketError
 
 __all__ = [
@@ -60,7 +60,16 @@ def host_text(host: object) -> str:
     Raises:
         TypeError: neither a string nor a number.
     """
-    return host if type(host) is str else as_bytes(host, "bad host").decode("utf-8", "surrogateescape")
+    if type(host) is str:
+        return host
+    _refuse_pair(host)
+    return as_bytes(host, "bad host").decode("utf-8", "surrogateescape")
+
+
+def _refuse_pair(address: object) -> None:
+    # As the standard library's sockets take it.
+    if isinstance(address, tuple):
+        raise TypeError(f"bad address: host and port are two arguments, got one tuple: write *{address}")
 
 
 def parse_port(port: object) -> int:
@@ -160,7 +169,8 @@ def ip_of(ip: object) -> tuple[int, str]:
         TypeError: not a string.
     """
     if not isinstance(ip, str | bytes):
-        raise TypeError(f"bad address: string expected, got {type_name(ip)}")
+        _refuse_pair(ip)
+        raise TypeError(f"bad address: str or bytes expected, got {kind_of(ip)}")
     text = ip if isinstance(ip, str) else ip.decode("latin-1")
     bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
     family = ip_family(bare)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
-from lasa._values import integer, number, text_of, type_name
+from lasa._values import integer, kind_of, number, text_of, type_name
 from lasa.socket._pool import DEFAULT_SIZE
 
 __all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "did_you_mean", "keepalive_of", "refuse_unknown"]
@@ -47,7 +47,7 @@ class ConnectOptions:
         """
         if options is not None:
             if not isinstance(options, Mapping):
-                raise TypeError(f"bad options: table expected, got {type_name(options)}")
+                raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
             refuse_unknown(options, "pool", "pool_size", "backlog")
             pool = options.get("pool", pool)
             pool_size = options.get("pool_size", pool_size)
@@ -62,14 +62,14 @@ def keepalive_of(timeout: Any, size: Any) -> tuple[float, int]:
     """Return seconds and size that the arguments of setkeepalive() ask for; None is the default.
 
     Raises:
-        TypeError: "number expected, got T".
+        TypeError: "bad timeout: …", "bad size: …".
     """
     timeout_ms = DEFAULT_KEEPALIVE_MS if timeout is None else number(timeout)
     pool_size = DEFAULT_SIZE if size is None else integer(size)
     if timeout_ms is None:
-        raise TypeError(f"number expected, got {type_name(timeout)}")
+        raise TypeError(f"bad timeout: number of milliseconds expected, got {kind_of(timeout)}")
     if pool_size is None:
-        raise TypeError(f"number expected, got {type_name(size)}")
+        raise TypeError(f"bad size: number of connections expected, got {kind_of(size)}")
     return min(timeout_ms, 1e12) / 1000, pool_size
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
-from lasa._values import number, type_name
+from lasa._values import kind_of, number
 from lasa.errors import SocketError
 from lasa.socket._buffer import ReceiveBuffer
 from lasa.socket._limits import Limits, checked_limit
@@ -323,7 +323,7 @@ def parse_pattern(pattern: object, limits: Limits, max_line: int | None, max_all
             raise ValueError(f"bad number argument: {pattern!r}")
         return Size(int(size)) if int(size) else None  # the fraction is dropped first: -0.5 is nothing
     if not isinstance(pattern, str | bytes):
-        raise TypeError(f"bad argument: number or string expected, got {type_name(pattern)}")
+        raise TypeError(f'bad argument: a size, "*l" or "*a" expected, got {kind_of(pattern)}')
     word = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
     if word == "*l":
         return Line(checked_limit("max_line", max_line, limits.max_line))

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from lasa import _hub
 from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
-from lasa._values import as_bytes, integer, type_name
+from lasa._values import as_bytes, integer, kind_of, type_name
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
 from lasa.socket._halves import NO_BUFFER, Halves
@@ -139,7 +139,7 @@ class Reading(Halves):
             raise ValueError("pattern is empty")
         if options is not None:
             if not isinstance(options, Mapping):
-                raise TypeError(f"bad options: table expected, got {type_name(options)}")
+                raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
             refuse_unknown(options, "inclusive", "max_pattern")
             inclusive = options.get("inclusive", inclusive)
             max_pattern = options.get("max_pattern", max_pattern)
@@ -152,7 +152,7 @@ class Reading(Halves):
         def reader(size: int | None = None) -> Received:
             nonlocal ended_in
             if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
-                raise TypeError(f"bad size argument: integer expected, got {type_name(size)}")
+                raise TypeError(f"bad size argument: int expected, got {kind_of(size)}")
             buffer = self._readable
             if buffer is None:
                 return None, self._why_not_reading(), None

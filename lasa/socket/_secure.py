@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from lasa._values import type_name
+from lasa._values import kind_of
 from lasa.errors import SocketError
 from lasa.socket._connection import Connection
 from lasa.socket._identity import (
@@ -119,9 +119,11 @@ class Secure(Writing):
         Switches: whenever it has to wait. Source: seed, "tcpsock:sslhandshake".
         """
         if reused_session not in (None, True, False) and not isinstance(reused_session, ssl.SSLSession):
-            raise TypeError(f"bad session: got {type_name(reused_session)}")
+            raise TypeError(
+                f"bad session: what sslhandshake() returned, or a bool expected, got {kind_of(reused_session)}"
+            )
         if server_name is not None and not isinstance(server_name, str):
-            raise TypeError(f"bad server_name: string expected, got {type_name(server_name)}")
+            raise TypeError(f"bad server_name: str expected, got {kind_of(server_name)}")
         if not self._was_connected:
             raise RuntimeError(NEVER_CONNECTED)
         asked: Asked

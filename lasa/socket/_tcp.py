@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
-from lasa._values import integer, type_name
+from lasa._values import integer, kind_of
 from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, is_unix, parse_host, parse_port, unix_path
 from lasa.socket._connection import Connection, pool_name_of, pools
@@ -294,7 +294,7 @@ class TcpSocket(Serving):
             return None, 'missing the "value" argument'
         setting = integer(int(value) if isinstance(value, bool) else value)
         if setting is None:
-            raise TypeError(f"bad option value: number expected, got {type_name(value)}")
+            raise TypeError(f"bad option value: number or bool expected, got {kind_of(value)}")
         sock, level, name = found
         try:
             sock.setsockopt(level, name, setting)
@@ -345,7 +345,7 @@ class TcpSocket(Serving):
             from) or a busy word, with what is open of it left so; "connection in dubious state" (the peer had sent
             something) or the system's own word, with the connection closed.
         Raises:
-            TypeError: "number expected, got T". ValueError: ``bad "pool_size" option value: N``, under 1.
+            TypeError: no number. ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
         """
         timeout_s, pool_size = keepalive_of(timeout, size)

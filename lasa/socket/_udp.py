@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Final, Self
 
 from lasa import _hub
 from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
-from lasa._values import flatten, integer, timeout_ms, type_name
+from lasa._values import flatten, integer, kind_of, timeout_ms
 from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
 from lasa.socket._dial import addresses_of, open_socket
@@ -384,7 +384,7 @@ class UdpSocket:
 def _port(port: Any) -> int:
     # What TCP reports as a missing port is a wrong argument here.
     if integer(port) is None:
-        raise TypeError(f"bad port: number expected, got {type_name(port)}")
+        raise TypeError(f"bad port: number expected, got {kind_of(port)}")
     return parse_port(port)
 
 
@@ -393,7 +393,7 @@ def _size(size: Any, largest: int) -> int:
         return largest
     number = integer(size)
     if number is None:
-        raise TypeError(f"bad size: number expected, got {type_name(size)}")
+        raise TypeError(f"bad size: number expected, got {kind_of(size)}")
     if number < 0:
         raise ValueError(f"bad size: {number}")
     return min(number, largest)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from lasa._values import timeout_ms, type_name
+from lasa._values import kind_of, timeout_ms
 from lasa.errors import SocketError
 from lasa.http._client.response import Response
 from lasa.http.client import Failure
@@ -231,5 +231,5 @@ def reconnecting(
 
 def _joined(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
     if options is not None and not isinstance(options, Mapping):
-        raise TypeError(f"bad options: table expected, got {type_name(options)}")
+        raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
     return {**keywords, **(options or {})}

@@ -137,7 +137,7 @@ def test_a_bad_option_of_a_client_raises(options: dict[str, Any], error: type[Ex
 
 @pytest.mark.parametrize("options", [5, "timeout", [("timeout", 1)]])
 def test_options_of_a_client_that_are_no_mapping_raise(options: Any) -> None:
-    with pytest.raises(TypeError, match="bad options: table expected"):
+    with pytest.raises(TypeError, match="bad options: mapping expected"):
         websocket.client.new(options)
 
 
@@ -299,7 +299,7 @@ def test_a_bad_option_raises_and_nothing_happens(options: dict[str, Any], error:
 
 @pytest.mark.parametrize("options", [5, "protocols", ["origin"]])
 def test_options_that_are_no_mapping_raise(options: Any) -> None:
-    with pytest.raises(TypeError, match="bad options: table expected"):
+    with pytest.raises(TypeError, match="bad options: mapping expected"):
         new().connect("ws://127.0.0.1:1/", options)
 
 
