@@ -5,7 +5,8 @@ import gc
 import io
 import time
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -325,6 +326,33 @@ def test_any_bytes_are_a_form_or_an_error(data: bytes) -> None:
     except FormError:
         return
     assert contents(form)[0][0] == "a"
+
+
+TOKENS = [
+    b"--XXX",
+    b"--XXX--",
+    b"\r\n",
+    b"\r",
+    b"\n",
+    b"--",
+    b" ",
+    b":",
+    b"a",
+    field("b", b"2"),
+    file("f", b"\r\n")[:-2],
+]
+
+
+@given(st.lists(st.sampled_from(TOKENS), max_size=20).map(b"".join), st.integers(1, 60))
+def test_any_bytes_mean_the_same_wherever_they_are_cut(data: bytes, size: int) -> None:
+    def outcome(pieces: Iterable[bytes]) -> list[Any]:
+        try:
+            return [*contents(parse_multipart(pieces, TYPE))]
+        except FormError as error:
+            return [str(error)]
+
+    data = field("a", b"1") + data + END
+    assert outcome(cut(data, size)) == outcome([data])
 
 
 # multipart: bounds
