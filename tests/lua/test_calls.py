@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lasa.lua import Settings
+from lasa.lua import Runtime, Settings, load_settings
 from tests.lua.calls import PAGE, STATES, Row, page, place_of_test, read
 from tests.lua.parity.differences import DIFFERENCES
 from tests.lua.parity.oracle import say
@@ -42,6 +42,12 @@ REQUIRED = (
     "ngx.base64",
     "ngx.errlog",
     "ngx.process",
+    "ngx.ssl",
+    "ngx.ssl.session",
+    "ngx.ssl.clienthello",
+    "ngx.balancer",
+    "ngx.ocsp",
+    "ngx.pipe",
     "cjson",
     "resty.string",
     "resty.md5",
@@ -230,6 +236,31 @@ def test_every_name_that_a_script_can_see_has_a_row(answers: dict[str, str]) -> 
             if is_public and f"{table}{separator}{name}" not in known:
                 missing.append(f"{table}{separator}{name}")
     assert sorted(missing) == []
+
+
+# What is no function in OpenResty either.
+USERDATA = {"ngx.null", "lasa.null", "cjson.null", "cjson.empty_array", "cjson.safe.null", "cjson.safe.empty_array"}
+
+WALK = """
+local seen, found = {}, {}
+local function walk(value, name)
+    if type(value) == "userdata" then found[#found + 1] = name end
+    if type(value) ~= "table" or seen[value] then return end
+    seen[value] = true
+    for key, part in pairs(value) do
+        if type(key) == "string" then walk(part, name .. "." .. key) end
+    end
+end
+"""
+
+
+def test_every_call_is_a_function_to_lua() -> None:
+    tables = [f"walk({VALUES.get(name) or name}, {lua(name)})" for name in WALKED if name not in REQUIRED]
+    modules = [f"walk(require({lua(name)}), {lua(name)})" for name in REQUIRED]
+    code = "\n".join([WALK, *tables, *modules, "return found"])
+    with Runtime(settings=load_settings({"shared_dict": {"cats": "1m"}})) as runtime:
+        found = {name.decode() for name in runtime.load(code)()}
+    assert found <= USERDATA
 
 
 def test_every_setting_is_in_the_table_of_directives() -> None:

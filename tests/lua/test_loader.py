@@ -85,7 +85,9 @@ def test_lasas_modules_use_each_other_whatever_stands_in_for_one(tmp_path: Path)
     assert value_of(code, path=[str(tmp_path)])[:3] == (True, b"[1]", 5)
 
 
-@pytest.mark.parametrize("name", ["ngx.errlog", "ngx.re", "ngx.semaphore", "resty.core", "resty.core.base"])
+@pytest.mark.parametrize(
+    "name", ["ngx.ssl", "ngx.errlog", "ngx.re", "ngx.pipe", "ngx.semaphore", "resty.core", "resty.core.base"]
+)
 def test_parts_of_lua_resty_core_are_lasas_as_they_call_into_nginx(tmp_path: Path, name: str) -> None:
     write(tmp_path, name, PART_OF_CORE)
     assert not is_own(name, tmp_path)

@@ -14,6 +14,7 @@ import pytest
 
 from lasa.lua import _libcrypto
 from tests.lua.pieces import Pieces
+from tests.lua.tools import value_of
 
 DEBIAN = Path("/usr/share/lua/5.1/nginx")
 DIGESTS = ("md5", "sha1", "sha224", "sha256", "sha384", "sha512")
@@ -406,6 +407,27 @@ def test_resty_core_and_its_parts_can_be_required(lua: Pieces) -> None:
     for name in ("resty.core", *(f"resty.core.{part}" for part in parts.split())):
         found = lua.run(f'local module = require "{name}" return module.version or module._VERSION')
         assert found == b"0.1.25", name
+
+
+def test_what_is_inside_of_resty_core_works_or_says_what_to_use() -> None:
+    code = """
+        local said = {}
+        local function complaint(f, ...) said[#said + 1] = tostring(select(2, pcall(f, ...))) end
+        local regex = require "resty.core.regex"
+        for _, name in ipairs {
+            "re_match_compile", "re_sub_compile", "collect_captures", "check_buf_size", "destroy_compiled_regex",
+        } do
+            complaint(regex[name], "(a)(b)", "jo")
+        end
+        complaint(require("ngx.pipe").spawn, { "ls" })
+        regex.set_buf_grow_ratio(3)
+        local misc = require "resty.core.misc"
+        misc.register_ngx_magic_key_getter("mine", function() return "computed" end)
+        return said, regex.is_regex_cache_empty(), ngx.mine
+    """
+    said, is_empty, mine = value_of(code)
+    assert all(b" is absent, since lasa has no nginx behind it: " in complaint for complaint in said), said
+    assert (len(said), is_empty, mine) == (6, True, b"computed")
 
 
 def test_base_has_the_words_of_ffi_functions(lua: Pieces) -> None:

@@ -15,7 +15,7 @@ _NAME: Final = re.compile(r"[a-z0-9]+[a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*")
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
-    """Return has_module, module (which may switch), source, core_source, promote and promote_libcrypto."""
+    """Return has_module, module (which may switch), source, core_source, promote and promote_library."""
 
     def source(name: bytes) -> tuple[bytes, bytes] | None:
         text = name.decode("utf-8", "replace")
@@ -35,10 +35,10 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
 
         make_lua_symbols_global()
 
-    def promote_libcrypto() -> None:
-        from lasa.lua._libcrypto import make_libcrypto_global
+    def promote_library(number: int) -> bool:
+        from lasa.lua._linked import make_next_library_global
 
-        make_libcrypto_global()
+        return make_next_library_global(number)
 
     return {
         "has_module": lambda name: runtime.has_module(name),
@@ -46,5 +46,5 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         "source": source,
         "core_source": core_source,
         "promote": promote,
-        "promote_libcrypto": promote_libcrypto,
+        "promote_library": promote_library,
     }

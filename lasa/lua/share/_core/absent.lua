@@ -1,10 +1,11 @@
 -- What OpenResty has and lasa has not, since it has no nginx behind it. A call that is always there in OpenResty is here
 -- too and raises an error that says what to use instead, so that a script which asks `if ngx.location then` gets the
--- answer that it knows. A module cannot be required: pcall(require, name) says whether it is there.
+-- answer that it knows. A module that is newer than the version that lasa follows cannot be required: pcall(require,
+-- name) says whether it is there.
 
 local core = ...
 
-local error, format, setmetatable, tostring = error, string.format, setmetatable, tostring
+local error, format, ipairs, setmetatable, tostring = error, string.format, ipairs, setmetatable, tostring
 local ngx = core.ngx
 
 local function complain(name, instead, level)
@@ -14,6 +15,8 @@ end
 local function absent(name, instead)
     return function() complain(name, instead, 3) end
 end
+
+core.absent = absent
 
 -- A table each of whose fields is such a call.
 local function absent_fields(name, instead)
@@ -46,16 +49,11 @@ ndk = { set_var = absent_fields("ndk.set_var", "ngx.* and the resty modules have
 local OF_CERTIFICATES = "certificates are files, given to sock:setclientcert or by the settings ssl_certificate and "
     .. "ssl_certificate_key, and to `lasa serve` by --ssl-cert and --ssl-key"
 
+-- Those that are newer than the version that lasa follows; of_phases.lua and ssl.lua have the others.
 local MODULES = {
-    ["ngx.balancer"] = "connect to the peer of your choice by ngx.socket.tcp or lasa.http.client",
-    ["ngx.ocsp"] = "leave OCSP stapling to a proxy in front",
-    ["ngx.pipe"] = "run programs by io.popen in ngx.run_worker_thread, or in a Python function that modules= hands in",
     ["ngx.proxyssl"] = OF_CERTIFICATES,
-    ["ngx.ssl"] = OF_CERTIFICATES,
-    ["ngx.ssl.clienthello"] = OF_CERTIFICATES,
     ["ngx.ssl.proxysslcert"] = OF_CERTIFICATES,
     ["ngx.ssl.proxysslverify"] = OF_CERTIFICATES,
-    ["ngx.ssl.session"] = "sessions are taken up again by sock:sslhandshake(session)",
 }
 
 core.absent_modules = MODULES
@@ -65,4 +63,13 @@ package.loaders[#package.loaders + 1] = function(name)
     local instead = MODULES[name]
     if instead then complain("the module " .. name, instead, 0) end
     return nil
+end
+
+-- ---- inside of resty.core ------------------------------------------------------------------------------------------
+
+local OF_PATTERNS = "ngx.re.* do what they are for, and ngx.re.split"
+for _, name in ipairs {
+    "re_match_compile", "re_sub_compile", "collect_captures", "check_buf_size", "destroy_compiled_regex",
+} do
+    core.modules["resty.core.regex"][name] = absent("resty.core.regex." .. name, OF_PATTERNS)
 end

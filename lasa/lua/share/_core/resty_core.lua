@@ -116,6 +116,22 @@ parts.worker._VERSION = VERSION
 
 function parts.ctx.get_ctx_table() return core.ngx.ctx end
 
+-- Fields of ngx that are computed when they are asked for.
+function parts.misc.register_ngx_magic_key_getter(key, get) core.getters[key] = get end
+
+function parts.misc.register_ngx_magic_key_setter(key, set) core.setters[key] = set end
+
+function parts.regex.is_regex_cache_empty() return not core.pcre.was_cached() end
+
+function parts.regex.set_buf_grow_ratio() end -- the buffers grow by themselves
+
+function parts.request.set_req_header(name, value, overrides)
+    if overrides then return core.ngx.req.set_header(name, value) end
+    core.add_request_header(2, name, value)
+end
+
+function parts.response.set_resp_header(_, name, value, adds) core.add_response_header(1, name, value, not adds) end
+
 -- Whole milliseconds of a clock that never goes back; and the same in seconds.
 function parts.time.monotonic_msec() return floor(core.lasa.monotonictime() / 1e3) end
 
