@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib
 import importlib.machinery
 import importlib.util
+import itertools
 import logging
 import math
 import os
@@ -16,7 +17,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lasa import _hub, semaphore, thread
 from lasa._program import run_service
@@ -24,10 +25,17 @@ from lasa.http import server, wsgi
 from lasa.http._server.binding import Address, parse_address, tls_context
 from lasa.http._server.service import Handler, check_handler
 
+if TYPE_CHECKING:
+    from lasa.lua.serving import Application
+    from lasa.lua.settings import Settings
+
 __all__ = ["ServeOptions", "Unusable", "load", "serve"]
 
 FAILED: Final = 1
 USAGE_ERROR: Final = 2
+
+# Fields of a request's head for a handler in Lua: as in nginx its bytes are what counts, so that this never does.
+LUA_FIELDS: Final = 32_768
 
 
 class Unusable(Exception):
@@ -57,6 +65,7 @@ class ServeOptions:
         patches: whether a WSGI application gets a standard library that waits in the hub.
         path: folders with modules of Lua's.
         chosen: settings of the Lua runtime, by name.
+        init, init_worker: files of Lua's that run before the first request; the settings of these names by default.
     """
 
     handler: str | None
@@ -71,11 +80,18 @@ class ServeOptions:
     patches: bool
     path: Sequence[str] = ()
     chosen: Sequence[tuple[str, str]] = ()
+    init: str | None = None
+    init_worker: str | None = None
 
     @property
     def lua_file(self) -> str | None:
         """The handler, if it is a file of Lua's."""
         return self.handler if self.handler and self.handler.endswith(".lua") else None
+
+    @property
+    def limits(self) -> dict[str, Any]:
+        """As server.new() takes them: its own, but for Lua."""
+        return {"max_headers": LUA_FIELDS} if self.lua_file else {}
 
     @property
     def access_log_form(self) -> str | bool:
@@ -134,8 +150,13 @@ class _Service:
             sys.exit(_complain(str(error), error.status))
         _set_up_logging(options)
         handler = wsgi.handler_of(app) if options.wsgi else app
+        if options.lua_file:
+            app.begin()
+            handler = app.handler
         try:
-            serving, err = server.new(options.listen, ssl=options.tls, access_log=options.access_log_form)
+            serving, err = server.new(
+                options.listen, ssl=options.tls, access_log=options.access_log_form, **options.limits
+            )
         except ValueError as error:
             sys.exit(_complain(_for_command_line(error), USAGE_ERROR))
         if serving is None:
@@ -163,9 +184,8 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
         return _complain("--workers needs gunicorn: pip install 'lasa-cosocket[workers]'", FAILED)
     # What is wrong is told here once, and not by each worker, or again and again by its arbiter.
     try:
-        if options.lua_file:
-            _check_lua(options.lua_file)
-        else:
+        lua = _LuaWorkers(options) if options.lua_file else None
+        if lua is None:
             _find_module((options.wsgi or options.handler or "").partition(":")[0])
         tls_context(options.tls)
         busy = _try_address(parse_address(options.listen))
@@ -178,15 +198,21 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
     class Worker(LasaWorker):
         patches = bool(options.wsgi and options.patches)
         access_log_form = options.access_log_form
+        place = Place(0, 0, 1)
+
+        def _serve(self, handler: Handler) -> None:
+            if lua is not None:
+                lua.begin(self.place)
+            super()._serve(handler)
 
         def limits(self) -> dict[str, Any]:
-            return {}  # the server's own, as in one process
+            return options.limits  # as in one process
 
     Worker.__name__ = LasaWorker.__name__  # which gunicorn's log tells
 
     class Application(BaseApplication):  # type: ignore[misc]
         def load_config(self) -> None:
-            settings = {
+            settings: dict[str, Any] = {
                 "bind": options.listen,
                 "workers": options.workers,
                 "worker_class": Worker,
@@ -198,13 +224,15 @@ def _serve_by_gunicorn(options: ServeOptions) -> int:
                 "control_socket_disable": True,  # two of us would contend for it; newer gunicorns have it
                 "when_ready": lambda arbiter: _announce(*map(str, arbiter.LISTENERS)),
             }
+            if lua is not None:
+                settings |= {"pre_fork": lua.place, "on_reload": lua.renew}
             for name, value in settings.items():
                 if value is not None and name in self.cfg.settings:
                     self.cfg.set(name, value)
 
         def load(self) -> Any:
             try:
-                app = load(options)
+                app = load(options) if lua is None else lua.load()
             except Unusable as error:
                 raise AppImportError(f"lasa: {error}") from error
             _set_up_logging(options)
@@ -260,24 +288,94 @@ def _try_address(address: Address) -> str | None:
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What tells a worker from the others.
+
+    Attributes:
+        generation: the reloads before it was forked.
+        number: from 0, among the workers of its generation.
+        count: how many there are to be.
+    """
+
+    generation: int
+    number: int
+    count: int
+
+
+class _LuaWorkers:
+    """A Lua file for several processes.
+
+    With a file for the phase "init" the runtime is made, and the phase run, before the workers are forked, which have
+    a copy each, as in nginx. Otherwise each makes a runtime of its own.
+    """
+
+    def __init__(self, options: ServeOptions) -> None:
+        self._options = options
+        self._generation = 0
+        self._app: Any = None
+        settings = _lua_settings(options)
+        if settings.init is not None:
+            self._app = _load_lua(options)
+        else:
+            for file in filter(None, (options.lua_file, settings.init_worker)):
+                _check_lua(file)
+
+    def renew(self, arbiter: Any) -> None:
+        """Begin anew with the files as they are now, for the workers of a reload; gunicorn's hook."""
+        self._generation += 1
+        if self._app is not None:
+            try:
+                self._app = _load_lua(self._options)
+            except Unusable as error:
+                arbiter.log.error("reload: %s; the workers go on with what was loaded before", error)
+
+    def place(self, arbiter: Any, worker: Any) -> None:
+        """Give a worker that is to be forked the least number that is free; gunicorn's hook."""
+        others = [other.place for other in arbiter.WORKERS.values()]
+        taken = {place.number for place in others if place.generation == self._generation}
+        number = next(number for number in itertools.count() if number not in taken)
+        worker.place = Place(self._generation, number, arbiter.num_workers)
+
+    def load(self) -> Handler:
+        """Return the handler, in the worker."""
+        if self._app is None:
+            self._app = _load_lua(self._options)
+        return self._app.handler  # type: ignore[no-any-return]
+
+    def begin(self, place: Place) -> None:
+        """Begin to serve, in the worker's main light thread."""
+        from lasa.lua.runtime import Worker
+
+        self._app.begin(Worker(place.number, place.count, is_forked=True))
+
+
+def _lua_settings(options: ServeOptions) -> Settings:
+    with _told_of_lua():
+        from lasa.lua.settings import load_settings
+
+        files = {"init": options.init, "init_worker": options.init_worker}
+        return load_settings({name: file for name, file in files.items() if file}, dict(options.chosen))
+
+
 def _check_lua(file: str) -> None:
     # Without a runtime, which is the workers' to make.
-    with _told_of_lua(file):
+    with _told_of_lua():
         from lasa.lua.serving import check_file
 
         check_file(file)
 
 
-def _load_lua(file: str, options: ServeOptions) -> Handler:
-    with _told_of_lua(file):
-        from lasa.lua.serving import load_handler
-        from lasa.lua.settings import load_settings
+def _load_lua(options: ServeOptions) -> Application:
+    assert options.lua_file is not None
+    with _told_of_lua():
+        from lasa.lua.serving import Application
 
-        return load_handler(file, path=options.path, settings=load_settings({}, dict(options.chosen)))
+        return Application(options.lua_file, path=options.path, settings=_lua_settings(options))
 
 
 @contextmanager
-def _told_of_lua(file: str) -> Iterator[None]:
+def _told_of_lua() -> Iterator[None]:
     # What goes wrong with a file, as the user is told of it.
     try:
         from lasa.lua import BadSetting, LuaError  # LuaJIT is of no use to Python's handlers
@@ -288,7 +386,7 @@ def _told_of_lua(file: str) -> Iterator[None]:
     except BadSetting as error:
         raise Unusable(str(error)) from None
     except OSError as error:
-        raise Unusable(f"cannot read {file}: {error.strerror}") from None
+        raise Unusable(f"cannot read {error.filename}: {error.strerror}") from None
     except LuaError as error:
         raise Unusable(str(error), FAILED) from None
 
@@ -301,7 +399,7 @@ def load(options: ServeOptions) -> Any:
             What the module itself raises is handed on.
     """
     if options.lua_file:
-        return _load_lua(options.lua_file, options)
+        return _load_lua(options)
     text = options.wsgi or options.handler or ""
     module_name, _, path = text.partition(":")
     try:

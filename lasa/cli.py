@@ -42,8 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         values = vars(options)
         del values["command"]
-        if (values["path"] or values["chosen"]) and not (values["handler"] or "").endswith(".lua"):
-            parser.error("-I and --set are for Lua: lasa serve FILE.lua")
+        is_of_lua = values["path"] or values["chosen"] or values["init"] or values["init_worker"]
+        if is_of_lua and not (values["handler"] or "").endswith(".lua"):
+            parser.error("-I, --set, --init and --init-worker are for Lua: lasa serve FILE.lua")
         return serve(ServeOptions(**values))
     if options.code is not None or options.file == "-" or (options.file or "").endswith(".lua"):
         return _run_lua(options)
@@ -116,6 +117,8 @@ def _add_serve(commands: Any) -> None:
     )
     what.add_argument("--wsgi", metavar="MODULE:APP", help="a WSGI application, 'app' by default; also 'module:make()'")
     _add_lua(serve)
+    serve.add_argument("--init", metavar="FILE", help="Lua that runs once, before the first request and any fork")
+    serve.add_argument("--init-worker", metavar="FILE", help="Lua that runs in each process, before its first request")
     serve.add_argument(
         "--listen", default="127.0.0.1:8000", metavar="ADDRESS", help="host:port or unix:/path (%(default)s)"
     )

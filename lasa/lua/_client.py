@@ -152,6 +152,8 @@ class _Body:
         except SocketTimeout:
             connection._read_error = None  # of this wait only: a script may go on reading
             raise
+        except SocketClosed:
+            raise SocketClosed("client aborted") from None
         return piece
 
     def has_input(self) -> bool:

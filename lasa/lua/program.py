@@ -61,7 +61,7 @@ def run(
     except OSError as error:
         print(f"lasa: cannot read {file}: {error.strerror}", file=sys.stderr)
         return USAGE_ERROR
-    _set_up_logging(settings.log_level)
+    _set_up_logging(settings.log_level or "notice")
 
     def main() -> None:
         timer.set_limits(max_pending=settings.max_pending_timers, max_running=settings.max_running_timers)
@@ -118,6 +118,8 @@ def run_detached(
     if code is not None:
         chunk_name = f"={name}"
     runtime = Runtime(path=path, settings=settings)
+    settings = runtime.settings
+    timer.set_limits(max_pending=settings.max_pending_timers, max_running=settings.max_running_timers)
     runtime.watch()
     main = _Main(runtime)
     runtime.set_arguments([name])

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from traceback import clear_frames
@@ -33,7 +34,7 @@ try:
 except ImportError as error:
     raise LuaMissing from error
 
-__all__ = ["LuaFunction", "Runtime"]
+__all__ = ["ALONE", "LuaFunction", "Runtime", "Worker"]
 
 SHARE: Final = os.path.join(os.path.dirname(__file__), "share")
 
@@ -121,6 +122,24 @@ def _resolver_of(settings: Settings) -> Resolver | None:
     return Resolver(settings.resolver, settings.resolver_timeout / 1000)
 
 
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Which of the processes that serve a runtime is in.
+
+    Attributes:
+        number: from 0.
+        count: of all of them.
+        is_forked: whether it has a master.
+    """
+
+    number: int = 0
+    count: int = 1
+    is_forked: bool = False
+
+
+ALONE: Final = Worker()
+
+
 class LuaFunction:
     """A Lua function that Python may call; ``Runtime.load()`` and conversions make it."""
 
@@ -165,6 +184,7 @@ class Runtime:
     Attributes:
         entries: counts each way into Lua and out of it, so it is odd while Lua runs.
         os_thread: the OS thread that the runtime belongs to.
+        worker: what ngx.worker says of the process.
     """
 
     def __init__(
@@ -197,6 +217,7 @@ class Runtime:
             dictionary.declare(name, size)
         self.os_thread = _hub.os_thread_id()
         self.entries = 0
+        self.worker = ALONE
         self.threads: dict[int, Any] = {}
         self.contexts: dict[int, Context] = {}
         self.lua = lupa.LuaRuntime(
@@ -255,6 +276,25 @@ class Runtime:
         """Return a file of the share folder; raises OSError."""
         with open(os.path.join(SHARE, file), "rb") as source:
             return source.read()
+
+    def run_phase(self, function: LuaFunction, phase: str) -> None:
+        """Call a function before the first request, where nothing can wait: for "init" and "init_worker".
+
+        Raises:
+            LuaError: an error left it. SystemExit: it called os.exit().
+        Switches: never.
+        """
+        self.check_thread()
+        try:
+            self.entries += 1
+            result = self.core.run_phase(function.raw, phase.encode())
+        finally:
+            self.entries += 1
+        if result is not True:
+            _, message, where = result
+            if isinstance(message, BaseException):
+                raise message
+            raise LuaError(text_of(message), message, text_of(where))
 
     def set_arguments(self, arguments: Sequence[str]) -> None:
         """Set the script's ``arg``: its name first."""

@@ -2,6 +2,10 @@
 
 The file is compiled once and runs for each request as a Lua coroutine of its own, in the light thread of the
 connection. What it says is gathered in Lua and handed over once, if it is not much.
+
+Before that there are two phases. The file of the setting ``init`` runs once, as init_by_lua_file in nginx's master:
+with several processes it runs before they are forked, and each goes on with a copy of that Lua. The file of
+``init_worker`` runs in each process that serves, and may set up timers. Neither can wait.
 """
 
 from __future__ import annotations
@@ -16,20 +20,21 @@ from typing import Any, Final
 
 import lupa.luajit21 as lupa
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, semaphore, thread, timer
 from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._server.service import Handler
 from lasa.lua import _client
 from lasa.lua._context import Context, HandlerExit
 from lasa.lua._driver import INSIDE, drive
+from lasa.lua._levels import NUMBER_OF
 from lasa.lua._script import read_script
 from lasa.lua.errors import LuaError, text_of
-from lasa.lua.runtime import LuaFunction, Runtime
+from lasa.lua.runtime import ALONE, LuaFunction, Runtime, Worker
 from lasa.lua.settings import Settings
 from lasa.socket import TcpSocket
 
-__all__ = ["check_file", "handler_of", "load_handler"]
+__all__ = ["Application", "check_file", "handler_of", "load_handler"]
 
 logger = logging.getLogger("lasa.lua")
 
@@ -46,22 +51,73 @@ _SHORT: Final = 5
 
 _DEFAULT_HEAD: Final = (("Content-Type", b"text/plain"),)
 _FAILED: Final = 500
+_CLIENT_GONE: Final = 499
+
+
+class Application:
+    """A Lua file that is to serve, in a runtime of its own, which a fork copies.
+
+    Attributes:
+        handler: what lasa.http.server calls, once begin() has been called in this process.
+    """
+
+    def __init__(self, file: str, *, path: Sequence[str] = (), settings: Settings | None = None) -> None:
+        """Compile the files, and run the one of the phase "init".
+
+        Args:
+            path: folders that ``require`` looks for modules in, before LUA_PATH's.
+            settings: of the runtime.
+        Raises:
+            OSError: a file cannot be read. LuaError: a syntax error, with its line, or an error in "init".
+            SystemExit: "init" called os.exit().
+        Switches: never. It makes no hub; it belongs to the calling OS thread, or to that of a fork of it.
+        """
+        source = read_script(file)
+        self._runtime = runtime = Runtime(path=path, settings=settings)
+        self.handler = handler_of(runtime, runtime.load(source, f"@{file}"))
+        settings = runtime.settings
+        self._init_worker = None
+        if settings.init_worker is not None:
+            self._init_worker = runtime.load(read_script(settings.init_worker), f"@{settings.init_worker}")
+        if settings.init is not None:
+            init = runtime.load(read_script(settings.init), f"@{settings.init}")
+            try:
+                runtime.run_phase(init, "init")
+            except LuaError as error:
+                raise LuaError(f"init_by_lua error: {error.message}", error.value, error.traceback) from None
+
+    def begin(self, worker: Worker = ALONE) -> None:
+        """Begin to serve in this process: set its limits, and run the file of the phase "init_worker".
+
+        An error there is logged and no more, as in nginx.
+
+        Args:
+            worker: what ngx.worker says of the process.
+        Switches: never. Timers that the file sets up fire once the caller switches.
+        """
+        runtime = self._runtime
+        settings = runtime.settings
+        runtime.worker = worker
+        runtime.watch()
+        if settings.log_level is not None:
+            logger.setLevel(NUMBER_OF[settings.log_level])
+        timer.set_limits(max_pending=settings.max_pending_timers, max_running=settings.max_running_timers)
+        if self._init_worker is not None:
+            try:
+                runtime.run_phase(self._init_worker, "init_worker")
+            except LuaError as error:
+                logger.error("init_worker_by_lua error: %s", error)
 
 
 def load_handler(file: str, *, path: Sequence[str] = (), settings: Settings | None = None) -> Handler:
-    """Return a handler for lasa.http.server that runs a Lua file, in a runtime of its own.
+    """Return a handler for lasa.http.server that runs a Lua file, in a runtime of its own, and its phases before.
 
-    Args:
-        path: folders that ``require`` looks for modules in, before LUA_PATH's.
-        settings: of the runtime.
-    Raises:
-        OSError: the file cannot be read. LuaError: a syntax error, with its line.
+    Args, Raises: as Application.
     Switches: never. It belongs to the calling OS thread, and must be made after a fork.
     """
-    source = read_script(file)
-    runtime = Runtime(path=path, settings=settings)
-    runtime.watch()
-    return handler_of(runtime, runtime.load(source, f"@{file}"))
+    application = Application(file, path=path, settings=settings)
+    application.begin()
+    return application.handler
 
 
 def check_file(file: str) -> None:
@@ -135,6 +191,8 @@ class _LuaHandler:
     def _go_on(self, context: _RequestContext, first: int) -> tuple[Any, ...]:
         # With a request that waits; returns what is left to do.
         has_failed = False
+        if context.runtime.settings.check_client_abort:
+            context.watch_client()
         try:
             context.run(first)
         except LuaError as error:
@@ -272,15 +330,18 @@ class _RequestContext(Context):
     # -- the client
 
     def watch_client(self) -> None:
-        """Look out for its end: ngx.on_abort(). Never switches."""
-        self._watch = _client.Watch(self.request, self._on_abort)
-        self._watch.start()
+        """Look out for its end, for ngx.on_abort() or the setting. Never switches."""
+        if self._watch is None:
+            self._watch = _client.Watch(self.request, self._on_abort)
+            self._watch.start()
 
     def _on_abort(self) -> None:
         watcher = _hub.current_job()
         number = self.runtime.core.abort_fires(self.number)
         self.joined(watcher)
         try:
+            if number is None:
+                self.exit(_CLIENT_GONE)
             drive(self.runtime, number)
         except LuaError as error:
             logger.error("lua user thread aborted: runtime error: %s", error, exc_info=error.__cause__)

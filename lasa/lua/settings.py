@@ -104,7 +104,10 @@ class Settings:
             ssl_conf_command ("name value"), ssl_certificate and ssl_certificate_key (the client's own): as nginx.
         max_pending_timers, max_running_timers: how many there may be.
         resolver, resolver_timeout: name servers' addresses, and milliseconds.
-        log_level: what is logged at least, by nginx's names: "debug", "info", "notice" …; `print` says "notice".
+        init, init_worker: Lua files that `lasa serve` runs before the first request: once, and in each process.
+        check_client_abort: whether a handler is ended when its client has gone.
+        log_level: what is logged at least, by nginx's names: "debug", "info", "notice" …; `print` says "notice". By
+            default a program's is "notice", and that of `lasa serve` is for --log-level to say.
         shared_dict: ngx.shared's names and sizes in bytes.
         max_hold_ms: how long Lua may run without a wait before it is interrupted; 0 for no limit.
         warn_hold_ms: how long before a warning names the line; 0 for none.
@@ -130,7 +133,10 @@ class Settings:
     resolver: str | None = _setting("text", None)
     resolver_timeout: int = _setting("ms", 30_000)
     shared_dict: Mapping[str, int] = _setting("sizes", {})
-    log_level: str = _setting("level", "notice")
+    init: str | None = _setting("text", None)
+    init_worker: str | None = _setting("text", None)
+    check_client_abort: bool = _setting("switch", False)
+    log_level: str | None = _setting("level", None)
     max_hold_ms: int = _setting("ms_or_0", 0)
     warn_hold_ms: int = _setting("ms_or_0", 1000)
 

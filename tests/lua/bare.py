@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from lasa.lua.runtime import ALONE
 from tests.lua.pieces import SHARE, Pieces
 
 __all__ = ["Bare"]
@@ -23,6 +24,7 @@ class Bare(Pieces):
 
     def __init__(self, *chunks: str) -> None:
         super().__init__(families=FAMILIES, chunks=BEFORE_ALL + chunks)
+        self.worker = ALONE
         self.lua.globals().lasa = self.core.lasa
 
     def __call__(self, code: str, *arguments: Any) -> Any:

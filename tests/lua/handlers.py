@@ -26,9 +26,11 @@ def head(
 
 
 @contextmanager
-def running(code: str, **options: Any) -> Iterator[tuple[Runtime, http_server.Server]]:
+def running(
+    code: str, *, settings: Settings | None = None, **options: Any
+) -> Iterator[tuple[Runtime, http_server.Server]]:
     """A server whose handler is Lua code, in a runtime of its own, until the body ends."""
-    runtime = Runtime(settings=Settings())
+    runtime = Runtime(settings=settings or Settings())
     try:
         handler = handler_of(runtime, runtime.load(textwrap.dedent(code), "@handler.lua"))
         with serving(handler, **options) as server:

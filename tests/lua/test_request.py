@@ -361,27 +361,6 @@ def test_ctx_is_a_table_of_the_request_and_of_each_timer() -> None:
     assert [answer.body for answer in found] == [b"nil\nnil12\nnil\n"] * 2
 
 
-@pytest.mark.parametrize(
-    "call",
-    [
-        "ngx.req.get_method()",
-        "ngx.header.x = 1",
-        "return ngx.header.x",
-        "return ngx.var.uri",
-        "return ngx.status",
-        "ngx.status = 1",
-    ],
-)
-def test_a_timer_has_no_request(call: str) -> None:
-    code = f"""
-        local said
-        ngx.timer.at(0, function() said = select(2, pcall(function() {call} end)) end)
-        while not said do ngx.sleep(0) end
-        ngx.print(said)
-    """
-    assert body_of(code) == "handler.lua:3: API disabled in the context of ngx.timer"
-
-
 def test_a_program_has_no_request_but_variables() -> None:
     code = """
         print = nil
@@ -392,12 +371,14 @@ def test_a_program_has_no_request_but_variables() -> None:
         ngx.say(ngx.var.mine, ngx.ctx.x)
         ngx.say(select(2, pcall(function() ngx.req.get_method() end)))
         ngx.say(select(2, pcall(function() ngx.header.x = 1 end)))
+        ngx.say(select(2, pcall(function() ngx.req.read_body() end)))
     """
     status, out, err = run_lua("-e", code, "other", "name=value", environment={"LASA_TEST_VALUE": "from outside"})
     assert (status, err) == (0, "")
     assert out.splitlines() == [
         "value nil from outside nil",
         "12",
-        "(command line):8: no request found",
-        "(command line):9: no request found",
+        "(command line):8: API disabled in the current context",
+        "(command line):9: API disabled in the current context",
+        "(command line):10: API disabled in the context of a program",
     ]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from lasa import websocket
+from lasa.lua import Settings
 from tests.conftest import Certificates
 from tests.helpers import settle
 from tests.http.tools import answers, connect, talk
@@ -158,7 +160,7 @@ def library() -> None:
 @pytest.mark.parametrize("scheme", ["ws", "wss"])
 @pytest.mark.usefixtures("library")
 def test_resty_websocket_server_talks_to_our_client(scheme: str, certificates: Certificates) -> None:
-    options = {"ssl": {"ssl_cert": certificates.issue("a.test")}} if scheme == "wss" else {}
+    options: dict[str, Any] = {"ssl": {"ssl_cert": certificates.issue("a.test")}} if scheme == "wss" else {}
     with running(ECHO, **options) as (_, server):
         wb, _ = websocket.client.new()
         assert wb is not None
@@ -227,6 +229,50 @@ def test_without_on_abort_a_handler_goes_on() -> None:
         while server.connections:
             settle()
         assert runtime.load("return finished")() is True
+
+
+@pytest.mark.parametrize(
+    ("wait", "code"),
+    [
+        ("ngx.sleep(60)", ""),
+        ("ngx.thread.wait(ngx.thread.spawn(function() ngx.sleep(60) end))", ""),
+        ("require('ngx.semaphore').new():wait(60)", ""),
+        ("pcall(ngx.sleep, 60)", "said = true"),
+        ("ngx.req.read_body() ngx.sleep(60)", ""),
+    ],
+)
+def test_a_handler_is_ended_with_its_client_if_the_setting_says_so(wait: str, code: str) -> None:
+    code = f"ready = true local t = ngx.thread.spawn(function() ngx.sleep(60) lived = true end) {wait} lived = true"
+    with running(code, settings=Settings(check_client_abort=True)) as (runtime, server):
+        with connect(server) as sock:
+            sock.send(head(method="POST", body=b"x") if "body" in wait else head())
+            while runtime.load("return ready")() is None:
+                settle()
+        while server.connections:
+            settle()
+        assert runtime.load("return lived")() is None
+
+
+def test_a_client_that_stays_is_answered_with_the_setting_too() -> None:
+    code = "ngx.sleep(0.001) ngx.print(tostring(ngx.on_abort(function() end)))"
+    first = head().replace(b"Connection: close\r\n", b"")
+    received = talk_lua(code, first + first + head(), settings=Settings(check_client_abort=True))
+    assert [answer.body for answer in answers(received)] == [b"1"] * 3
+
+
+@pytest.mark.parametrize(
+    "read", ["receive(10)", "receive()", "receive('*a')", "receiveuntil('zz')()", "receiveuntil('zz')(20)"]
+)
+def test_a_body_that_is_cut_is_the_clients_fault(read: str) -> None:
+    code = f"local sock = ngx.req.socket() local _, err, part = sock:{read} local _, after = sock:receive() " + (
+        "said = err .. ', ' .. part .. ', ' .. after"
+    )
+    with running(code) as (runtime, server):
+        with connect(server) as sock:
+            sock.send(head(method="POST", headers=("Content-Length: 20",), body=b"hello"))
+        while (said := runtime.load("return said")()) is None:
+            settle()
+        assert said == b"client aborted, hello, closed"
 
 
 def test_a_client_that_stays_is_no_abort_and_its_next_request_is_answered() -> None:

@@ -22,18 +22,20 @@ def write(folder: Path, name: str, code: str) -> str:
 
 def test_a_lua_file_is_served_until_sigterm(tmp_path: Path) -> None:
     file = write(
-        tmp_path, "web.lua", '#!/usr/bin/lua\nngx.say(arg[0], " ", ngx.var.uri)\nif ngx.var.arg_bad then error("x") end'
+        tmp_path,
+        "web.lua",
+        '#!/usr/bin/lua\nngx.say(tostring(arg), " ", ngx.var.uri)\nif ngx.var.arg_bad then error("x") end',
     )
     with program(tmp_path, "serve", file, *HERE) as served:
         port = int(served.line_with(SERVING)[1])
-        assert ask(port, "/a") == (200, "web.lua /a\n")
+        assert ask(port, "/a") == (200, "nil /a\n")
         with pytest.raises(OSError, match=r"."):
             ask(port, "/a?bad=1")
-        assert ask(port, "/b") == (200, "web.lua /b\n")
+        assert ask(port, "/b") == (200, "nil /b\n")
         served.signal(signal.SIGTERM)
         assert served.end() == 0
     assert "lua entry thread aborted: runtime error: web.lua:3: x\nstack traceback:\n" in served.output
-    assert '"GET /b HTTP/1.1" 200 11 ' in served.output
+    assert '"GET /b HTTP/1.1" 200 7 ' in served.output
 
 
 def test_modules_and_settings_come_from_the_command_line(tmp_path: Path) -> None:
@@ -75,7 +77,7 @@ def test_a_file_that_cannot_be_served_is_told_of(
     ("arguments", "said"),
     [
         (("--set", "nosuch=1", "web.lua"), "lasa: --set: unknown setting 'nosuch'"),
-        (("-I", "lib", "web:handler"), "-I and --set are for Lua: lasa serve FILE.lua"),
+        (("-I", "lib", "web:handler"), "-I, --set, --init and --init-worker are for Lua: lasa serve FILE.lua"),
     ],
 )
 def test_a_command_line_that_is_wrong_is_told_of(tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:

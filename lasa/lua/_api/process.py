@@ -15,12 +15,16 @@ __all__ = ["natives"]
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
-    """Return pid, is_exiting and prefix; each takes nothing and returns one value."""
+    """Return pid, is_exiting, prefix, and what tells the workers apart; each takes nothing and returns one value."""
     folder = _folder()  # of the start: what a script calls "prefix" does not move with chdir()
     return {
         "pid": os.getpid,
         "is_exiting": _is_exiting,
         "prefix": lambda: os.fsencode(folder),
+        "worker_number": lambda: runtime.worker.number,
+        "worker_count": lambda: runtime.worker.count,
+        "is_worker": lambda: runtime.worker.is_forked,
+        "master_pid": lambda: os.getppid() if runtime.worker.is_forked else os.getpid(),
     }
 
 

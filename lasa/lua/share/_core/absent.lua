@@ -18,6 +18,14 @@ end
 
 core.absent = absent
 
+-- The same for a call that has to do with a request.
+local function absent_of_request(name, instead)
+    return function()
+        core.request_in(1, "no request object found")
+        complain(name, instead, 3)
+    end
+end
+
 -- A table each of whose fields is such a call.
 local function absent_fields(name, instead)
     return setmetatable({}, {
@@ -30,16 +38,22 @@ end
 local OF_LOCATIONS = "send the request by lasa.http.client or lua-resty-http, or call the function that would answer it"
 
 ngx.location = {
-    capture = absent("ngx.location.capture", OF_LOCATIONS),
-    capture_multi = absent("ngx.location.capture_multi", OF_LOCATIONS .. ", several in light threads"),
+    capture = absent_of_request("ngx.location.capture", OF_LOCATIONS),
+    capture_multi = absent_of_request("ngx.location.capture_multi", OF_LOCATIONS .. ", several in light threads"),
 }
-ngx.exec = absent("ngx.exec", "call the function that answers, or ngx.redirect")
+ngx.exec = absent_of_request("ngx.exec", "call the function that answers, or ngx.redirect")
 
 -- Chunks of a body are there for filters only, which there are none of.
 local OF_FILTERS = "what leaves is what ngx.print is given"
 ngx.arg = setmetatable({}, {
-    __index = function() complain("ngx.arg", OF_FILTERS, 3) end,
-    __newindex = function() complain("ngx.arg", OF_FILTERS, 3) end,
+    __index = function()
+        core.request_of(1)
+        complain("ngx.arg", OF_FILTERS, 3)
+    end,
+    __newindex = function()
+        core.request_in(1)
+        complain("ngx.arg", OF_FILTERS, 3)
+    end,
 })
 
 ndk = { set_var = absent_fields("ndk.set_var", "ngx.* and the resty modules have what such directives compute") }

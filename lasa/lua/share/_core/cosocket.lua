@@ -414,6 +414,7 @@ local function family(meta, is_safe)
     function socket.tcp(...)
         local n = select("#", ...)
         if n > 0 then error(format("expecting zero arguments, but got %d", n), 2) end
+        core.check_phase(1)
         return new_socket(meta, native.tcp(is_safe))
     end
     socket.stream = socket.tcp
@@ -422,6 +423,7 @@ local function family(meta, is_safe)
         if type(host) ~= "string" and type(host) ~= "number" then
             bad_argument(1, 1, "string expected, got " .. core.type_name(host, select("#", ...)))
         end
+        core.check_phase(1)
         local sock = new_socket(meta, native.tcp(is_safe))
         local ok, err = tcp.connect(sock, ...)
         if not ok then return nil, err end

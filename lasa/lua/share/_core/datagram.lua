@@ -134,6 +134,7 @@ local function constructor(is_safe)
     return function(...)
         local n = select("#", ...)
         if n > 0 then error(format("expecting zero arguments, but got %d", n), 2) end
+        core.check_phase(1)
         local self = setmetatable({ native.udp(is_safe), is_safe }, META)
         core.own_socket(self, native.close)
         return self

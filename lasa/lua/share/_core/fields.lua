@@ -30,18 +30,32 @@ setmetatable(ngx, {
 })
 
 -- Return what the running light thread runs for if that is a request; otherwise complain, at the line that is so many
--- levels above whoever calls this.
-function core.request_of(level)
+-- levels above whoever calls this. `without` is what a call says in init_by_lua, where OpenResty has not even something
+-- like a request; its calls differ in that.
+function core.request_of(level, without)
     local handler = current().handler
     if handler.is_request then return handler end
-    if handler.phase == "timer" then error("API disabled in the context of ngx.timer", level + 2) end
-    error("no request found", level + 2)
+    if handler.phase == "init" then error(without or "no request found", level + 2) end
+    error("API disabled in the current context", level + 2)
+end
+
+-- The same for a call that says which context it is.
+function core.request_in(level, without)
+    local handler = current().handler
+    if handler.is_request then return handler end
+    error(core.disabled(handler, without), level + 2)
 end
 
 -- ---- ngx.ctx: a table for each request, timer and program -----------------------------------------------------------
 
-function getters.ctx()
+local function with_ctx()
     local handler = current().handler
+    if handler.phase == "init" then error("no request found", 4) end
+    return handler
+end
+
+function getters.ctx()
+    local handler = with_ctx()
     local ctx = handler.ctx
     if not ctx then
         ctx = {}
@@ -52,7 +66,7 @@ end
 
 function setters.ctx(ctx)
     if type(ctx) ~= "table" then error("ctx should be a table while getting a " .. type(ctx), 3) end
-    current().handler.ctx = ctx
+    with_ctx().ctx = ctx
 end
 
 -- ---- requests inside requests: there are none -----------------------------------------------------------------------

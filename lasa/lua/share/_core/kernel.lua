@@ -8,8 +8,8 @@ local core = ...
 
 local co_create, co_resume, co_yield = coroutine.create, coroutine.resume, coroutine.yield
 local co_running, co_status = coroutine.running, coroutine.status
-local error, getmetatable, ipairs, pcall, select, setmetatable, tostring, type, unpack =
-    error, getmetatable, ipairs, pcall, select, setmetatable, tostring, type, unpack
+local error, getmetatable, ipairs, pcall, select, setmetatable, tostring, type, unpack, xpcall =
+    error, getmetatable, ipairs, pcall, select, setmetatable, tostring, type, unpack, xpcall
 local getinfo, getlocal, traceback = debug.getinfo, debug.getlocal, debug.traceback
 local concat, gsub = table.concat, string.gsub
 
@@ -193,9 +193,22 @@ local isyieldable = coroutine.isyieldable
 local CANNOT_YIELD = "attempt to yield across C-call boundary: a call that waits cannot be made inside a function that "
     .. "table.sort, string.gsub, a metamethod of C or another C function calls"
 
--- Complain, at the line that is so many levels up, that C is on the stack.
+-- Why nothing can wait: C is on the stack, or the phase has no light threads.
+local function why_not()
+    local handler = current.handler
+    return handler.is_early and core.disabled(handler) or CANNOT_YIELD
+end
+
+-- Complain of that, at the line that is so many levels up.
 function core.cannot_yield(level)
-    error(CANNOT_YIELD, level + 1)
+    error(why_not(), level + 1)
+end
+
+-- Complain, at the line that is so many levels above whoever calls this, of a call that needs a light thread, before the
+-- first request.
+function core.check_phase(level)
+    local handler = current.handler
+    if handler.is_early then error(core.disabled(handler), level + 2) end
 end
 
 -- Call a Python function that may switch, and return what it returns.
@@ -236,7 +249,10 @@ end
 
 -- ---- user coroutines -----------------------------------------------------------------------------------------------
 
+local refusal -- why there are no coroutines, in init_worker_by_lua
+
 local function new_user(f, name)
+    if refusal then error(refusal, 3) end
     if type(f) ~= "function" then
         error(("bad argument #1 to '%s' (Lua function expected)"):format(name), 3)
     end
@@ -278,7 +294,7 @@ function resumed(co, ok, ...)
         return false, mark
     end
     if mark == WAIT then
-        if not isyieldable() then return enter(co, RAISE, CANNOT_YIELD) end -- C is on the stack below `co`
+        if not isyieldable() then return enter(co, RAISE, why_not()) end -- C is on the stack below `co`
         return go_on(co, co_yield(hand_down(co, ...)))
     end
     if mark == USER then return without_mark(...) end
@@ -296,6 +312,7 @@ local function status_of_thread(record)
 end
 
 local function status(co)
+    if refusal then error(refusal, 2) end
     local record = record_of[co]
     if record then return status_of_thread(record) end
     local waits = waits_in[co]
@@ -319,9 +336,13 @@ function core.is_alive(co)
     return co_status(co) ~= "dead"
 end
 
-function coroutine.create(f) return new_user(f, "create") end
+function coroutine.create(f)
+    local co = new_user(f, "create")
+    return co
+end
 
 local function resume(co, ...)
+    if refusal then error(refusal, 2) end
     if is_user[co] and not waits_in[co] then return enter(co, ...) end
     if type(co) ~= "thread" then error("bad argument #1 to 'resume' (coroutine expected)", 2) end
     return false, "cannot resume " .. status(co) .. " coroutine"
@@ -330,7 +351,9 @@ end
 coroutine.resume = resume
 
 function coroutine.yield(...)
-    if is_user[co_running()] then return co_yield(USER, ...) end
+    local co = co_running()
+    if is_user[co] then return co_yield(USER, ...) end
+    if not co then error(refusal or CANNOT_YIELD, 2) end
     return core.wait(core.native.threads.step_aside)
 end
 
@@ -351,4 +374,30 @@ end
 -- OpenResty keeps Lua's own under these names, in which a call that waits goes astray; here they are the same.
 for _, name in ipairs { "create", "resume", "yield", "status", "wrap" } do
     coroutine["_" .. name], coroutine["__" .. name] = coroutine[name], coroutine[name]
+end
+
+-- ---- before the first request ---------------------------------------------------------------------------------------
+
+local function traced(value)
+    if type(value) == "userdata" then return { value } end -- os.exit(), for Python to raise again
+    if type(value) ~= "string" then
+        local meta = type(value) == "table" and getmetatable(value)
+        value = meta and meta.__tostring and tostring(value) or "unknown reason"
+    end
+    return { value, (gsub(traceback("", 2), "^\n?stack traceback:\n", "")) }
+end
+
+-- Run a function in the phase "init" or "init_worker". It is called by Python on Lua's own stack, in no coroutine, so
+-- that nothing in it can wait. Returns true; or false, the error and where it happened.
+function core.run_phase(f, phase)
+    local handler = core.new_handler(phase)
+    handler.is_early = true
+    local before = current
+    current = { handler = handler }
+    refusal = phase == "init_worker" and core.disabled(handler) or nil
+    local ok, failure = xpcall(f, traced)
+    current, refusal = before, nil
+    core.handler_ended(handler.number)
+    if ok then return true end
+    return false, failure[1], failure[2]
 end

@@ -8,12 +8,17 @@ local ceil, floor = math.ceil, math.floor
 local concat, match = table.concat, string.match
 local error, select, tostring, type = error, select, tostring, type
 local getinfo = debug.getinfo
-local getmetatable = getmetatable
+local getmetatable, isyieldable = getmetatable, coroutine.isyieldable
 local null = core.ngx.null
 local ngx = core.ngx
 
--- How errors call a phase. A content handler or program has its output, so that only a call from Python lacks it.
-local PHASE_NAMES = { timer = "ngx.timer", content = "a call from Python" }
+-- How errors call a phase. A content handler has all calls, so that only a call from Python and a program lack some.
+local PHASE_NAMES = {
+    timer = "ngx.timer",
+    content = "a call from Python",
+    init = "init_by_lua*",
+    init_worker = "init_worker_by_lua*",
+}
 
 local handlers = {} -- number -> handler
 local last_number = 0
@@ -27,6 +32,12 @@ function core.new_handler(phase)
     return handler
 end
 
+-- What a call says that there is not in this context; `without` as for request_of().
+function core.disabled(handler, without)
+    if handler.phase == "init" then return without or "no request found" end
+    return "API disabled in the context of " .. handler.phase_name
+end
+
 function core.handler(number) return handlers[number] end
 
 function core.handler_ended(number)
@@ -37,6 +48,7 @@ end
 
 -- The main program's output: stdout.
 function core.to_stdout(handler, write, flush)
+    handler.phase_name = "a program"
     function handler.write(_, data)
         write(data)
         return 1
@@ -48,13 +60,13 @@ function core.to_stdout(handler, write, flush)
     handler.eof = handler.flush
 end
 
+local NO_OBJECT = "no request object found"
+
 local function writer(ending)
     return function(...)
         local handler = current().handler
         local write = handler.write
-        if not write then
-            error("API disabled in the context of " .. handler.phase_name, 2)
-        end
+        if not write then error(core.disabled(handler, NO_OBJECT), 2) end
         local n = select("#", ...)
         if n == 1 and type((...)) == "string" then return write(handler, (...) .. ending) end
         local pieces = { ... }
@@ -74,14 +86,14 @@ ngx.print = writer ""
 function ngx.flush(waits)
     local handler = current().handler
     local flush = handler.flush
-    if not flush then error("API disabled in the context of " .. handler.phase_name, 2) end
+    if not flush then error(core.disabled(handler, NO_OBJECT), 2) end
     return flush(handler, waits)
 end
 
 function ngx.eof()
     local handler = current().handler
     local eof = handler.eof
-    if not eof then error("API disabled in the context of " .. handler.phase_name, 2) end
+    if not eof then error(core.disabled(handler, NO_OBJECT), 2) end
     return eof(handler)
 end
 
@@ -107,6 +119,7 @@ function ngx.get_phase() return current().handler.phase end
 
 function os.exit(code)
     if code == true or code == nil then code = 0 elseif code == false then code = 1 end
+    if not isyieldable() then return native.exit_program(code) end -- before the first request
     return wait(native.exit_program, code)
 end
 

@@ -1,5 +1,6 @@
 -- The process and what it was built from: ngx.config, ngx.worker and the module ngx.process.
--- A program under lasa is its own master and only worker, as nginx is with "master_process off".
+-- A program under lasa is its own master and only worker, as nginx is with "master_process off", and so is `lasa serve`
+-- without --workers.
 -- Source: OpenResty's manual, and lua-resty-core's for ngx.process.
 
 local core = ...
@@ -27,16 +28,16 @@ function worker.pid() return native.pid() end
 
 function worker.pids() return { native.pid() } end
 
-function worker.id() return 0 end
+function worker.id() return native.worker_number() end
 
-function worker.count() return 1 end
+function worker.count() return native.worker_count() end
 
 local process = { version = core.ngx_lua_resty_version }
 core.modules["ngx.process"] = process
 
-function process.type() return "single" end
+function process.type() return native.is_worker() and "worker" or "single" end
 
-function process.get_master_pid() return native.pid() end
+function process.get_master_pid() return native.master_pid() end
 
 function process.enable_privileged_agent() return nil, "API disabled in the current context" end
 

@@ -5,7 +5,7 @@
 local core = ...
 
 local native = core.native.requests
-local request_of, add_value, clean_value = core.request_of, core.add_value, core.clean_header_value
+local current, request_of, add_value, clean_value = core.current, core.request_of, core.add_value, core.clean_header_value
 local clear = require "table.clear"
 local byte, find, format, gmatch = string.byte, string.find, string.format, string.gmatch
 local gsub, lower = string.gsub, string.lower
@@ -14,6 +14,7 @@ local error, pairs, select, setmetatable, tonumber, tostring, type, unpack =
 local ngx = core.ngx
 
 local MAX_ARGS, MAX_HEADERS = 100, 100
+local NO_OBJECT = "no request object found"
 
 local req = {}
 ngx.req = req
@@ -37,17 +38,19 @@ function req.set_method(method)
 end
 
 function req.http_version()
-    local version = native.http_version(request_of(1).number)
+    local version = native.http_version(request_of(1, NO_OBJECT).number)
     return version
 end
 
 function req.start_time()
+    local handler = current().handler
+    if not handler.is_request and handler.phase ~= "init" then return 0 end
     local start_s = native.start_time(request_of(1).number)
     return start_s
 end
 
 function req.raw_header(without_line)
-    local head = native.raw_header(request_of(1).number, without_line and true or false)
+    local head = native.raw_header(request_of(1, NO_OBJECT).number, without_line and true or false)
     return head
 end
 
@@ -104,7 +107,7 @@ local function escaped(character) return format("%%%02X", byte(character)) end
 
 function req.set_uri_args(...)
     if select("#", ...) ~= 1 then error("expecting 1 argument but seen " .. select("#", ...), 2) end
-    local handler = request_of(1)
+    local handler = request_of(1, NO_OBJECT)
     local args = ...
     local kind = type(args)
     if kind == "table" then
@@ -251,7 +254,7 @@ function req.get_post_args(...)
     if max ~= nil and not tonumber(max) then
         error("bad argument #1 to 'get_post_args' (number expected, got " .. type(max) .. ")", 2)
     end
-    local handler = request_of(1)
+    local handler = request_of(1, NO_OBJECT)
     if handler.body_discarded then return {} end
     if not handler.body_read then
         error("no request body found; maybe you should turn on lua_need_request_body?", 2)

@@ -10,6 +10,8 @@ local concat, open = table.concat, io.open
 local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
 local req = core.ngx.req
 
+local NO_OBJECT = "request object not found"
+
 local function no_arguments(n)
     if n > 0 then error("expecting 0 arguments but seen " .. n, 3) end
 end
@@ -26,7 +28,7 @@ end
 
 function req.read_body(...)
     no_arguments(select("#", ...))
-    local handler = request_of(1)
+    local handler = core.request_in(1, NO_OBJECT)
     if handler.body_read or handler.body_discarded then return end
     local data, file = wait(native.read_body, handler.number)
     handler.body_read = true
@@ -36,14 +38,14 @@ end
 
 function req.discard_body(...)
     no_arguments(select("#", ...))
-    local handler = request_of(1)
+    local handler = request_of(1, NO_OBJECT)
     if not handler.body_read then handler.body_discarded = true end
 end
 
 function req.get_body_data(...)
     local n = select("#", ...)
     if n > 1 then error("expecting 0 or 1 arguments but seen " .. n, 2) end
-    local body = request_of(1).body
+    local body = request_of(1, NO_OBJECT).body
     local max = n == 1 and tonumber((...))
     if body and max and max > 0 then return body:sub(1, max) end
     return body
@@ -51,14 +53,14 @@ end
 
 function req.get_body_file(...)
     no_arguments(select("#", ...))
-    return request_of(1).body_file
+    return request_of(1, NO_OBJECT).body_file
 end
 
 -- ---- replacing ------------------------------------------------------------------------------------------------------
 
 -- Return the request if its body may be replaced.
-local function ready()
-    local handler = request_of(2)
+local function ready(without)
+    local handler = request_of(2, without)
     if handler.body_discarded then error("request body already discarded asynchronously", 3) end
     if not handler.body_read then error("request body not read yet", 3) end
     return handler
@@ -72,7 +74,7 @@ end
 function req.set_body_data(...)
     if select("#", ...) ~= 1 then error("expecting 1 arguments but seen " .. select("#", ...), 2) end
     local data = string_of((...), "set_body_data")
-    local handler = ready()
+    local handler = ready(NO_OBJECT)
     put(handler, data)
     replace_header(handler, "Content-Length", #data)
 end

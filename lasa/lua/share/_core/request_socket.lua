@@ -50,7 +50,7 @@ end
 function ngx.req.socket(...)
     local n = select("#", ...)
     if n > 1 then error("expecting 0 or 1 argument, but got " .. n, 2) end
-    local handler = request_of(1)
+    local handler = core.request_in(1)
     if not reader_meta then make_metas() end
     if ... then return whole_connection(handler) end
     return body_reader(handler)
@@ -59,7 +59,7 @@ end
 -- ---- the client has gone --------------------------------------------------------------------------------------------
 
 function ngx.on_abort(callback)
-    local handler = request_of(1)
+    local handler = core.request_in(1)
     if handler.on_abort then return nil, "duplicate call" end
     if type(callback) ~= "function" then error("bad argument #1 to 'on_abort' (Lua function expected)", 2) end
     handler.on_abort = callback
@@ -67,8 +67,8 @@ function ngx.on_abort(callback)
     return 1
 end
 
--- Called by Python; returns the number of the light thread that tells the script.
+-- Called by Python; returns the number of the light thread that tells the script, nil if it does not want to be told.
 function core.abort_fires(number)
     local handler = core.handler(number)
-    return core.new_call(handler.on_abort, handler)
+    return handler.on_abort and core.new_call(handler.on_abort, handler)
 end

@@ -12,7 +12,7 @@ local core = ...
 local native = core.native.requests
 local exit = core.native.output.exit
 local wait, write_log = core.wait, core.write_log
-local request_of, packed_headers = core.request_of, core.packed_headers
+local packed_headers = core.packed_headers
 local concat, ceil, floor = table.concat, math.ceil, math.floor
 local byte, find, format, gsub, sub = string.byte, string.find, string.format, string.gsub, string.sub
 local error, select, setmetatable, tonumber, type, unpack = error, select, setmetatable, tonumber, type, unpack
@@ -134,7 +134,7 @@ local function eof(handler)
 end
 
 function ngx.send_headers()
-    local handler = request_of(1)
+    local handler = core.request_in(1)
     if handler.headers_sent then return 1 end
     begin(handler)
     handler.is_old = nil -- what it said already comes first
@@ -176,7 +176,7 @@ function ngx.redirect(...)
                 .. "ngx.HTTP_SEE_OTHER, and ngx.HTTP_TEMPORARY_REDIRECT are allowed", 2)
         end
     end
-    local handler = request_of(1)
+    local handler = core.request_in(1, "no request object found")
     if handler.headers_sent then error("attempt to call ngx.redirect after sending out the headers", 2) end
     local unsafe = find(uri, "[%z\1-\31\127]")
     if unsafe then

@@ -219,7 +219,7 @@ core.headers_by_any_name = BY_ANY_NAME
 ngx.resp = {}
 
 function ngx.resp.get_headers(max, is_raw)
-    local handler = request_of(1)
+    local handler = request_of(1, "no request object found")
     max = max or MAX_HEADERS
     local found = {}
     if not is_raw then setmetatable(found, BY_ANY_NAME) end

@@ -95,7 +95,7 @@ local mark_of = setmetatable({}, { __mode = "k" }) -- request, timer or main pro
 function base.get_request()
     local thread = core.current()
     local handler = thread and thread.handler
-    if not handler then return nil end
+    if not handler or handler.phase == "init" then return nil end
     local mark = mark_of[handler]
     if not mark then
         mark = newproxy()

@@ -36,6 +36,11 @@ function methods:wait(seconds)
     if not timeout_s then error("attempt to perform arithmetic on a " .. type(seconds) .. " value", 2) end
     if timeout_s < 0 then error("no negative number", 2) end
     if timeout_s ~= timeout_s then timeout_s = 0 end
+    local handler = core.current().handler
+    if handler.is_early then
+        if handler.phase == "init" then error(core.disabled(handler), 2) end
+        return nil, core.disabled(handler)
+    end
     local waits = native.count(handle) <= 0
     local ok, err = wait(native.wait, handle, timeout_s)
     if ok and not waits then return ok end

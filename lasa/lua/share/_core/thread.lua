@@ -14,6 +14,7 @@ function thread.spawn(f, ...)
     if type(f) ~= "function" then
         core.bad_argument(1, 1, "Lua function expected")
     end
+    core.check_phase(1)
     local record = new_thread(f, co_running(), ...)
     local co = record.co
     wait(native.spawn, record.number, record.handler.number)
@@ -50,6 +51,7 @@ end
 function thread.wait(...)
     local n = select("#", ...)
     if n == 0 then error("at least one coroutine should be specified", 2) end
+    core.check_phase(1)
     local records = { ... }
     for i = 1, n do records[i] = checked(records[i], i) end
     local ended = first_ended(records, n)
@@ -67,6 +69,7 @@ end
 
 function thread.kill(co)
     if type(co) ~= "thread" then error("bad argument #1 to 'kill' (lua thread expected)", 2) end
+    core.check_phase(1)
     local record = record_of[co]
     if not record or not record.parent then return nil, "not user thread" end
     if record.parent ~= co_running() then return nil, "killer not parent" end

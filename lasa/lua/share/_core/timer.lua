@@ -22,6 +22,7 @@ local function schedule(make, delay, repeats, n, f, ...)
     end
     if delay_s ~= delay_s then delay_s = 0 end
     if repeats and delay_s < 0.001 then error("delay cannot be zero", 3) end
+    if core.current().handler.phase == "init" then error("no request", 3) end
     last_number = last_number + 1
     local number = last_number
     pending[number] = { f = f, n = n - 2, repeats = repeats, ... }
@@ -51,9 +52,14 @@ end
 function core.timer_dropped(number) pending[number] = nil end
 
 -- Python's own functions are no functions to Lua's type().
-local function running_count() return native.running_count() end
+local function counter(count)
+    return function()
+        if core.current().handler.phase == "init" then error("no request", 2) end
+        return count()
+    end
+end
 
-local function pending_count() return native.pending_count() end
+local running_count, pending_count = counter(native.running_count), counter(native.pending_count)
 
 -- OpenResty's calls answer 1, the seed's a handle for lasa.timer.kill().
 local function one(handle, err)

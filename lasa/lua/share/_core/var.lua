@@ -172,7 +172,7 @@ local function of_program(handler, name)
     end
 end
 
-local function is_program(handler) return not handler.is_request and handler.phase ~= "timer" end
+local function is_program(handler) return not handler.is_request and handler.phase == "content" end
 
 local function get(_, name)
     local handler = current().handler
