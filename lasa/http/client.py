@@ -348,7 +348,7 @@ def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Clie
         proxy: a URL, a mapping by scheme, or False; by default the environment's.
         addresses: ``{"name": "127.0.0.1"}``, where to connect to for a name, also ``unix:/path``.
         decode: False leaves compressed bodies as they are; expect: True sends "Expect: 100-continue" with streams.
-        max_body, max_head, max_headers: limits on answers.
+        max_body, max_ratio, max_head, max_headers: limits on answers.
     Raises:
         ValueError, TypeError: ``unknown option "NAME"``, ``bad "NAME" option value: V``.
     Switches: never. Source: seed, "lasa.http.client.new".

@@ -88,7 +88,14 @@ class EventSource:
         self._attempts = attempts
         self._headers = _headers(options.pop("headers", None))
         # An event stream has no end to wait for and no size; and trying again is what we do ourselves.
-        self._options = {"timeout": None, "max_body": NO_LIMIT, "retries": None, **options, "read": heartbeat_s}
+        self._options = {
+            "timeout": None,
+            "max_body": NO_LIMIT,
+            "max_ratio": None,
+            "retries": None,
+            **options,
+            "read": heartbeat_s,
+        }
         self._parser = EventParser(last_event_id, max_event_bytes)
         self._events: deque[Event] = deque()
         self._response: Response | None = None

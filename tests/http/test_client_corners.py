@@ -15,7 +15,7 @@ from gevent.event import Event
 import lasa
 from lasa import thread
 from lasa.http._wire.fields import prepare
-from lasa.http._wire.pieces import TINY, Pieces
+from lasa.http._wire.pieces import LARGE, TINY, Pieces
 from lasa.http.client import Response
 from tests.http.client_tools import (
     OK,
@@ -143,7 +143,9 @@ def test_a_flood_of_tiny_chunks_leaves_others_their_turn() -> None:
     assert meanwhile > 2
 
 
-@pytest.mark.parametrize("sizes", [[], [1], [TINY], [1, TINY, 1, 1, TINY, TINY], [TINY, 3]])
+@pytest.mark.parametrize(
+    "sizes", [[], [1], [TINY], [1, TINY, 1, 1, TINY, TINY], [TINY, 3], [LARGE, 3], [3, TINY, 3, LARGE, 3, TINY]]
+)
 def test_pieces_are_joined_in_their_order(sizes: list[int]) -> None:
     pieces = Pieces()
     parts = [bytes([65 + index]) * size for index, size in enumerate(sizes)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -384,6 +385,47 @@ def test_a_bomb_ends_with_an_error_and_not_with_the_memory() -> None:
             assert idle_connections() == 0
 
 
+def test_a_few_bytes_do_not_become_a_body_of_any_size_unless_that_is_asked_for() -> None:
+    packed = gzip.compress(bytes(20 * 1024 * 1024))
+    with peer(answering(sized(packed, b"Content-Encoding: gzip"))) as server:
+        err = error_of(server.url)
+        assert err == "inflated body too large"
+        assert len(err.partial or b"") == 16 * 1024 * 1024
+        assert error_of(server.url, stream=False, max_ratio=900) == "inflated body too large"
+        for options in ({"max_ratio": None}, {"max_ratio": 1100}, {"stream": True}):
+            assert len(get(server.url, **options).read()) == 20 * 1024 * 1024
+
+
+@pytest.mark.parametrize("size", [30_000_000, 31_000_000])
+def test_a_body_takes_little_more_memory_than_its_size_whether_it_fits_or_not(size: int) -> None:
+    def script(wire: Wire) -> None:
+        wire.request()
+        wire.send(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed))
+        wire.send(packed)
+
+    packed = gzip.compress(bytes(size), 1)
+    with peer(script) as server:
+        hc = new_client(max_body=30_000_000, max_ratio=None)
+        tracemalloc.start()
+        try:
+            ok, result, _ = hc.request(url=server.url)
+            assert len(result.body if ok else result.partial) == 30_000_000
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert peak < 36_000_000
+
+
+def test_bytes_behind_a_compressed_body_are_dropped() -> None:
+    for answer in (
+        sized(PACKED + b"garbage", b"Content-Encoding: gzip"),
+        CHUNKED_GZIP.replace(b"0\r\n\r\n", b"2\r\n\r\n\r\n0\r\n\r\n"),
+    ):
+        with peer(answering(answer)) as server:
+            assert get(server.url).read() == gzip.decompress(PACKED)
+            assert idle_connections() == 1
+
+
 def test_a_stream_that_inflates_can_be_left_half_way() -> None:
     with peer(answering(bombs()[0])) as server:
         _, response, _ = new_client().request(url=server.url, stream=True)
@@ -393,7 +435,7 @@ def test_a_stream_that_inflates_can_be_left_half_way() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"no gzip at all", PACKED[:-8] + b"\0" * 8, PACKED + b"garbage", PACKED[:10] + b"\xff" * 20]
+    "body", [b"no gzip at all", PACKED[:-8] + b"\0" * 8, PACKED + b"\x1f\x8bgarbage", PACKED[:10] + b"\xff" * 20]
 )
 def test_bad_gzip_is_an_error(body: bytes) -> None:
     with peer(answering(sized(body, b"Content-Encoding: gzip"))) as server:

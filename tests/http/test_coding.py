@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import subprocess
 import sys
 import time
@@ -77,7 +78,7 @@ def inflate(coding: str, pieces: list[bytes], max_bytes: int = NO_LIMIT) -> byte
     undo = decoder(coding, max_bytes)
     inflated = [piece for data in pieces for piece in undo.feed(data)]
     inflated += undo.finish()
-    assert all(0 < len(piece) <= PIECE_BYTES for piece in inflated)
+    assert all(len(piece) <= PIECE_BYTES for piece in inflated)
     return b"".join(inflated)
 
 
@@ -177,6 +178,48 @@ def test_a_large_ratio_needs_no_memory_when_the_pieces_are_taken(coding: str, pa
     assert peak < 2 * MB
 
 
+MIB = 1024 * 1024
+
+
+@every_packer
+def test_beyond_16_mib_a_body_inflates_to_so_many_times_what_came(coding: str, pack: Callable[[bytes], bytes]) -> None:
+    packed = pack(bytes(30 * MIB))
+    for ratio in (10, 200):
+        undo = decoder_of(coding, NO_LIMIT, ratio)
+        assert undo is not None
+        made: list[int] = []
+        with pytest.raises(SocketError, match=r"^inflated body too large$"):
+            made.extend(len(piece) for piece in undo.feed(packed))
+        assert sum(made) == max(16 * MIB, ratio * len(packed))
+
+
+def test_a_ratio_is_no_limit_for_small_bodies_and_grows_with_what_comes() -> None:
+    def inflated(packed: bytes, ratio: float | None) -> int:
+        undo = decoder_of("gzip", NO_LIMIT, ratio)
+        assert undo is not None
+        return sum(len(piece) for data in cut(packed, [1000] * 1000) for piece in undo.feed(data))
+
+    assert inflated(gzip.compress(bytes(16 * MIB)), 2) == 16 * MIB
+    assert inflated(gzip.compress(bytes(17 * MIB)), None) == 17 * MIB
+    noise = b"".join([random.randbytes(10_000) + bytes(190_000)] * 100)
+    assert inflated(gzip.compress(noise, 1), 25) == 20_000_000
+
+
+def test_what_lies_between_two_codings_counts_as_the_body_does() -> None:
+    skippable = b"\x50\x2a\x4d\x18" + (60_000).to_bytes(4, "little") + bytes(60_000)  # which stands for nothing at all
+    undo = decoder_of("zstd, gzip", NO_LIMIT, 100)
+    assert undo is not None
+    made: list[bytes] = []
+    with pytest.raises(SocketError, match="inflated body too large"):
+        made.extend(undo.feed(gzip.compress(skippable * 300)))
+    assert set(made) == {b""}
+
+
+def test_work_without_a_result_is_told_by_empty_pieces() -> None:
+    assert sum(1 for piece in decoder("gzip").feed(gzip.compress(b"") * 2560) if not piece) == 10
+    assert b"" in list(decoder("gzip, gzip").feed(gzip.compress(gzip.compress(bytes(MB)))))
+
+
 def test_a_bomb_inside_a_bomb_stops_as_well() -> None:
     bomb = gzip.compress(gzip.compress(bytes(100 * MB)))
     undo = decoder("gzip, gzip", MB)
@@ -271,12 +314,41 @@ def test_a_second_member_that_is_cut_is_an_error() -> None:
             inflate(coding, [pack(b"one") + pack(b"two")[:-1]])
 
 
-@every_packer
-@pytest.mark.parametrize("garbage", [b"garbage", b"\r\n\r\n", b"\0\0garbage"])
-def test_garbage_behind_the_end_is_an_error(coding: str, pack: Callable[[bytes], bytes], garbage: bytes) -> None:
-    for pieces in ([pack(b"data") + garbage], [pack(b"data"), garbage]):
-        with pytest.raises(SocketError, match=f"bad {coding} body"):
-            inflate(coding, pieces)
+GARBAGE = [b"garbage", b"\r\n\r\n", b"\0\0garbage", b"\x1fgarbage", b"\0\x1f\x1f\x8b", b"\x8b"]
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_what_follows_the_end_of_gzip_and_deflate_and_is_no_member_is_dropped(garbage: bytes) -> None:
+    for name in ("gzip", "zlib", "bare deflate"):
+        coding, pack = PACKERS[name]
+        whole = pack(b"data") + garbage
+        for pieces in (
+            [whole],
+            [pack(b"data"), garbage],
+            [bytes((byte,)) for byte in whole],
+            [whole, gzip.compress(b"x")],
+        ):
+            assert inflate(coding, pieces) == b"data"
+
+
+@pytest.mark.parametrize("garbage", GARBAGE)
+def test_what_follows_the_end_of_br_and_zstd_is_an_error(garbage: bytes) -> None:
+    for coding in ("br", "zstd"):
+        packed = PACKERS[coding][1](b"data")
+        for pieces in ([packed + garbage], [packed, garbage]):
+            with pytest.raises(SocketError, match=f"(bad|truncated) {coding} body"):
+                inflate(coding, pieces)
+
+
+def test_a_further_member_of_gzip_is_never_dropped() -> None:
+    packed = gzip.compress(b"one") + gzip.compress(b"two")
+    first = len(gzip.compress(b"one"))
+    for size in range(first + 1, len(packed)):
+        for pieces in ([packed[:size]], [packed[:first], packed[first:size]]):
+            with pytest.raises(SocketError, match="truncated gzip body"):
+                inflate("gzip", pieces)
+    with pytest.raises(SocketError, match="bad gzip body"):
+        inflate("gzip", [gzip.compress(b"one") + b"\x1f\x8bgarbage"])
 
 
 @every_packer

@@ -1,7 +1,8 @@
 """Content codings undone within bounds: gzip, deflate, and br and zstd where they are installed.
 
 A few bytes can stand for gigabytes, so bodies are inflated one small piece at a time, no further than the reader has
-read, and no further than a limit. A compressed stream that stops early is an error, never a short success.
+read, and no further than a limit, which may grow with what has come of the body. A compressed stream that stops early
+is an error, never a short success.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ __all__ = ["ACCEPT_ENCODING", "INFLATED_TOO_LARGE", "Decoder", "decoder_of"]
 INFLATED_TOO_LARGE: Final = "inflated body too large"
 
 _CODINGS_MAX = 3
+RATIO_FREE: Final = 16 * 1024 * 1024  # bytes that may be made of any few: a ratio says nothing of small bodies
 
 # What is handed out at once, and so what is inflated ahead of the reader.
 _PIECE_BYTES = 256 * 1024
@@ -33,6 +35,9 @@ _FIRST_SLICE_BYTES = 1024
 _ZSTD_WINDOW_LOG_MAX = 23
 # Each frame costs a fresh decompressor, 15 µs for as little as 9 bytes.
 _ZSTD_FRAMES_MAX = 10_000
+_MEMBERS_AT_ONCE = 256  # between which others can be given their turn
+
+_GZIP_MAGIC = b"\x1f\x8b"
 
 _NOT_ZERO = re.compile(rb"[^\0]")
 
@@ -171,17 +176,24 @@ class _Zstd:
 
 @dataclass(frozen=True, slots=True)
 class _Coding:
-    """A content coding: its name, how one member is undone, what that raises, and how many may follow each other."""
+    """A content coding.
+
+    Attributes:
+        start: begins to undo one member; what that raises is ``error``.
+        members_max: how many may follow each other.
+        magic: how a further member begins. What begins otherwise is dropped, be it padding or what a server has left
+            in its buffer. None: everything is a member; b"": nothing is.
+    """
 
     name: str
     start: Callable[[], _Stream]
     error: type[Exception]
     members_max: int | None = 1
-    is_padded: bool = False
+    magic: bytes | None = None
 
 
-_GZIP = _Coding("gzip", lambda: _Zlib(zlib.MAX_WBITS | 16), zlib.error, members_max=None, is_padded=True)
-_CODINGS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _Coding("deflate", _Deflate, zlib.error)}
+_GZIP = _Coding("gzip", lambda: _Zlib(zlib.MAX_WBITS | 16), zlib.error, members_max=None, magic=_GZIP_MAGIC)
+_CODINGS = {"gzip": _GZIP, "x-gzip": _GZIP, "deflate": _Coding("deflate", _Deflate, zlib.error, magic=b"")}
 if _brotli is not None:
     _CODINGS["br"] = _Coding("br", _Brotli, _brotli.error)
 if _zstd is not None:
@@ -191,23 +203,49 @@ if _zstd is not None:
 ACCEPT_ENCODING: Final[str] = ", ".join(name for name in _CODINGS if name != "x-gzip")
 
 
+class _Allowance:
+    """How much a body may become.
+
+    Attributes:
+        fed: bytes that have come of it.
+    """
+
+    __slots__ = ("_ratio", "fed")
+
+    def __init__(self, ratio: float | None) -> None:
+        self._ratio = ratio
+        self.fed = 0
+
+    def of(self, limit: int) -> int:
+        """Return how much of ``limit`` it may be by now."""
+        return limit if self._ratio is None else min(limit, max(RATIO_FREE, int(self._ratio * self.fed)))
+
+
 class _Stage:
     """One coding of a body: as many members as come, one after another."""
 
-    __slots__ = ("_coding", "_left", "_members", "_slice_bytes", "_stream")
+    __slots__ = ("_allowance", "_coding", "_head", "_is_over", "_limit", "_made", "_members", "_slice_bytes", "_stream")
 
-    def __init__(self, coding: _Coding, max_bytes: int) -> None:
+    def __init__(self, coding: _Coding, max_bytes: int, allowance: _Allowance) -> None:
         self._coding = coding
-        self._left = max_bytes
+        self._limit = max_bytes
+        self._allowance = allowance
+        self._made = 0
         self._stream: _Stream | None = None
         self._members = 0
+        self._head = b""  # what may become the beginning of a further member
+        self._is_over = False  # whether something else has followed the last one
         self._slice_bytes = _SLICE_BYTES
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        if self._head:
+            data, self._head = self._head + data, b""
         at = 0
-        while at < len(data):
+        while at < len(data) and not self._is_over:
             if self._stream is None:
                 at = self._begin_member(data, at)
+                if not self._members % _MEMBERS_AT_ONCE:
+                    yield b""
                 continue
             part = data[at : at + self._slice_bytes]
             at += len(part)
@@ -220,19 +258,28 @@ class _Stage:
     def feed_all(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for data in pieces:
             yield from self.feed(data)
+            yield b""
 
     def finish(self) -> None:
-        if self._stream is not None:
+        if self._stream is not None or self._head:
             raise SocketError(f"truncated {self._coding.name} body")
 
     def _begin_member(self, data: bytes, at: int) -> int:
-        """Begin a member at ``at``, or behind the padding there; return where, or the end if all is padding."""
+        """Begin a member at ``at``, or behind the padding there; return where, or the end if nothing begins."""
         if self._members:
-            if self._coding.is_padded:
+            magic = self._coding.magic
+            if magic is not None:
                 found = _NOT_ZERO.search(data, at)
                 if found is None:
                     return len(data)
                 at = found.start()
+                begun = data[at : at + len(magic)]
+                if begun != magic or not magic:
+                    if begun and magic.startswith(begun):  # more is to come
+                        self._head = begun
+                    else:
+                        self._is_over = True
+                    return len(data)
             if self._members == self._coding.members_max:
                 raise SocketError(f"bad {self._coding.name} body")
             self._slice_bytes = _FIRST_SLICE_BYTES
@@ -242,14 +289,15 @@ class _Stage:
 
     def _inflate(self, stream: _Stream, data: bytes) -> Iterator[bytes]:
         while True:
+            left = self._allowance.of(self._limit) - self._made
             try:
                 # One byte more than allowed tells that there is more; nothing else needs to be inflated for that.
-                piece = stream.take(data, min(_PIECE_BYTES, self._left + 1))
+                piece = stream.take(data, min(_PIECE_BYTES, left + 1))
             except self._coding.error as exc:
                 raise SocketError(f"bad {self._coding.name} body") from exc
             data = b""
-            allowed = min(len(piece), self._left)
-            self._left -= allowed
+            allowed = min(len(piece), left)
+            self._made += allowed
             for start in range(0, allowed, _PIECE_BYTES):
                 yield piece[start : min(start + _PIECE_BYTES, allowed)]
             if allowed < len(piece):
@@ -264,20 +312,23 @@ class Decoder:
     After an error nothing more can be fed.
     """
 
-    __slots__ = ("_stages",)
+    __slots__ = ("_allowance", "_stages")
 
-    def __init__(self, stages: list[_Stage]) -> None:
+    def __init__(self, stages: list[_Stage], allowance: _Allowance) -> None:
         self._stages = stages
+        self._allowance = allowance
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        """Return the pieces that ``data`` stands for: none is empty, none larger than 256 KiB.
+        """Return the pieces that ``data`` stands for, none larger than 256 KiB.
 
-        They are inflated while they are taken. All of them must be taken before the next call.
+        They are inflated while they are taken. An empty one says that there was work to do, so that others can be given
+        a turn. All of them must be taken before the next call.
 
         Raises:
             SocketError: while they are taken: "bad gzip body", or the name of the other coding; "inflated body too
                 large", after as many bytes as are allowed.
         """
+        self._allowance.fed += len(data)
         pieces = self._stages[0].feed(data)
         for stage in self._stages[1:]:
             pieces = stage.feed_all(pieces)
@@ -294,12 +345,13 @@ class Decoder:
         return iter(())
 
 
-def decoder_of(content_encoding: str | None, max_bytes: int) -> Decoder | None:
+def decoder_of(content_encoding: str | None, max_bytes: int, max_ratio: float | None = None) -> Decoder | None:
     """Return what undoes a body's codings.
 
     Args:
         content_encoding: the value of the header; of a repeated header the values joined by commas.
         max_bytes: how many bytes the body may have when it is inflated.
+        max_ratio: beyond 16 MiB also how many times as many as have come.
     Returns:
         a Decoder; None where the body is to be handed over as it came: no coding, or one that is not known here.
     Raises:
@@ -316,5 +368,8 @@ def decoder_of(content_encoding: str | None, max_bytes: int) -> Decoder | None:
     # What lies between two codings is compressed, so hardly larger than the body; without a bound it could be
     # gigabytes of empty blocks that stand for nothing.
     between_bytes = max_bytes + max_bytes // 8 + _SLICE_BYTES
-    inner_first = [_Stage(_CODINGS[name], between_bytes if at else max_bytes) for at, name in enumerate(names)]
-    return Decoder(inner_first[::-1])
+    allowance = _Allowance(max_ratio)
+    inner_first = [
+        _Stage(_CODINGS[name], between_bytes if at else max_bytes, allowance) for at, name in enumerate(names)
+    ]
+    return Decoder(inner_first[::-1], allowance)

@@ -95,6 +95,7 @@ class Policy:
         keepalive: how long an idle connection is kept; 0 closes it after its response.
         tunnels: whether a proxy is asked for a tunnel also where nothing is encrypted.
         max_body: bytes of a body that is returned whole, also inflated; None: no limit. Streams have none unless given.
+        max_ratio: where a body has a limit: beyond 16 MiB it inflates to so many times what came; None: to any number.
     """
 
     headers: Prepared = field(default_factory=lambda: prepare(None))
@@ -119,6 +120,7 @@ class Policy:
     expect: bool = False
     tunnels: bool = False
     max_body: int | None = None
+    max_ratio: float | None = 200
     limits: Limits = field(default_factory=Limits)
     environment: ProxyVariables = field(default_factory=lambda: proxy_variables(os.environ))
     routes: dict[Any, Any] = field(default_factory=dict)  # where targets lead, kept for all requests of this policy
@@ -171,9 +173,9 @@ class Policy:
 
 
 _SECONDS: Final = frozenset(("timeout", "connect", "tls", "send", "read", "pool", "keepalive"))
-_COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_body"))
+_COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_body", "max_ratio"))
 _MAY_BE_ZERO: Final = frozenset(("backlog", "follow_redirects", "keepalive", "max_body"))
-_MAY_BE_NONE: Final = frozenset(("timeout", "max_body"))
+_MAY_BE_NONE: Final = frozenset(("timeout", "max_body", "max_ratio"))
 _ANY_TARGETS: Final = (parse_target("http://localhost"), parse_target("https://localhost"))
 _OF_ROUTES: Final = frozenset(("identity", "proxy", "addresses", "pool_size", "backlog"))
 _FLAGS: Final = frozenset(("allow_downgrade", "decode", "expect"))

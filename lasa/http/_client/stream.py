@@ -100,7 +100,10 @@ class ResponseBody:
         elif limit is not None and self._total is not None and self._total > limit:
             self._fail(BadMessage("response body too large"))
         elif encoding is not None and policy.decode:
-            self._decoder = decoder_of(encoding, limit if limit is not None else 1 << 62)
+            if limit is None:
+                self._decoder = decoder_of(encoding, 1 << 62)
+            else:
+                self._decoder = decoder_of(encoding, limit, policy.max_ratio)
 
     def next_piece(self) -> bytes:
         """Return the next piece of the body, b"" at its end.
@@ -132,8 +135,11 @@ class ResponseBody:
         while True:
             if self._inflating is not None:
                 piece = next(self._inflating, None)
-                if piece is not None:
+                if piece:
                     return piece
+                if piece is not None:
+                    self._conduit.breathe()
+                    continue
                 self._inflating = None
             event = self._conduit.next_event()
             if type(event) is h11.Data:

@@ -1,10 +1,12 @@
 """Pieces of bodies: what may be one, and how to gather many.
 
-They may be tiny, and an object for each byte would take forty times its memory.
+They may be tiny, and an object for each byte would take forty times its memory. They may be many, and joining them at
+the end would take twice their memory.
 """
 
 from __future__ import annotations
 
+from io import BytesIO
 from typing import Any, Final
 
 __all__ = ["BYTES_LIKE", "TEXT_OR_BYTES", "TINY", "Pieces", "piece_bytes"]
@@ -13,31 +15,44 @@ BYTES_LIKE: Final = (bytes, bytearray, memoryview)
 TEXT_OR_BYTES: Final = (str, *BYTES_LIKE)
 
 TINY: Final = 512  # bytes; such pieces are copied together at once
+LARGE: Final = 4_194_304  # bytes; beyond it all pieces are copied together at once
 
 
 class Pieces:
-    """Bytes in the order of their arrival; they take at most about twice their own size."""
+    """Bytes in the order of their arrival; they take at most twice their size, or a few MB more if they are much."""
 
-    __slots__ = ("_large", "_loose", "size")
+    __slots__ = ("_file", "_large", "_loose", "size")
 
     def __init__(self) -> None:
         self._large: list[bytes] = []
         self._loose = bytearray()  # what follows the last large piece
+        self._file: BytesIO | None = None  # which holds all, once that is much: it grows in place, and joins nothing
         self.size = 0
 
     def add(self, piece: bytes) -> None:
         """Add a piece."""
         self.size += len(piece)
-        if len(piece) < TINY:
+        if self.size > LARGE:
+            self._write(piece)
+        elif len(piece) < TINY:
             self._loose += piece
-            return
-        if self._loose:
-            self._large.append(bytes(self._loose))
-            self._loose.clear()
-        self._large.append(piece)
+        else:
+            if self._loose:
+                self._large.append(bytes(self._loose))
+                self._loose.clear()
+            self._large.append(piece)
+
+    def _write(self, piece: bytes) -> None:
+        if self._file is None:
+            self._file = BytesIO()
+            self._file.writelines([*self._large, self._loose])
+            self._large, self._loose = [], bytearray()
+        self._file.write(piece)
 
     def joined(self) -> bytes:
-        """Return all of it, without a copy where it is one large piece."""
+        """Return all of it, without a copy where it is one large piece, or much."""
+        if self._file is not None:
+            return self._file.getvalue()
         if not self._large:
             return bytes(self._loose)
         if self._loose:
