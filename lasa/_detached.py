@@ -160,13 +160,13 @@ class Detached:
     def _live(self) -> tuple[Any, ...]:
         life = self._life = Life(self._function)  # type: ignore[arg-type]
         self._function = None
-        bell = _hub.doorbell()
-        with self._lock:
-            self._end_soon = lambda: bell.call(life.end_soon)
-            is_asked = self._is_asked
-        if is_asked:
-            life.end_soon()
         try:
+            bell = _hub.doorbell()
+            with self._lock:
+                self._end_soon = lambda: bell.call(life.end_soon)
+                is_asked = self._is_asked
+            if is_asked:
+                life.end_soon()
             life.live()
         except BaseException as error:  # of a greenlet that handed it to the hub
             life.failure = error
@@ -199,7 +199,8 @@ def detach(conf: Mapping[str, Any] | None = None, /, **options: Any) -> Detached
     Raises:
         ValueError: not one of the three contents; another kind of file; ``unknown option "NAME"``.
         TypeError: a content that is none. OSError: no such file. SyntaxError: Python code that is none.
-        ModuleNotFoundError: Lua without lupa. RuntimeError: the system has no more OS threads.
+        ModuleNotFoundError: Lua without lupa. RuntimeError: the system has no more OS threads. SocketError: "too many
+        open files": there are none left for another hub.
     Switches: never. Source: seed, "lasa.detach".
     """
     if conf is not None and not isinstance(conf, Mapping):
@@ -213,6 +214,7 @@ def detach(conf: Mapping[str, Any] | None = None, /, **options: Any) -> Detached
     args = given.get("args", ())
     if isinstance(args, str | bytes) or not isinstance(args, Iterable):
         raise TypeError(f"args: tuple expected, got {kind_of(args)}")
+    _hub.require_descriptors()
     handle = Detached(_main_function(given, name, tuple(args)), name)
     handle._start()
     return handle

@@ -253,7 +253,7 @@ def test_a_keyboard_interrupt_in_a_light_thread_ends_the_program_with_its_finall
         "lasa.thread.wait(lasa.thread.spawn(lasa.sleep, 0.3))",
         "lasa.coroutine.resume(lasa.coroutine.create(lambda: lasa.sleep(10)))",
         "lasa.to_thread(time.sleep, 10)",
-        "[lasa.now() for _ in iter(int, 1)]",
+        "all(lasa.now() for _ in iter(int, 1))",
         "time.sleep(10)",
         "[lasa.coroutine.yield_() for _ in iter(int, 1)]",
     ],

@@ -15,8 +15,9 @@ for a name's addresses               ``resolve(name, timeout_s)``
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
-``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``, ``wrong_os_thread(what)``, and ``end_hub()`` before one
-ends. Once per process: ``patch_all()``, ``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
+``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``, ``wrong_os_thread(what)``, ``require_descriptors()``
+before one starts with a hub, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
+``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
 """
 
 from __future__ import annotations
@@ -29,7 +30,16 @@ from gevent.exceptions import LoopExit
 from greenlet import GreenletExit
 
 from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
-from lasa._hub.core import CALL_COST, Scheduler, getcurrent, greenlet, is_current, leave_behind, scheduler
+from lasa._hub.core import (
+    CALL_COST,
+    Scheduler,
+    getcurrent,
+    greenlet,
+    is_current,
+    leave_behind,
+    require_descriptors,
+    scheduler,
+)
 from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
@@ -106,6 +116,7 @@ __all__ = [
     "patch_all",
     "pause",
     "pause_at_most",
+    "require_descriptors",
     "resolve",
     "run_job",
     "scheduler",

@@ -13,6 +13,8 @@ timer had fallen due run, before the queues are served again.
 
 from __future__ import annotations
 
+import errno
+import os
 import time
 from collections import deque
 from collections.abc import Callable
@@ -26,6 +28,7 @@ from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
 from lasa import _process
+from lasa.errors import system_error
 
 __all__ = [
     "CALL_COST",
@@ -39,6 +42,7 @@ __all__ = [
     "greenlet",
     "is_current",
     "leave_behind",
+    "require_descriptors",
     "scheduler",
 ]
 
@@ -51,6 +55,8 @@ TIMEOUT: Final = "timeout"
 # the same, so that they run in the order in which they fall due.
 TIMER_PRIORITY: Final = -1
 TURN_PRIORITY: Final = -2
+
+DESCRIPTORS_OF_HUB: Final = 3  # an epoll, an eventfd, and one for a moment only
 
 SLICE_S: Final = 0.010  # after so long without a poll it is the others' turn
 
@@ -339,13 +345,38 @@ class Scheduler:
 
 
 def scheduler() -> Scheduler:
-    """Return the scheduler of the calling OS thread, made on first use."""
-    gevent_hub: Any = gevent.get_hub()
+    """Return the scheduler of the calling OS thread, made on first use.
+
+    Raises:
+        SocketError: "too many open files", where there is no hub yet.
+    """
+    gevent_hub: Any = get_hub_if_exists()
+    if gevent_hub is None:
+        require_descriptors()
+        gevent_hub = gevent.get_hub()
     try:
         return cast("Scheduler", gevent_hub.lasa_scheduler)
     except AttributeError:
         made = gevent_hub.lasa_scheduler = Scheduler(gevent_hub)
         return made
+
+
+def require_descriptors() -> None:
+    """Find out whether there are enough descriptors for another hub: libev ends the process where there are not.
+
+    Raises:
+        SocketError: "too many open files".
+    """
+    opened: list[int] = []
+    try:
+        for _ in range(DESCRIPTORS_OF_HUB):
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            raise system_error(error) from None
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def is_current(owner: Scheduler) -> bool:

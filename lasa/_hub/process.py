@@ -52,9 +52,9 @@ def overhear_signals(numbers: Collection[int], heard: Callable[[int], bool]) -> 
     Returns:
         What ends it for handlers that are set later.
     """
-    set_handler: Any = signal.signal
-    gevents_own: Any = gevent.hub.signal
-    begin = gevents_own.__init__
+    pythons: Any = signal
+    gevents: Any = gevent.hub.signal
+    set_handler, begin = pythons.signal, gevents.__init__
     ours = {number: signal.getsignal(number) for number in numbers}
 
     def overheard(number: int, handler: Any) -> Any:
@@ -77,12 +77,12 @@ def overhear_signals(numbers: Collection[int], heard: Callable[[int], bool]) -> 
         begin(self, number, overheard(number, handler), *arguments, **keywords)
 
     def end() -> None:
-        gevents_own.__init__ = begin
-        if signal.signal is set_overheard:
-            signal.signal = set_handler
+        gevents.__init__ = begin
+        if pythons.signal is set_overheard:
+            pythons.signal = set_handler
 
-    signal.signal = set_overheard
-    gevents_own.__init__ = begin_overheard
+    pythons.signal = set_overheard
+    gevents.__init__ = begin_overheard
     return end
 
 

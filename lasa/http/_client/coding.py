@@ -46,7 +46,7 @@ def _optional(name: str) -> Any:
     """Import a module that need not be installed; None where it is not."""
     try:
         return import_module(name)
-    except ImportError:
+    except ModuleNotFoundError:  # not what fails for now only, such as for want of descriptors
         return None
 
 

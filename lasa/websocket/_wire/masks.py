@@ -35,7 +35,7 @@ mask: Callable[[bytes | memoryview, bytes], bytes]
 
 try:
     from websockets.speedups import apply_mask as mask
-except ImportError:
+except ModuleNotFoundError:  # not what fails for now only, such as for want of descriptors
     mask = mask_in_python
 
 
