@@ -17,12 +17,13 @@ from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import Stream
 from lasa.socket._patterns import Line
 
-__all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "NO_BUFFER", "Halves"]
+__all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "DUBIOUS", "NO_BUFFER", "Halves"]
 
 DEFAULT_TIMEOUT_MS: Final = 30_000
 BUSY_CONNECTING: Final = "socket busy connecting"
 BUSY_READING: Final = "socket busy reading"
 BUSY_WRITING: Final = "socket busy writing"
+DUBIOUS: Final = "connection in dubious state"
 
 SMALLEST_RECV: Final = 8192
 
@@ -42,6 +43,7 @@ class Halves:
         "_home",
         "_hub",
         "_is_connecting",
+        "_is_dubious",
         "_is_reading",
         "_is_writing",
         "_limits",
@@ -74,6 +76,8 @@ class Halves:
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
         self._home = os_thread_id()
+        # Whether the last read that needed more than was there has failed, so that what it waited for may still come.
+        self._is_dubious = False
         self._generation = 0  # counts connections; a reader's end marker belongs to one of them
 
     # -- timeouts
@@ -173,6 +177,7 @@ class Halves:
         self._read_open = self._write_open = True
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
+        self._is_dubious = False
         self._generation += 1
 
     def _detach(self) -> None:

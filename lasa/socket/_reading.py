@@ -254,7 +254,7 @@ class Reading(Halves):
         elif buffer is NO_BUFFER:
             buffer = self._buffer = ReceiveBuffer()
         self._readable = None
-        self._is_reading = True
+        self._is_reading = self._is_dubious = True
         try:
             while True:
                 size = self._recv_size
@@ -264,6 +264,7 @@ class Reading(Halves):
                 if not chunk:
                     data = pattern.at_end(buffer)
                     if data is not None:
+                        self._is_dubious = False
                         return data, None, None
                     raise SocketClosed
                 if len(chunk) == size:
@@ -275,10 +276,13 @@ class Reading(Halves):
                     self._more_expected = False
                 data = pattern.take_new(buffer, chunk)
                 if data is not None:
+                    self._is_dubious = False
                     return data, None, None
         except SocketError as error:
             if error.reason not in _HARMLESS:
                 self._read_open = False
+            elif error.reason != "timeout":
+                self._is_dubious = False  # a limit: there is more, which has to be read before anything else
             partial = error.partial
             return None, error.reason, pattern.rest(buffer, error.reason) if partial is None else partial
         except _hub.GreenletExit:

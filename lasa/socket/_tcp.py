@@ -14,6 +14,7 @@ from lasa.errors import SocketError, system_error
 from lasa.socket._address import host_text, is_unix, parse_host, parse_port, unix_path
 from lasa.socket._connection import Connection, pool_name_of, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix
+from lasa.socket._halves import DUBIOUS
 from lasa.socket._identity import certificate_key
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import address_text
@@ -31,6 +32,7 @@ class TcpSocket(Serving):
 
     __slots__ = ("_is_resolving",)
 
+    keeps_dubious: ClassVar = False  # whether a connection is kept while its last read has failed
     warns_unclosed: ClassVar = True  # where a collector is expected to close, as in Lua, nobody is to be warned
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -343,7 +345,8 @@ class TcpSocket(Serving):
             ``(1, None)``; or ``(None, err)``: "closed" (half of it or all, by the peer too, whatever is unread of it),
             "unread data in buffer", "invalid connection" (accept() made it, or the process that this one was forked
             from) or a busy word, with what is open of it left so; "connection in dubious state" (the peer had sent
-            something) or the system's own word, with the connection closed.
+            something; or the last read has failed or was cut off, so that its answer may still come) or the system's
+            own word, with the connection closed.
         Raises:
             TypeError: no number. ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
@@ -386,7 +389,9 @@ class TcpSocket(Serving):
         try:
             if connection.stream.has_input():
                 # Bytes that nobody has read hide the end that follows them.
-                raise SocketError("closed" if connection.link.has_ended() else "connection in dubious state")
+                raise SocketError("closed" if connection.link.has_ended() else DUBIOUS)
+            if self._is_dubious and not self.keeps_dubious:
+                raise SocketError(DUBIOUS)
         except SocketError:
             self._release()
             raise

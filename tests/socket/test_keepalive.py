@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import select
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import gevent
 import pytest
@@ -209,6 +209,90 @@ def test_half_a_connection_is_not_kept_and_stays_open(upstream: Upstream) -> Non
     assert sock.shutdown("send") == (1, None)
     assert sock.setkeepalive() == (None, "closed")
     assert sock.close() == (1, None)
+
+
+# A read that has failed
+
+
+class Answer(NamedTuple):
+    """What a peer sends late, and the read that does not wait for it."""
+
+    before: bytes
+    read: Callable[[TcpSocket], tuple[Any, ...]]
+    partial: bytes | None
+    late: bytes
+
+
+LATE = {
+    "a line": Answer(b"", lambda sock: sock.receive(), b"", b"late\n"),
+    "the end of a line": Answer(b"half", lambda sock: sock.receive(), b"half", b" late\n"),
+    "a size": Answer(b"1234", lambda sock: sock.receive(10), b"1234", b"567890"),
+    "anything": Answer(b"", lambda sock: sock.receiveany(10), b"", b"late"),
+    "a section": Answer(b"12", lambda sock: sock.receiveuntil("--")(), b"12", b"34--"),
+    "a part of a section": Answer(b"", lambda sock: sock.receiveuntil("--")(4), b"", b"34--"),
+    "everything": Answer(b"12", lambda sock: sock.receive("*a"), b"12", b"34"),
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_an_answer_that_is_still_to_come_is_not_the_next_users(upstream: Upstream, kind: str) -> None:
+    answer = LATE[kind]
+    sock = upstream.connect()
+    sock.settimeout(SHORT_MS)
+    peer = upstream.peers[0]
+    peer.sendall(answer.before)
+    assert answer.read(sock) == (None, "timeout", answer.partial)
+    assert sock.setkeepalive() == (None, "connection in dubious state")
+    assert sock.close() == (None, "closed")
+    assert pools()._by_name == {}
+    assert peer.recv_until_closed() == b""
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_once_it_has_come_and_was_read_the_connection_is_kept(upstream: Upstream, kind: str) -> None:
+    answer = LATE[kind]
+    sock = upstream.connect()
+    sock.settimeout(SHORT_MS)
+    peer = upstream.peers[0]
+    peer.sendall(answer.before)
+    assert answer.read(sock)[0] is None
+    peer.sendall(answer.late)
+    while sock.peek():
+        assert sock.receive(1)[1] is None
+    keep(sock)
+
+
+@pytest.mark.parametrize("has_partial", [False, True])
+def test_a_read_that_gevent_timeout_has_cut_off_counts_as_one_that_has_failed(
+    upstream: Upstream, has_partial: bool
+) -> None:
+    sock = upstream.connect()
+    if has_partial:
+        upstream.peers[0].sendall(b"half")
+    with pytest.raises(gevent.Timeout), gevent.Timeout(SHORT_MS / 1000):
+        sock.receive()
+    if has_partial:
+        assert sock.setkeepalive() == (None, "unread data in buffer")
+        assert sock.receive(4) == (b"half", None, None)
+    assert sock.setkeepalive() == (None, "connection in dubious state")
+    assert sock.close() == (None, "closed")
+
+
+def test_what_is_left_behind_a_limit_is_to_be_read(upstream: Upstream) -> None:
+    sock = upstream.connect()
+    upstream.peers[0].sendall(b"1234\n")
+    assert sock.receive("*l", max_line=2) == (None, "line too long", b"12")
+    assert sock.setkeepalive() == (None, "unread data in buffer")
+    assert sock.receive() == (b"34", None, None)
+    keep(sock)
+
+
+def test_a_new_connection_of_the_same_socket_is_not_dubious(upstream: Upstream) -> None:
+    sock = upstream.connect()
+    sock.settimeout(1)
+    assert sock.receive() == (None, "timeout", b"")
+    keep(upstream.connect(sock))
+    assert len(upstream.peers) == 2
 
 
 # While parked

@@ -35,6 +35,7 @@ class LuaTcpSocket(TcpSocket):
 
     __slots__ = ("certificate", "resolver")
 
+    keeps_dubious = True
     warns_unclosed = False
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
