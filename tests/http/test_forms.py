@@ -264,6 +264,23 @@ def test_hostile_parameters_cost_no_more_than_their_length() -> None:
         assert time.process_time() - started_s < 0.2
 
 
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("UTF8", "utf-8"),
+        ("ISO-8859-1", "iso8859-1"),
+        ("windows-1252", "cp1252"),
+        ("KOI8-U", "koi8-u"),
+        ("Shift_JIS", "shift_jis"),
+        ("gb18030", "gb18030"),
+        *((name, None) for name in ("", "klingon", "base64", "rot13", "idna", "undefined", "unicode_escape", "a" * 41)),
+        *((name, None) for name in ("utf-8\x00", "\xe4", "..", "encodings.utf_8", "__init__")),
+    ],
+)
+def test_a_character_set_is_one_that_the_web_knows(name: str, known: str | None) -> None:
+    assert known_charset(name) == known
+
+
 def test_names_of_charsets_that_nobody_knows_are_not_remembered() -> None:
     known = len(encodings._cache)
     for number in range(100):

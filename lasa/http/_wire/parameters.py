@@ -23,8 +23,9 @@ _IN_PARTS: Final = re.compile(r"(.+)\*(0|[1-9][0-9]{0,2})(\*?)", re.DOTALL)
 _BAD_ESCAPE: Final = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 # Only names that are on Python's lists, since it remembers for ever each other name that it was asked for.
-_CHARSETS: Final = frozenset(aliases) | frozenset(aliases.values())
-_LONGEST_CHARSET: Final = 40
+_WITHOUT_ALIAS: Final = "cp720 cp737 cp856 cp874 cp875 cp1006 koi8_t koi8_u utf_8_sig"
+_CHARSETS: Final = frozenset((*aliases, *aliases.values(), *_WITHOUT_ALIAS.split()))
+_CHARSET: Final = re.compile(r"[0-9A-Za-z._:+-]{1,40}")
 # Python's own inventions that a peer may not choose: they take the square of the length, or warn.
 _NOT_ON_THE_WEB: Final = frozenset(("idna", "punycode", "unicode-escape", "raw-unicode-escape"))
 
@@ -110,9 +111,7 @@ def _decoded(text: str, *, is_strict: bool) -> str | None:
 
 def known_charset(name: str) -> str | None:
     """Return Python's name of a character set that a peer names; None if it is none that the web knows."""
-    if len(name) > _LONGEST_CHARSET or not name.isascii():
-        return None
-    listed = normalize_encoding(name.lower())
+    listed = normalize_encoding(name.lower()) if _CHARSET.fullmatch(name) else ""
     if listed not in _CHARSETS:
         return None
     try:
