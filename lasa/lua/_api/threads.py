@@ -20,7 +20,7 @@ logger = logging.getLogger("lasa.lua")
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
-    """Return spawn, wait, kill, step_aside and sleep; all but the first take what Lua has checked."""
+    """Return spawn, wait, kill, give_way and sleep; all but the first take what Lua has checked."""
     threads = runtime.threads
 
     def run(number: int, context: Context) -> None:
@@ -53,12 +53,12 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         thread.kill(threads[number])
         return ()
 
-    def step_aside() -> tuple[()]:
-        _hub.step_aside()
+    def give_way() -> tuple[()]:
+        _hub.give_way()
         return ()
 
     def sleep(delay_s: float) -> tuple[()]:
         _hub.sleep(delay_s)
         return ()
 
-    return {"spawn": spawn, "wait": wait, "kill": kill, "step_aside": step_aside, "sleep": sleep}
+    return {"spawn": spawn, "wait": wait, "kill": kill, "give_way": give_way, "sleep": sleep}

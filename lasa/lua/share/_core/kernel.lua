@@ -354,7 +354,7 @@ function coroutine.yield(...)
     local co = co_running()
     if is_user[co] then return co_yield(USER, ...) end
     if not co then error(refusal or CANNOT_YIELD, 2) end
-    return core.wait(core.native.threads.step_aside)
+    return core.wait(core.native.threads.give_way)
 end
 
 coroutine.status = status
