@@ -27,6 +27,7 @@ __all__ = [
     "counts",
     "drop",
     "has_body",
+    "is_conditional",
     "raw_head",
     "respond",
     "started_s",
@@ -40,6 +41,14 @@ TAKEN_OVER: Final = 200  # in the access log: what the script sends is its own b
 def started_s(request: Request) -> float:
     """Return when the request came, on the monotonic clock."""
     return float(request._connection._started_s)  # type: ignore[attr-defined]
+
+
+def is_conditional(request: Request) -> bool:
+    """Return whether the request has a header whose name begins with "If-"."""
+    for _, name, _ in request._event.headers._full_items:  # noqa: SIM110 (it is twice as fast as any())
+        if name[:3] == b"if-":
+            return True
+    return False
 
 
 def has_body(request: Request) -> bool:

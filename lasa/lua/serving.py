@@ -159,7 +159,8 @@ class _LuaHandler:
         arrivals.request = request
         try:
             runtime.entries += 1
-            result = self._serve(self._main, request.method == "HEAD", request.line_of_head[1] != b"1.1")
+            is_old = request.line_of_head[1] != b"1.1"
+            result = self._serve(self._main, request.method == "HEAD", is_old, _client.is_conditional(request))
         finally:
             runtime.entries += 1
             context: _RequestContext | None = arrivals.made

@@ -179,7 +179,7 @@ end
 local function replace(handler, name, ...)
     local headers = request_headers(handler)
     local key, kept = lower(name), 0
-    if key == "host" then handler.has_new_host = true end
+    if key == "host" then handler.has_new_host = true elseif find(key, "^if%-") then handler.is_conditional = true end
     for i = 1, #headers do
         local header = headers[i]
         headers[i] = nil

@@ -25,9 +25,32 @@ local BROKEN = "nginx output filter error" -- as a script knows it
 
 -- ---- output ---------------------------------------------------------------------------------------------------------
 
+-- What is of a body that a 304 does not have.
+local OF_THE_BODY = { ["content-length"] = true, ["accept-ranges"] = true, ["content-encoding"] = true }
+
+local function remove(headers, names)
+    for i = headers and #headers or 0, 1, -1 do
+        if names[headers[i][2]] then table.remove(headers, i) end
+    end
+end
+
+-- What the request asks of the answer. If that is not so, it is answered by a page, and nothing more can be said.
+local function meet_conditions(handler)
+    core.load_chunk "conditions"
+    local status = core.conditional_status(handler)
+    if status == 304 then
+        handler.status, handler.content_type = 304, false
+        remove(handler.headers, OF_THE_BODY)
+    elseif status == 412 then
+        handler.precondition_failed = true
+        handler.closed = BROKEN
+    end
+end
+
 -- From now on the head is fixed.
 local function begin(handler)
     handler.headers_sent = true
+    if handler.is_conditional and (handler.status or 200) == 200 then meet_conditions(handler) end
     local status = handler.status
     if handler.is_head or status == 204 or status == 304 then
         handler.header_only = true
@@ -70,7 +93,10 @@ end
 local function write(handler, data)
     if handler.closed then return nil, handler.closed end
     local pieces = handler.pieces
-    if not handler.headers_sent and not handler.is_old then begin(handler) end
+    if not handler.headers_sent and not handler.is_old then
+        begin(handler)
+        if handler.closed then return nil, handler.closed end
+    end
     if handler.left then data = fitted(handler, data) end
     if not pieces then
         if handler.header_only then
@@ -119,6 +145,7 @@ end
 local function eof(handler)
     if handler.closed then return nil, handler.closed end
     local data = take_last(handler)
+    if handler.closed then return nil, handler.closed end
     handler.closed = "seen eof"
     local ok
     if is_short(handler) then
@@ -137,6 +164,7 @@ function ngx.send_headers()
     local handler = core.request_in(1)
     if handler.headers_sent then return 1 end
     begin(handler)
+    if handler.closed then return nil, handler.closed end
     handler.is_old = nil -- what it said already comes first
     if handler.header_only then
         handler.closed = "header only"
@@ -205,13 +233,13 @@ local function refuse(handler, status)
     page, status = core.error_page(status)
     handler.status = status
     handler.content_type = page and "text/html" or false
-    local headers = handler.headers
-    if headers then
-        for i = #headers, 1, -1 do
-            if OF_THE_CONTENT[headers[i][2]] then table.remove(headers, i) end
-        end
-    end
+    remove(handler.headers, OF_THE_CONTENT)
     return WHOLE, status, page or "", packed_headers(handler)
+end
+
+local function refuse_conditions(handler)
+    handler.headers = nil
+    return refuse(handler, 412)
 end
 
 -- End what cannot be completed any more. A head without a body is complete.
@@ -225,6 +253,7 @@ end
 
 local function finish(handler, exit_status, has_failed)
     if handler.is_switched then return NOTHING, 0 end
+    if handler.precondition_failed then return refuse_conditions(handler) end
     if has_failed then
         if handler.headers_sent then return cut(handler) end
         return refuse(handler, 500)
@@ -250,6 +279,7 @@ local function finish(handler, exit_status, has_failed)
         return NOTHING, 0
     end
     local data = take_last(handler)
+    if handler.precondition_failed then return refuse_conditions(handler) end
     handler.closed = "seen eof"
     if is_short(handler) then
         return SHORT, handler.status or 200, data, not handler.has_begun and packed_headers(handler) or nil
@@ -315,9 +345,10 @@ local OF_REQUESTS = {
 
 -- Called by Python for each request. Returns what core.finish_request() does if `main` has ended; otherwise PENDING
 -- and the numbers of the handler and of the light thread to be begun.
-function core.serve(main, is_head, is_old)
+function core.serve(main, is_head, is_old, is_conditional)
     local handler = core.new_handler("content")
     if is_head then handler.is_head = true elseif is_old then handler.is_old = true end
+    if is_conditional then handler.is_conditional = true end
     setmetatable(handler, OF_REQUESTS)
     local record = parked
     if record then
