@@ -173,6 +173,23 @@ def test_what_a_handler_returns_that_is_no_json_is_its_error_and_the_log_says_wh
     assert "bytes, str or an iterable of them expected, got MultiDict" in told
 
 
+@pytest.mark.parametrize("way", ["whole", "pieces", "send"])
+def test_what_text_has_no_form_for_is_replaced_as_browsers_do(way: str) -> None:
+    text = json_value(b'"a\\ud800\\udc80\\ude00\\ud83d\\ude00"')
+
+    def handler(request: Request) -> Any:
+        if way == "whole":
+            return text
+        if way == "pieces":
+            return iter([text])
+        with request.respond() as response:
+            response.send(text)
+        return None
+
+    with serving(handler) as server, connect(server) as sock:
+        assert exchanged(sock, b"GET") == (200, "a\U00010080\ufffd\U0001f600".encode())
+
+
 def test_a_client_sends_and_takes_the_same_json() -> None:
     sent = request_body(json={"\udc80": nested(DEEP)})
     assert sent is not None

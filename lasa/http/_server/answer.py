@@ -23,6 +23,7 @@ __all__ = [
     "BAD_PIECE",
     "Answer",
     "FileBody",
+    "answer_bytes",
     "answer_of",
     "checked_status",
     "close_body",
@@ -182,7 +183,7 @@ def _body(body: Any) -> bytes | Iterable[Any]:
     if body is None:
         return b""
     if isinstance(body, TEXT_OR_BYTES):
-        return piece_bytes(body, "bad body")
+        return answer_bytes(body, "bad body")
     if hasattr(body, "read") and hasattr(body, "seek"):
         return FileBody(body)
     # Mappings but for a dict, such as request.query, would be sent as their keys, a set in any order.
@@ -191,10 +192,24 @@ def _body(body: Any) -> bytes | Iterable[Any]:
     return body
 
 
+def answer_bytes(piece: Any, what: str) -> bytes:
+    """Return a piece of an answer as bytes; a lone surrogate, which text has no form for, is U+FFFD, as in browsers.
+
+    It may have come by a client's JSON, and must not fail every page that it is shown on.
+
+    Raises:
+        TypeError: neither str nor bytes-like.
+    """
+    try:
+        return piece_bytes(piece, what)
+    except UnicodeEncodeError:
+        return str(piece).encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
+
+
 def pieces_of(body: Iterable[Any]) -> Iterator[bytes]:
     """Yield a streamed body's pieces as bytes, without empty ones, which would end a chunked body."""
     for piece in body:
-        data = piece_bytes(piece, BAD_PIECE)
+        data = answer_bytes(piece, BAD_PIECE)
         if data:
             yield data
 

@@ -13,6 +13,7 @@ from lasa.errors import SocketError
 from lasa.http._server.answer import (
     BAD_PIECE,
     Answer,
+    answer_bytes,
     checked_status,
     close_body,
     date_item,
@@ -26,7 +27,6 @@ from lasa.http._server.request import Request, ResponseWriter, Successor
 from lasa.http._server.service import Service
 from lasa.http._wire.exchange import Exchange, Limits
 from lasa.http._wire.fields import HeaderSource, Prepared, prepare
-from lasa.http._wire.pieces import piece_bytes
 from lasa.socket import TcpSocket
 
 __all__ = ["Outgoing"]
@@ -236,7 +236,7 @@ class Outgoing(Incoming):
         self._refuse_late(request)
         if self._answered or self._is_broken:
             raise RuntimeError("the answer has ended")
-        piece = piece_bytes(data, BAD_PIECE)
+        piece = answer_bytes(data, BAD_PIECE)
         if piece and not self._hides_body:
             self._send_data(piece)
 
