@@ -45,6 +45,7 @@ CORE: Final = (
     "kernel",
     "flatten",
     "exchange",
+    "loading",
     "loader",
     "output",
     "arguments",

@@ -109,6 +109,8 @@ function core.ended(number)
     local record = threads[number]
     threads[number] = nil
     record.over = true
+    if record.awaits then core.awaits_no_more(record) end
+    if record.loads and record.loads > 0 then core.forget_modules(record) end
     if not record.results then record.killed = true end -- from outside
     record.co = nil -- a weak key whose value refers to it would stay for ever
 end

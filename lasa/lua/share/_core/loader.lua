@@ -174,8 +174,8 @@ end
 
 -- In Lua itself these two are functions of C, which an error blames without a place. So is xpcall, which stands between;
 -- and what blames the caller of require, or of dofile, has no lines of its own to name and is blamed on to that.
-require, dofile = core.without_lines([[
-    local loaded, check_name, find_loader, loadfile, error, failed, sub, type, xpcall = ...
+require, dofile, core.unmark_module = core.without_lines([[
+    local loaded, check_name, find_loader, await, begin, finish, loadfile, error, failed, sub, type, xpcall = ...
 
     local function LOADING() end -- stands in package.loaded while a module is being loaded; module() replaces no table
 
@@ -187,12 +187,21 @@ require, dofile = core.without_lines([[
 
     local function require(name)
         name = check_name(name)
-        local module = loaded[name]
-        if module == LOADING then error("loop or previous error loading module '" .. name .. "'", 2) end
+        local module, chunk = loaded[name], nil
+        while module == LOADING or not (module or chunk) do
+            if module ~= LOADING then
+                chunk = find_loader(name) -- which may wait
+            elseif not await(name) then
+                error("loop or previous error loading module '" .. name .. "'", 2)
+            end
+            module = loaded[name]
+        end
         if module then return module end
-        local chunk = find_loader(name)
         loaded[name] = LOADING
-        local result = passed(xpcall(chunk, failed, name))
+        begin(name)
+        local ok, value = xpcall(chunk, failed, name)
+        finish(name)
+        local result = passed(ok, value)
         if result ~= nil then loaded[name] = result end
         if loaded[name] == LOADING then loaded[name] = true end
         return loaded[name]
@@ -206,5 +215,10 @@ require, dofile = core.without_lines([[
         return over(passed(xpcall(chunk, failed))) -- no tail call, or error() above would blame the caller's caller
     end
 
-    return require, dofile
-]], package.loaded, check_name, find_loader, loadfile, error, core.failed, sub, type, xpcall)
+    local function unmark(name)
+        if loaded[name] == LOADING then loaded[name] = nil end
+    end
+
+    return require, dofile, unmark
+]], package.loaded, check_name, find_loader, core.await_module, core.begin_module, core.end_module, loadfile, error,
+    core.failed, sub, type, xpcall)

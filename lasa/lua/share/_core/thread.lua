@@ -61,7 +61,9 @@ function thread.wait(...)
         if not records[i].over then running[#running + 1] = records[i].number end
     end
     if last.over or last.killed then return nil, "already waited or killed" end
+    core.waits_on(records)
     wait(native.wait, unpack(running))
+    core.waits_no_more()
     ended = first_ended(records, n)
     if ended then return collect(ended) end
     return nil, "already waited or killed" -- killed from outside
