@@ -252,13 +252,15 @@ class Runtime:
     def watch(self) -> None:
         """Warn of code that holds the hub, and end it, as the settings say; for programs, or with max_hold_ms set.
 
+        Without either, signals are heard all the same while Lua code runs on and on.
+
         Switches: never. Source: beyond the seed.
         """
         settings = self.settings
-        if self.watchdog is None and (settings.warn_hold_ms or settings.max_hold_ms):
+        if self.watchdog is None:
             self.watchdog = Watchdog(
                 self.itself,
-                hold_s=(settings.warn_hold_ms or settings.max_hold_ms) / 1000,
+                hold_s=settings.warn_hold_ms / 1000 if settings.warn_hold_ms else None,
                 max_hold_s=settings.max_hold_ms / 1000 if settings.max_hold_ms else None,
             )
 

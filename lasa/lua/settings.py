@@ -110,7 +110,7 @@ class Settings:
             default a program's is "notice", and that of `lasa serve` is for --log-level to say.
         shared_dict: ngx.shared's names and sizes in bytes.
         max_hold_ms: how long Lua may run without a wait before it is interrupted; 0 for no limit.
-        warn_hold_ms: how long before a warning names the line; 0 for none.
+        warn_hold_ms: how long before a warning names the line; 0 for no warning.
     """
 
     socket_connect_timeout: int | None = _setting("ms", None)

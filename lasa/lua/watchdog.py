@@ -33,6 +33,7 @@ from lasa.lua._luajit import LuaJit, address_of_mode, is_free
 
 __all__ = ["Watchdog", "Watched"]
 
+LOOK_S: Final = 1.0  # who has not yielded for so long is looked at
 ANSWER_S: Final = 0.1  # a line of Lua takes microseconds: whoever takes longer is in a function of C
 PRESS_S: Final = 0.005
 PRESSES: Final = 40
@@ -74,7 +75,7 @@ class Watchdog:
     def __init__(
         self,
         runtime: Watched,
-        hold_s: float = 1.0,
+        hold_s: float | None = 1.0,
         max_hold_s: float | None = None,
         describe: Callable[[], str] | None = None,
     ) -> None:
@@ -82,7 +83,7 @@ class Watchdog:
 
         Args:
             runtime: what is watched; the calling OS thread must be its own, and outside Lua.
-            hold_s: after so long without a yield there is a warning, and signal handlers run; more warnings come when
+            hold_s: after so long without a yield there is a warning, None for never; more warnings come when
                 the time has doubled. It is looked at twice in that time, so it may take half as long again.
             max_hold_s: after so long an error is thrown at the line that runs; None for never.
             describe: names who runs, for the warning ("the timer of a.lua:3"); called in an OS thread of its own while
@@ -91,9 +92,11 @@ class Watchdog:
             ValueError: a time that is not positive.
         Switches: never. Source: beyond the seed.
         """
-        if not hold_s > 0 or not (max_hold_s is None or max_hold_s > 0):
+        if not all(limit_s is None or limit_s > 0 for limit_s in (hold_s, max_hold_s)):
             raise ValueError("hold_s and max_hold_s must be positive")
-        self.tick_s = min(hold_s, max_hold_s or hold_s) / 2
+        # Signal handlers run when Lua is looked at, so that is not put off as long as a limit may be.
+        self._look_s = min(LOOK_S, hold_s or LOOK_S, max_hold_s or LOOK_S)
+        self.tick_s = self._look_s / 2
         self.os_thread: int = _threads.get_ident()
         # Read by way of a proxy, which takes no reference that lasts: the last one must not be the patrol's, since the
         # runtime would then end in its OS thread.
@@ -101,12 +104,12 @@ class Watchdog:
         self._is_gone = False
         self._gone = ref(runtime, self._forget)
         self._is_used: Any = _threads.RLock()  # held while LuaJIT is used from outside
-        self._hold_s = hold_s
+        self._hold_s = hold_s or float("inf")
         self._max_hold_s = max_hold_s
         self._describe = describe
         self._stay = 0  # the number of entries when the stay that lasts was first seen
         self._since_s = 0.0
-        self._warning_s = hold_s  # when the next one is due, counted from then
+        self._warning_s = self._hold_s  # when the next one is due, counted from then
         self._asked = 0  # the stay whose line was asked for
         self._place: str | None = None  # the answer
         self._has_answer: Any = _threads.allocate_lock()
@@ -230,7 +233,7 @@ class Watchdog:
         held_s = now_s - self._since_s
         if self._max_hold_s is not None and held_s >= self._max_hold_s and not self._is_ending(stay):
             self._end_stay(stay, f"has not yielded for {self._max_hold_s:g} s (max_hold_s)")
-        if held_s < self._hold_s and not self._is_ending(stay):
+        if held_s < self._look_s and not self._is_ending(stay):
             return
         self._ask(stay)
         if held_s >= self._warning_s and self._entries() == stay:

@@ -33,7 +33,8 @@ def said(code: str) -> list[str]:
 
 
 def test_others_wait_for_the_first_and_the_code_runs_once() -> None:
-    assert said("""
+    assert (
+        said("""
         package.preload.m = function()
             times = times + 1
             ngx.sleep(0.01)
@@ -43,11 +44,14 @@ def test_others_wait_for_the_first_and_the_code_runs_once() -> None:
         for i = 1, 4 do threads[i] = spawn(get, "m") end
         for i = 1, 4 do wait(threads[i]) end
         get("m")
-    """) == ["m true 1"] * 5
+    """)
+        == ["m true 1"] * 5
+    )
 
 
 def test_who_is_killed_in_a_module_leaves_it_to_the_next() -> None:
-    assert said("""
+    assert (
+        said("""
         package.preload.m = function()
             times = times + 1
             ngx.sleep(times == 1 and 10 or 0.001)
@@ -59,11 +63,14 @@ def test_who_is_killed_in_a_module_leaves_it_to_the_next() -> None:
         wait(second)
         wait(third)
         get("m")
-    """) == ["m true 2"] * 3
+    """)
+        == ["m true 2"] * 3
+    )
 
 
 def test_who_is_killed_while_it_waits_for_a_module_is_forgotten() -> None:
-    assert said("""
+    assert (
+        said("""
         package.preload.m = function()
             ngx.sleep(0.01)
             return { number = 1 }
@@ -72,7 +79,9 @@ def test_who_is_killed_while_it_waits_for_a_module_is_forgotten() -> None:
         kill(second)
         wait(first)
         wait(third)
-    """) == ["m true 1"] * 2
+    """)
+        == ["m true 1"] * 2
+    )
 
 
 def test_a_module_that_fails_fails_for_those_who_wait_as_for_those_who_come_later() -> None:
@@ -161,7 +170,8 @@ def test_a_module_that_wants_itself_is_a_loop() -> None:
 
 
 def test_a_loader_of_the_script_may_wait_and_its_module_is_loaded_once() -> None:
-    assert said("""
+    assert (
+        said("""
         table.insert(package.loaders, 1, function(name)
             if name ~= "m" then return "no" end
             ngx.sleep(0.01)
@@ -173,7 +183,9 @@ def test_a_loader_of_the_script_may_wait_and_its_module_is_loaded_once() -> None
         local first, second = spawn(get, "m"), spawn(get, "m")
         wait(first)
         wait(second)
-    """) == ["m true 1"] * 2
+    """)
+        == ["m true 1"] * 2
+    )
 
 
 def test_calls_from_python_wait_for_each_other_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import signal
 import subprocess
 import sys
 from itertools import pairwise
@@ -16,6 +17,7 @@ import pytest
 luajit21: Any = pytest.importorskip("lupa.luajit21")
 
 from lasa.lua.watchdog import Watchdog  # noqa: E402  (it works without lupa, but its tests do not)
+from tests.lua.tools import lua_program  # noqa: E402
 
 ROOT = Path(__file__).parents[2]
 DEADLINE_S = 30.0
@@ -244,6 +246,39 @@ sys.exit(run_program(main))
 """)
     assert "taken: ThreadKilled" in output
     assert status == 128 + number
+
+
+@pytest.mark.parametrize(
+    "limits", ["hold_s=None", "hold_s=60", "hold_s=60, max_hold_s=60", "hold_s=None, max_hold_s=60"]
+)
+def test_a_signal_is_heard_however_late_a_warning_would_come(limits: str) -> None:
+    status, output = run(f"""
+from lasa._program import run_program
+from lasa.lua import watchdog
+
+def main():
+    try:
+        runtime.run("while true do end")
+    except luajit21.LuaError:
+        raise dog.take_interruption() or RuntimeError
+
+watchdog.LOOK_S = 0.1
+runtime = Runtime()
+dog = Watchdog(runtime, {limits})
+later(0.05, os.kill, os.getpid(), 15)
+sys.exit(run_program(main))
+""")
+    assert status == 143
+    assert "has not yielded" not in output
+
+
+def test_a_program_without_warnings_ends_by_a_signal() -> None:
+    code = "io.stderr:write('ready\\n') while true do end"
+    with lua_program("--set", "warn_hold_ms=0", "-e", code) as process:
+        assert process.stderr.readline() == b"ready\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+        assert process.stderr.read() == b""
 
 
 def test_any_os_thread_can_interrupt_what_runs_now() -> None:
