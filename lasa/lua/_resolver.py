@@ -1,6 +1,8 @@
 """Look names up at the name servers of the setting ``resolver``, as nginx does, in place of the system's.
 
-dnspython makes and reads the messages; they go over lasa's own sockets.
+dnspython makes and reads the messages; they go over lasa's own sockets. It takes its time to import, and so do its
+modules for the records of an answer, which it loads when it first meets one: all of that comes here, before anybody
+waits for a look-up within a timeout.
 """
 
 from __future__ import annotations
@@ -10,6 +12,15 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+import dns.exception
+import dns.flags
+import dns.message
+import dns.rcode
+import dns.rdata
+import dns.rdataclass
+import dns.rdatatype
+
+from lasa import _hub
 from lasa.errors import SocketError
 from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket, UdpSocket
@@ -19,6 +30,8 @@ __all__ = ["Resolver"]
 
 PORT: Final = 53
 FIRST_TRY_S: Final = 2.0  # before the next server is asked
+PAUSE_S: Final = 0.1  # before all are asked again, and more each time: one that refuses may be about to start
+LONGEST_PAUSE_S: Final = 1.0
 LARGEST_REPLY: Final = 8192
 TIMED_OUT: Final = 110  # beside DNS's codes
 MOST_NAMES: Final = 1024  # that are remembered
@@ -32,6 +45,11 @@ _REASONS: Final = {
     5: "Operation refused",
     TIMED_OUT: "Operation timed out",
 }
+
+# What an answer, or a refusal, may have in it besides addresses.
+_load: Any = dns.rdata.get_rdata_class  # has no types
+for kind_name in ("A", "AAAA", "CNAME", "SOA", "NS", "DNAME", "OPT", "RRSIG"):
+    _load(dns.rdataclass.IN, dns.rdatatype.from_text(kind_name))
 
 Addresses = list[tuple[int, str]]
 
@@ -96,24 +114,19 @@ class Resolver:
 
     def _ask(self, host: str, family: int, deadline_s: float) -> tuple[int, list[str], float]:
         # Return DNS's code (or TIMED_OUT), the addresses, and for how many seconds they are valid.
-        import dns.exception
-        import dns.flags
-        import dns.message
-        import dns.rcode
-        import dns.rdatatype
-
         kind = dns.rdatatype.A if family == stdlib_socket.AF_INET else dns.rdatatype.AAAA
         try:
             query = dns.message.make_query(host, kind)
         except dns.exception.DNSException:  # no name at all: a label too long
             return 3, [], 0.0
         code = TIMED_OUT
-        for round_s in (FIRST_TRY_S, self._timeout_s):
+        try_s, pause_s = FIRST_TRY_S, PAUSE_S
+        while True:
             for server in self._servers:
                 left_s = deadline_s - time.monotonic()
                 if left_s <= 0:
                     return code, [], 0.0
-                reply = _over_udp(server, query, min(left_s, round_s))
+                reply = _over_udp(server, query, min(left_s, try_s))
                 if reply is not None and reply.flags & dns.flags.TC:
                     reply = _over_tcp(server, query, deadline_s - time.monotonic())
                 if reply is None:
@@ -123,22 +136,28 @@ class Resolver:
                     if code == dns.rcode.NXDOMAIN:
                         return code, [], 0.0
                     continue
-                answer = reply.resolve_chaining().answer
+                try:
+                    answer = reply.resolve_chaining().answer
+                except dns.exception.DNSException:  # names that stand for each other in a circle
+                    code = int(dns.rcode.SERVFAIL)
+                    continue
                 return (
                     0,
                     [] if answer is None else [item.address for item in answer],
                     float(answer.ttl if answer else 0),
                 )
             if code != TIMED_OUT:
-                break  # all have refused
-        return code, [], 0.0
+                return code, [], 0.0  # all have refused
+            try_s = self._timeout_s
+            _hub.sleep(min(pause_s, max(0.0, deadline_s - time.monotonic())))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
 def _server_of(word: str) -> tuple[str, int]:
     host, colon, port = word.rpartition(":")
     if ip_family(word.strip("[]")) is not None:
         host, port = word, str(PORT)
-    elif not colon or not port.isdecimal():
+    elif not colon or not port.isdecimal() or not 0 < int(port) < 65536:
         raise BadSetting(f"resolver: {word!r} is no address")
     host = host.strip("[]")
     if ip_family(host) is None:
@@ -176,9 +195,6 @@ def _over_tcp(server: tuple[str, int], query: Any, timeout_s: float) -> Any:
 
 
 def _reply_to(query: Any, data: bytes) -> Any:
-    import dns.exception
-    import dns.message
-
     try:
         reply = dns.message.from_wire(data, ignore_trailing=True)
     except (dns.exception.DNSException, ValueError):

@@ -213,7 +213,7 @@ def test_a_call_from_python_that_is_killed_in_a_module_leaves_it_to_the_next() -
             end
         """)()
         call = runtime.load("return require('m').number")
-        with gevent.Timeout(0.02, False):
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.02):
             call()
         with gevent.Timeout(5):
             assert call() == 2
