@@ -15,8 +15,8 @@ TIMES: Final = 5
 NOT_FOUND: Final = "not found"
 
 OURS: Final = 'local open = function() return require "cjson" end'
-# The runtime's own way to C modules, past lasa's module of the same name; a text if there is none.
-IN_C: Final = 'local open = package.loaders[#package.loaders - 1]("cjson")'
+# The runtime's own loader of C modules, past lasa's module of the same name; a text if there is none.
+IN_C: Final = 'local open = package.loaders[7]("cjson")'
 
 
 def through(opens: str) -> Callable[[Job], Figures]:

@@ -156,26 +156,18 @@ package.loaders[8] = find_c(load_c_root, 2)
 
 -- ---- require and dofile ---------------------------------------------------------------------------------------------
 
-local function find_loader(name)
-    local tried = {}
-    for _, loader in ipairs(package.loaders) do
-        local chunk = loader(name)
-        if type(chunk) == "function" then return chunk end
-        if type(chunk) == "string" then tried[#tried + 1] = chunk end
-    end
-    error("module '" .. name .. "' not found:" .. concat(tried), 3)
-end
-
 local function check_name(name)
     if type(name) == "number" then return tostring(name) end
     if type(name) == "string" then return name end
     error("bad argument #1 to 'require' (string expected, got " .. core.type_name(name, name == nil and 0) .. ")", 3)
 end
 
--- In Lua itself these two are functions of C, which an error blames without a place. So is xpcall, which stands between;
--- and what blames the caller of require, or of dofile, has no lines of its own to name and is blamed on to that.
+-- In Lua itself these two are functions of C, which an error blames without a place. So is xpcall, which stands between
+-- them and a module's code, or a loader; and what blames the caller of require, or of dofile, is blamed on to that.
 require, dofile, core.unmark_module = core.without_lines([[
-    local loaded, check_name, find_loader, await, begin, finish, loadfile, error, failed, sub, type, xpcall = ...
+    local package, check_name, await, begin, finish, loadfile, failed, concat, sub = ...
+    local error, ipairs, type, xpcall = error, ipairs, type, xpcall
+    local loaded = package.loaded
 
     local function LOADING() end -- stands in package.loaded while a module is being loaded; module() replaces no table
 
@@ -189,10 +181,17 @@ require, dofile, core.unmark_module = core.without_lines([[
         name = check_name(name)
         local module, chunk = loaded[name], nil
         while module == LOADING or not (module or chunk) do
-            if module ~= LOADING then
-                chunk = find_loader(name) -- which may wait
-            elseif not await(name) then
+            if module == LOADING and not await(name) then
                 error("loop or previous error loading module '" .. name .. "'", 2)
+            elseif module ~= LOADING then
+                local tried = {}
+                for _, loader in ipairs(package.loaders) do -- which may wait
+                    chunk = passed(xpcall(loader, failed, name))
+                    if type(chunk) == "function" then break end
+                    if type(chunk) == "string" then tried[#tried + 1] = chunk end
+                    chunk = nil
+                end
+                if not chunk then error("module '" .. name .. "' not found:" .. concat(tried), 2) end
             end
             module = loaded[name]
         end
@@ -220,5 +219,4 @@ require, dofile, core.unmark_module = core.without_lines([[
     end
 
     return require, dofile, unmark
-]], package.loaded, check_name, find_loader, core.await_module, core.begin_module, core.end_module, loadfile, error,
-    core.failed, sub, type, xpcall)
+]], package, check_name, core.await_module, core.begin_module, core.end_module, loadfile, core.failed, concat, sub)

@@ -156,14 +156,24 @@ local function utf8(code)
     return char(0xF0 + (high - high % 64) / 64, 0x80 + high % 64, 0x80 + middle % 64, 0x80 + low)
 end
 
+local HEX = {} -- by byte, without holes
+for b = 0, 255 do HEX[b] = tonumber(char(b), 16) or -1 end
+
+-- The number of the \uXXXX at pos; nil for anything else.
+local function read_code(pos)
+    local slash, u, a, b, c, d = byte(text, pos, pos + 5)
+    if slash ~= 92 or u ~= 117 or not d then return nil end
+    a, b, c, d = HEX[a], HEX[b], HEX[c], HEX[d]
+    if a < 0 or b < 0 or c < 0 or d < 0 then return nil end
+    return a * 4096 + b * 256 + c * 16 + d
+end
+
 -- The character of a \uXXXX, or of two of them, at pos, and where it ends.
 local function read_unicode(pos)
-    local hex = match(text, "^\\u(%x%x%x%x)", pos)
-    if not hex then return nil end
-    local code = tonumber(hex, 16)
+    local code = read_code(pos)
+    if not code then return nil end
     if code < 0xD800 or code > 0xDFFF then return utf8(code), pos + 6 end
-    hex = match(text, "^\\u(%x%x%x%x)", pos + 6)
-    local low = hex and tonumber(hex, 16)
+    local low = read_code(pos + 6)
     if code >= 0xDC00 or not low or low < 0xDC00 or low > 0xDFFF then return nil end
     return utf8(0x10000 + (code - 0xD800) * 1024 + (low - 0xDC00)), pos + 12
 end

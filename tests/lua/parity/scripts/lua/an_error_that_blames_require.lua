@@ -15,6 +15,20 @@ ngx.say(pcall(function() require "three" end))
 ngx.say(type(select(2, pcall(require, "object"))))
 ngx.say(pcall(require, "nested"))
 
+-- A loader likewise; and what it returns besides functions and texts says nothing.
+local loaders = package.loaders
+for level = 0, 3 do
+    table.insert(loaders, 2, function(name) if name == "found by none" then error("no loader", level) end end)
+    ngx.say(pcall(function() require "found by none" end))
+    table.remove(loaders, 2)
+end
+table.insert(loaders, 2, function(name) if name == "a table" then return {} end end)
+table.insert(loaders, 2, function(name) if name == "a text" then return "\n\tno such text" end end)
+ngx.say((select(2, pcall(require, "a table")):match("^[^\n]*\n")))
+ngx.say((select(2, pcall(require, "a text")):match("^.-\n.-\n\tno such text")))
+table.remove(loaders, 2)
+table.remove(loaders, 2)
+
 local name = os.tmpname()
 local file = io.open(name, "w")
 file:write('error("from a file", ...)\nerror("of a file", 2)')
