@@ -87,6 +87,11 @@ class Pool(Generic[ConnectionT]):
         self._alarm = _hub.Alarm(self._close_expired)
         self._alarm_at_s = FOREVER_S
 
+    @property
+    def is_full(self) -> bool:
+        """Whether there is no place for a further connection."""
+        return self.backlog is not None and self.counted >= self.size
+
     def take_idle(self, accepts: Callable[[ConnectionT], bool] | None = None) -> ConnectionT | None:
         """Return the most recently parked connection that is still good, or None. Never switches.
 
@@ -115,7 +120,7 @@ class Pool(Generic[ConnectionT]):
             SocketError: "too many waiting connect operations". SocketTimeout.
         Switches: only when it has to wait.
         """
-        if self.backlog is None or self.counted < self.size:
+        if not self.is_full:
             self.counted += 1
             self._pools.remember(self)  # forgotten if take_idle() has just closed its last connection
             return None
@@ -173,7 +178,7 @@ class Pool(Generic[ConnectionT]):
         It is kept for ``timeout_s``, to be taken after all others; where that would be one connection too many, or its
         time is over, it is closed. Never switches.
         """
-        if timeout_s > 0 and (self.backlog is None or self.counted < self.size):
+        if timeout_s > 0 and not self.is_full:
             self.counted += 1
             self.idle.insert(0, Idle(connection, time.monotonic() + timeout_s))
             connection.rest()

@@ -139,9 +139,11 @@ class TcpSocket(Serving):
             pool = here.find(pool_name_of(host, port, chosen.pool))
         deadline_s = time.monotonic() + self._connect_s
         if pool is not None:
-            # Who names a pool knows who shares it.
-            accepts = self._accepts() if chosen.pool is None else None
+            accepts, at_least = (None, None) if chosen.pool is not None else self._accepts()
             idle = pool.take_idle(accepts)
+            if idle is None and pool.is_full:
+                accepts = at_least
+                idle = pool.take_idle(accepts)
             if idle is None:
                 if self._queue_s is None:
                     idle = pool.enter(self._connect_s, accepts)
@@ -153,13 +155,16 @@ class TcpSocket(Serving):
                 return idle
         return self._open_connection(host, port, chosen.pool, pool, deadline_s)
 
-    def _accepts(self) -> Callable[[Connection], bool]:
-        # Which idle connections connect() may take: the peer of one that showed a certificate knows whom it talks to.
+    def _accepts(self) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:
+        # Which idle connections of a pool that nobody has named connect() takes, and which ones where there is no place
+        # for a new one: the peer of one that was made under a certificate knows whom it talks to.
         try:
             mine = certificate_key(self.client_certificate)
         except OSError:  # its files are gone, and nothing was made under what is there now
-            return _is_none
-        return _is_anonymous if mine is None else lambda connection: connection.shows(mine)
+            return _is_anonymous, _is_anonymous
+        if mine is None:
+            return _is_anonymous, _is_anonymous
+        return lambda idle: idle.shows(mine), lambda idle: idle.shows(mine) or _is_anonymous(idle)
 
     def _open_connection(
         self, host: str, port: int | str | None, pool_name: str | None, pool: Pool[Connection] | None, deadline_s: float
@@ -452,7 +457,3 @@ class TcpSocket(Serving):
 
 def _is_anonymous(connection: Connection) -> bool:
     return not connection.certificates
-
-
-def _is_none(_: Connection) -> bool:
-    return False

@@ -117,6 +117,53 @@ def test_what_was_not_verified_does_not_pass_for_verified(certificates: Certific
     assert run(certificates, body) == (b"1 cdata nil 0", b"1 nil certificate host mismatch")
 
 
+def test_a_session_is_not_taken_up_for_another_name(certificates: Certificates) -> None:
+    body = """
+        local sock = connect()
+        local session = assert(sock:sslhandshake(nil, "localhost", true))
+        ask(sock)
+        session = sock:sslhandshake(nil, "localhost", true) -- with the ticket that has come since
+        sock:close()
+        sock = connect()
+        return sock:sslhandshake(session, "other.example", true)
+    """
+    assert run(certificates, body) == (None, b"certificate host mismatch")
+
+
+@pytest.mark.parametrize(("family", "word"), [("ngx", b"handshake failed"), ("lasa", None)])
+def test_lasas_sockets_say_why_a_handshake_failed_and_those_of_ngx_log_it(
+    certificates: Certificates, caplog: pytest.LogCaptureFixture, family: str, word: bytes | None
+) -> None:
+    body = """
+        local plain = lasa.socket.tcp()
+        assert(plain:bind("127.0.0.1", 0))
+        assert(plain:listen())
+        local _, plain_port = plain:getsockname()
+        local errors = {}
+        for index, says in ipairs { "HTTP/1.1 400 Bad Request\\n", "" } do
+            local serving = ngx.thread.spawn(function()
+                local sock = assert(plain:accept())
+                if says == "" then sock:receive(1) else sock:send(says) sock:receive("*a") end
+                sock:close()
+            end)
+            local sock = FAMILY.socket.tcp()
+            assert(sock:connect("127.0.0.1", plain_port))
+            errors[index] = select(2, sock:sslhandshake(nil, "localhost"))
+            ngx.thread.wait(serving)
+        end
+        plain:close()
+        return unpack(errors)
+    """
+    first, second = run(certificates, body, family, socket_log_errors=True)
+    if word is None:
+        assert (first, second) == (b"handshake failed: wrong version number", b"handshake failed: closed")
+    else:
+        assert (first, second) == (word, word)
+    told = "\n".join(caplog.messages)
+    assert "SSL_do_handshake() failed (SSL: wrong version number)" in told
+    assert "peer closed connection in SSL handshake" in told
+
+
 def test_lua_takes_a_common_name_as_nginx_does(tmp_path: Path, certificates: Certificates) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))

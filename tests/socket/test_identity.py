@@ -647,11 +647,24 @@ def test_what_is_passed_over_counts_as_if_it_were_in_use(client: Callable[..., C
     user.close()
 
 
+def test_where_there_is_no_place_for_another_a_connection_without_a_certificate_makes_room(
+    client: Callable[..., Client], alice: str
+) -> None:
+    client().connect(pool_size=1, backlog=0).secure().keep()
+    user = client().show(alice).connect()
+    assert user.reused == 1
+    assert user.secure().reused == 0
+    assert user.who() == (2, "alice.example")
+    user.close()
+    assert pools()._by_name == {}
+
+
 # All orders
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
+    st.sampled_from([{}, {"pool_size": 1, "backlog": 0}, {"pool_size": 2, "backlog": 0}]),
     st.lists(
         st.tuples(
             st.sampled_from(["unnamed", "named"]),  # the pool
@@ -664,10 +677,10 @@ def test_what_is_passed_over_counts_as_if_it_were_in_use(client: Callable[..., C
         ),
         min_size=2,
         max_size=6,
-    )
+    ),
 )
 def test_nobody_gets_a_connection_that_is_not_what_he_asked_for(
-    server: SecureServer, certificates: Certificates, steps: list[tuple[Any, ...]]
+    server: SecureServer, certificates: Certificates, limits: dict[str, int], steps: list[tuple[Any, ...]]
 ) -> None:
     pools().close_idle()
     files: dict[str | None, str | None] = {
@@ -678,7 +691,13 @@ def test_nobody_gets_a_connection_that_is_not_what_he_asked_for(
         user = Client(server, certificates, ca=certificates.ca if is_ours else None)
         if when == "before":
             user.show(files[who])
-        user.connect(**({"pool": "all together"} if pool == "named" else {}))
+        named: dict[str, Any] = {"pool": "all together"} if pool == "named" else {}
+        connected, err = user.sock.connect(*server.address, **limits, **named)
+        if not connected:
+            assert err == "too many waiting connect operations"  # all places are those of another certificate
+            assert limits
+            assert pool == "unnamed"
+            continue
         if when == "behind":
             user.show(files[who])
         verifies = asked[1:] != (False,)
@@ -690,9 +709,10 @@ def test_nobody_gets_a_connection_that_is_not_what_he_asked_for(
                 assert user.sock.close() == (None, "closed")
                 continue
             assert user.who()[1] == ("None" if who is None else f"{who}.example")
-        elif pool == "unnamed":  # it trusts the pool's name, but for the certificate
-            expected = {"None"} if who is None or when == "behind" else {f"{who}.example"}
-            assert {user.who()[1]} == expected
+            assert all(found.backlog is None or found.counted <= found.size for found in pools()._by_name.values())
+        elif pool == "unnamed":  # it trusts the pool's name, but for the certificates of others
+            mine = "None" if who is None or when == "behind" else f"{who}.example"
+            assert user.who()[1] in ({mine, "None"} if limits else {mine})
         if end == "keep":
             user.keep()
         else:

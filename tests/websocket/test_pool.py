@@ -322,6 +322,22 @@ def test_a_connection_is_only_reused_by_who_would_trust_it_alike(
         assert server.connections == (1 if is_same else 2)
 
 
+def test_a_connection_made_under_a_certificate_that_was_renewed_in_its_file_is_not_used_again(
+    certificates: Certificates, tmp_path: Path
+) -> None:
+    mine = tmp_path / "mine.pem"
+    mine.write_bytes(Path(certificates.issue("alice.example")).read_bytes())
+    options = {"ssl_ca": certificates.ca, "server_name": "localhost", "ssl_cert": str(mine), "pool": "mine"}
+    with raw_server(tls=tls_context(certificates.issue("localhost"))) as server:
+        for expected in (False, True):
+            wb = opened(server.uri, options)
+            assert (wb.response is None) is expected
+            assert wb.set_keepalive() == (1, None)
+        mine.write_bytes(Path(certificates.issue("bob.example")).read_bytes())
+        assert not is_reused(opened(server.uri, options))
+        assert (idle_connections(), in_use()) == (0, {})
+
+
 def test_a_connection_over_tls_is_kept_with_its_tls(certificates: Certificates) -> None:
     options = {"ssl_ca": certificates.ca, "server_name": "localhost"}
     with raw_server(tls=tls_context(certificates.issue("localhost"))) as server:
