@@ -130,6 +130,8 @@ def peer(*scripts: Script, tls: ssl.SSLContext | None = None, address: Any = ("1
     A client that goes away in the middle of a script is no failure of the script; anything else is one of the test.
     """
     family = stdlib_socket.AF_UNIX if isinstance(address, str) else stdlib_socket.AF_INET
+    if not isinstance(address, str) and ":" in address[0]:
+        family = stdlib_socket.AF_INET6
     with ExitStack() as stack:
         listener = gevent.socket.socket(family, stdlib_socket.SOCK_STREAM)
         stack.callback(listener.close)

@@ -45,6 +45,16 @@ def reason_of(call: Any, *arguments: Any) -> str:
         ("http://[::ffff:1.2.3.4]/", "http", "::ffff:1.2.3.4", 80, "[::ffff:1.2.3.4]", "/"),
         ("http://[fe80::1%25eth0]:81/", "http", "fe80::1%eth0", 81, "[fe80::1]:81", "/"),
         ("http://[fe80::1%eth0]/", "http", "fe80::1%eth0", 80, "[fe80::1]", "/"),
+        ("http://[fe80::1%25eth%2D0]/", "http", "fe80::1%eth-0", 80, "[fe80::1]", "/"),
+        ("http://[FE80:0::1%25Vlan.7~a_b]/", "http", "fe80::1%Vlan.7~a_b", 80, "[fe80::1]", "/"),
+        ("http://[fe80::1%25eth0%40if5%3A1]/", "http", "fe80::1%eth0@if5:1", 80, "[fe80::1]", "/"),
+        ("http://[fe80::1%2525]/", "http", "fe80::1%25", 80, "[fe80::1]", "/"),
+        ("http://[::FFFF:7F00:1]/", "http", "::ffff:127.0.0.1", 80, "[::ffff:127.0.0.1]", "/"),
+        ("http://[0:0:0:0:0:0:0:1]/", "http", "::1", 80, "[::1]", "/"),
+        ("http://i❤.example/", "http", "xn--i-7iq.example", 80, "xn--i-7iq.example", "/"),
+        ("http://💩.example/", "http", "xn--ls8h.example", 80, "xn--ls8h.example", "/"),
+        ("http://☃️.example/", "http", "xn--n3h.example", 80, "xn--n3h.example", "/"),
+        ("http://½.example/", "http", "xn--12-c6t.example", 80, "xn--12-c6t.example", "/"),
         ("http://Bücher.example/", "http", "xn--bcher-kva.example", 80, "xn--bcher-kva.example", "/"),
         ("http://faß.de/", "http", "xn--fa-hia.de", 80, "xn--fa-hia.de", "/"),
         ("http://XN--bcher-KVA.example/", "http", "xn--bcher-kva.example", 80, "xn--bcher-kva.example", "/"),
@@ -126,6 +136,11 @@ def test_a_path_goes_out_as_it_was_given_apart_from_what_no_request_line_can_hol
         "http://[fe80::1%]/",
         "http://[fe80::1%25]/",
         "http://[fe80::1%a/b]/",
+        "http://[fe80::1%25a%2Fb]/",
+        "http://[fe80::1%25a%20b]/",
+        "http://[fe80::1%25a%00b]/",
+        "http://[fe80::1%25a%E9]/",
+        "http://[fe80::1%25a%2]/",
         "http://[fe80::1%a b]/",
         "http://::1]/",
         "http://a..b/",
@@ -153,7 +168,10 @@ def test_a_path_goes_out_as_it_was_given_apart_from_what_no_request_line_can_hol
         f"http://{'a' * 64}/",
         f"http://{'a.' * 127}a/",
         f"http://{'ü' * 300}/",
-        "http://☃.example/",
+        "http://\u0301a.example/",
+        "http://a\u200db.example/",
+        "http://א1a.example/",
+        f"http://{'😀☃' * 30}/",
         "http://\u200d.example/",
         "http://a／b/",  # noqa: RUF001
         "http://a＠b/",  # noqa: RUF001
@@ -375,10 +393,26 @@ def test_a_location_is_resolved_as_rfc_3986_says(reference: str, path: str) -> N
         ("http://b", "http://b/"),
         ("//b\xc3\xbccher.example/", "https://xn--bcher-kva.example/"),
         ("https://[::1]:8443/?q", "https://[::1]:8443/?q"),
+        ("https://☃.example/", "https://xn--n3h.example/"),
     ],
 )
 def test_a_location_may_lead_elsewhere(location: str, url: str) -> None:
     assert join_target(parse_target("https://a/b"), location).url == url
+
+
+@pytest.mark.parametrize(
+    ("location", "url"),
+    [
+        ("/x", "http://[fe80::1%25eth0]:81/x"),
+        ("http://[fe80::1]:81/x", "http://[fe80::1%25eth0]:81/x"),
+        ("//[FE80:0::1]:81/./x?q", "http://[fe80::1%25eth0]:81/x?q"),
+        ("http://[fe80::1%25eth1]:81/x", "http://[fe80::1%25eth1]:81/x"),
+        ("http://[fe80::1]/x", "http://[fe80::1]/x"),
+        ("http://[fe80::2]:81/x", "http://[fe80::2]:81/x"),
+    ],
+)
+def test_a_server_that_does_not_know_our_zone_leads_to_itself(location: str, url: str) -> None:
+    assert join_target(parse_target("http://[fe80::1%eth0]:81/a"), location).url == url
 
 
 @pytest.mark.parametrize(

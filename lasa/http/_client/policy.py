@@ -34,6 +34,7 @@ WAIT_S: Final = 30.0
 DERIVED_MAX: Final = 64
 REDIRECTS: Final = 10  # of follow_redirects=True
 MAX_BODY: Final = 256 * 1024 * 1024
+ANY_PORT: Final = 0
 
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
@@ -93,6 +94,7 @@ class Policy:
             nothing, for one that sends nothing, for a place among the connections.
         pool_size: connections to one server, open at once; ``backlog`` requests may wait for one.
         keepalive: how long an idle connection is kept; 0 closes it after its response.
+        addresses: where to connect to, by host and port, or ANY_PORT.
         tunnels: whether a proxy is asked for a tunnel also where nothing is encrypted.
         max_body: bytes of a body that is returned whole, also inflated; None: no limit. Streams have none unless given.
         max_ratio: where a body has a limit: beyond 16 MiB it inflates to so many times what came; None: to any number.
@@ -110,7 +112,7 @@ class Policy:
     keepalive: float = 60.0
     identity: Tls = field(default_factory=Tls)
     proxy: Any = None
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    addresses: Mapping[tuple[str, int], str] = field(default_factory=dict)
     follow_redirects: int = 0
     allow_downgrade: bool = False
     cookies: CookieJar | None = None
@@ -236,8 +238,19 @@ def _special(name: str, value: Any) -> dict[str, Any]:
     if name == "addresses":
         if not isinstance(value, Mapping):
             raise TypeError('bad "addresses" option: a mapping of names to addresses expected')
-        return {"addresses": {str(host).lower(): str(address) for host, address in value.items()}}
+        return {"addresses": {_pinned(str(name)): _bare(str(address)) for name, address in value.items()}}
     raise ValueError(f'unknown option "{name}"{_hint(name)}')
+
+
+def _pinned(name: str) -> tuple[str, int]:
+    try:
+        return split_host_port(f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name, ANY_PORT)
+    except ValueError:
+        raise ValueError(f'bad "addresses" option: no name of a host: {name!r}') from None
+
+
+def _bare(address: str) -> str:
+    return address[1:-1] if address[:1] == "[" and address[-1:] == "]" else address
 
 
 def _hint(name: str) -> str:
@@ -284,7 +297,7 @@ def _server_name(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f'bad "ssl_server_name" option: string expected, got {type(value).__name__}')
     try:
-        host, _ = split_host_port(f"[{value}]" if ":" in value else value, 443)
+        host, _ = split_host_port(f"[{_bare(value)}]" if ":" in value else value, 443)
     except ValueError:
         raise ValueError(f'bad "ssl_server_name" option value: {value!r}') from None
     return host

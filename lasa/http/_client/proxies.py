@@ -22,6 +22,7 @@ _VARIABLES: Final = ("http_proxy", "https_proxy", "all_proxy", "no_proxy")
 _KEYS: Final = frozenset({"http", "https", "all", "no"})
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _NO_PORT: Final = 0
+_MAPPED_BITS: Final = 96  # of ::ffff:0:0/96
 
 _Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -148,7 +149,7 @@ class _Exceptions:
     def _add(self, entry: str) -> None:
         # What cannot be read matches nothing: the variable is written for many programs, each with its own forms.
         try:
-            self._networks.append(ipaddress.ip_network(entry.strip("[]"), strict=False))  # one address is one, too
+            self._networks.append(_network_of(entry))
             return
         except ValueError:
             pass
@@ -156,7 +157,7 @@ class _Exceptions:
             host, port = split_host_port(entry.removeprefix("*").removeprefix("."), _NO_PORT)
         except ValueError:
             return
-        self._hosts.add((host.removesuffix("."), port))
+        self._hosts.add((host.partition("%")[0].removesuffix("."), port))
 
     def holds(self, host: str, port: int) -> bool:
         """Whether the host is among them."""
@@ -165,14 +166,26 @@ class _Exceptions:
         addresses = _addresses_of(host)
         if addresses:
             # Addresses have no subdomains: 0.0.1 must not stand for 127.0.0.1.
-            text = host.partition("%")[0]
-            return (text, port) in self._hosts or any(one in network for one in addresses for network in self._networks)
+            return any(
+                (str(one), port) in self._hosts or any(one in network for network in self._networks)
+                for one in addresses
+            )
         name = host.removesuffix(".")
         while name:
             if (name, _NO_PORT) in self._hosts or (name, port) in self._hosts:
                 return True
             name = name.partition(".")[2]
         return False
+
+
+def _network_of(text: str) -> _Network:
+    # One address is a network, too. Zones count for nothing, as in the hosts that are looked for.
+    network = ipaddress.ip_network(re.sub(r"%[^]/]*", "", text.strip("[]")), strict=False)
+    if isinstance(network, ipaddress.IPv6Network) and network.prefixlen >= _MAPPED_BITS:
+        mapped = network.network_address.ipv4_mapped
+        if mapped is not None:
+            return ipaddress.ip_network((mapped, network.prefixlen - _MAPPED_BITS))
+    return network
 
 
 def _addresses_of(host: str) -> list[_Address]:

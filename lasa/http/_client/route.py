@@ -12,7 +12,7 @@ from h11._headers import Headers
 
 from lasa import _hub
 from lasa.errors import SocketError, SocketTimeout, check
-from lasa.http._client.policy import Policy, Tls
+from lasa.http._client.policy import ANY_PORT, Policy, Tls
 from lasa.http._client.proxies import Proxy, choose_proxy
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
@@ -121,10 +121,11 @@ def _find_route(target: Target, policy: Policy) -> Route:
     elif proxy is not None:
         host, port = proxy.host, proxy.port
         if tls is not None or policy.tunnels:
-            name = f"[{target.host}]" if ":" in target.host else target.host
+            name = target.host.partition("%")[0]
+            name = f"[{name}]" if ":" in name else name
             tunnel = f"{name}:{target.port}"
     else:
-        pinned = policy.addresses.get(f"{target.host}:{target.port}") or policy.addresses.get(target.host)
+        pinned = policy.addresses.get((target.host, target.port)) or policy.addresses.get((target.host, ANY_PORT))
         if pinned is not None:
             host, port = (pinned, None) if pinned.startswith("unix:") else (pinned, target.port)
     server_name = target.host

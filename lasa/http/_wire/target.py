@@ -6,7 +6,8 @@ can hold is percent-encoded: characters outside ASCII, as UTF-8, spaces, and ``"
 just that: yarl decodes what need not be encoded, and urllib lets through what no host can be.
 
 Hosts are read strictly, so that nobody who checks a URL first can be told another host than the one connected to:
-letters, digits, "-", "_" and "." only, no short or octal forms of IPv4, no backslash before the query.
+letters, digits, "-", "_" and "." only, no short or octal forms of IPv4, no backslash before the query. An address of
+IPv6 gets the one form that the system writes. A zone is ours alone (RFC 6874): no Host and no proxy is told of it.
 """
 
 from __future__ import annotations
@@ -35,9 +36,11 @@ _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # Not IGNORECASE, to which the long s, U+017F, is an "s".
 _ABSOLUTE: Final = re.compile(r"([Hh][Tt][Tt][Pp][Ss]?)://([^/?#]*)([^#]*)")
 _REFERENCE: Final = re.compile(r"(?:([A-Za-z][A-Za-z0-9+.-]*):)?(//[^/?#]*)?([^?#]*)(\?[^#]*)?")  # RFC 3986, appendix B
+_JOINERS: Final = "\u200c\u200d"
 _NAME: Final = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*\.?")
 _ENDS_IN_NUMBER: Final = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?")
-_ZONE: Final = re.compile(r"[A-Za-z0-9._~-]+")
+_ZONE: Final = re.compile(r"(?:[A-Za-z0-9._~-]|%[0-9A-Fa-f]{2})+")
+_INTERFACE: Final = re.compile(r"[!-$&-.0-~]+")  # no "%" and no "/", which no system allows
 
 _KEPT: Final = "!$%&'()*+,/:;=?@[]"  # besides letters, digits and "_.-~", which quote() always keeps
 _TO_ENCODE: Final = re.compile(rf"[^A-Za-z0-9_.~{re.escape(_KEPT)}-]")
@@ -138,11 +141,12 @@ def join_target(base: Target, location: str) -> Target:
         target = _parse(f"{scheme or base.scheme}:{authority or ''}{path}{query}")
     except BadUri:
         raise _bad_uri(location) from None
-    if target.unix_path != base.unix_path:
-        if target.unix_path is not None:
-            raise _bad_uri(location)
-        if (target.scheme, target.authority) == (base.scheme, base.authority):
-            return _with_path(replace(base, userinfo=target.userinfo), _resolved(target.path))
+    if target.unix_path is not None and target.unix_path != base.unix_path:
+        raise _bad_uri(location)
+    # A server knows neither its socket's path nor our name of the network that it is on.
+    is_the_same = (target.scheme, target.authority) == (base.scheme, base.authority)
+    if is_the_same and (target.unix_path != base.unix_path or "%" not in target.host):
+        return _with_path(replace(base, userinfo=target.userinfo), _resolved(target.path))
     return _with_path(target, _resolved(target.path))
 
 
@@ -201,7 +205,7 @@ def _parse(url: str | bytes) -> Target:
     bare, percent, zone = host.partition("%")
     authority = f"[{bare}]{port_text}" if ":" in bare else f"{bare}{port_text}"
     path = _origin_form(rest)
-    where = f"[{bare}%25{zone}]{port_text}" if percent else authority
+    where = f"[{bare}%25{quote(zone, safe='')}]{port_text}" if percent else authority
     return Target(scheme, host, port, authority, path, userinfo, f"{scheme}://{where}{path}")
 
 
@@ -232,8 +236,10 @@ def split_host_port(text: str, default_port: int) -> tuple[str, int]:
 def _ipv6(literal: str) -> str:
     # RFC 6874 writes the percent sign before a zone as %25; most people do not.
     address, percent, zone = literal.partition("%")
-    if percent and not _ZONE.fullmatch(zone := zone.removeprefix("25")):
-        raise ValueError("bad zone")
+    if percent:
+        zone = zone.removeprefix("25")
+        if not _ZONE.fullmatch(zone) or not _INTERFACE.fullmatch(zone := unquote(zone, "latin-1")):
+            raise ValueError("bad zone")
     try:
         packed = _socket.inet_pton(_socket.AF_INET6, address)
     except OSError:
@@ -260,10 +266,19 @@ def _ascii_name(name: str) -> str:
 
     if len(name) > _NAME_LENGTH_MAX:  # before any work that grows with it
         raise ValueError("bad host")
-    # Compatibility forms first: a full-width slash becomes a slash, which the check behind this refuses.
-    labels = idna.uts46_remap(name, std3_rules=False, transitional=False).split(".")
-    # IDNAError is a UnicodeError, and so a ValueError.
-    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in labels)
+    # Compatibility forms first: a full-width slash becomes a slash, which the check behind this refuses. What is left
+    # is checked as UTS 46 says and not by the stricter IDNA 2008, which has no emoji: browsers and curl take them.
+    ascii_labels: list[str] = []
+    for label in idna.uts46_remap(name, std3_rules=False, transitional=False).split("."):
+        if not label.isascii():
+            idna.check_nfc(label)  # IDNAError is a UnicodeError, and so a ValueError
+            idna.check_initial_combiner(label)
+            idna.check_bidi(label)
+            if any(one in _JOINERS and not idna.valid_contextj(label, at) for at, one in enumerate(label)):
+                raise ValueError("bad host")
+            label = "xn--" + label.encode("punycode").decode("ascii")
+        ascii_labels.append(label)
+    return ".".join(ascii_labels)
 
 
 def _userinfo_of(text: str) -> tuple[str, str] | None:
