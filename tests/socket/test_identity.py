@@ -691,9 +691,9 @@ def test_nobody_gets_a_connection_that_is_not_what_he_asked_for(
         user = Client(server, certificates, ca=certificates.ca if is_ours else None)
         if when == "before":
             user.show(files[who])
-        named: dict[str, Any] = {"pool": "all together"} if pool == "named" else {}
-        connected, err = user.sock.connect(*server.address, **limits, **named)
-        if not connected:
+        options: dict[str, Any] = {**limits, "pool": "all together" if pool == "named" else None}
+        is_connected, err = user.sock.connect(*server.address, **options)
+        if not is_connected:
             assert err == "too many waiting connect operations"  # all places are those of another certificate
             assert limits
             assert pool == "unnamed"
