@@ -124,7 +124,7 @@ class Pool(Generic[ConnectionT]):
             self.counted += 1
             self._pools.remember(self)  # forgotten if take_idle() has just closed its last connection
             return None
-        if len(self._queue) >= self.backlog:
+        if len(self._queue) >= (self.backlog or 0):
             raise SocketError("too many waiting connect operations")
         waiter: _Waiter[ConnectionT] = _Waiter(accepts)
         self._queue.append(waiter)
