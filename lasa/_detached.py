@@ -21,7 +21,7 @@ from itertools import count
 from typing import Any, Final
 
 from lasa import _hub, _process
-from lasa._functions import check_function
+from lasa._functions import check_function, checked_result
 from lasa._life import BUSY_S, GRACE_S, Life, end_hub
 from lasa._values import kind_of, wait_s
 
@@ -227,7 +227,7 @@ def _main_function(given: Mapping[str, Any], name: str, args: tuple[Any, ...]) -
     content = given[contents[0]]
     if contents == ["content"] and callable(content):
         check_function(content, "lasa.detach()")
-        return partial(content, *args)
+        return lambda: checked_result(content(*args), content, "lasa.detach()")
     if not isinstance(content, str | bytes | os.PathLike):
         raise TypeError(f"{contents[0]}: string expected, got {type(content).__name__}")
     if contents == ["content"]:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from lasa._values import kind_of
 
-__all__ = ["check_function", "checked_result", "is_async", "name_of", "refusal"]
+__all__ = ["check_function", "checked_result", "is_async", "is_left_over", "name_of", "refusal"]
 
 _ASYNC: Final = 0x80 | 0x200  # of a code object: its calls make coroutines, or asynchronous generators
 _LEFT_OVER: Final = (CoroutineType, AsyncGeneratorType)
@@ -39,19 +39,24 @@ def is_async(function: object) -> bool:
 
 
 def refusal(call: str, function: object, result: Any = None) -> TypeError:
-    """Return the error about an async function, or about another one that has returned a coroutine, which is closed.
+    """Return the error about an async function, or about another one that has returned what such a one does.
 
     Args:
         call: what was to call it, for the text, such as "lasa.thread.spawn()".
     """
     name = name_of(function)
-    if isinstance(result, CoroutineType):
-        result.close()  # or Python would warn that nobody has awaited it
     got = f"the async function {name}" if is_async(function) else f"{name}, which returned {result!r}"
     return TypeError(
         f"{call} takes a plain function, in which any call may wait, got {got}; "
         "only asyncio runs that, as in lasa.to_thread(asyncio.run, coroutine)"
     )
+
+
+def is_left_over(result: object) -> bool:
+    """Whether ``result`` is what an async function returned, of which nothing has run; a coroutine is closed then."""
+    if isinstance(result, CoroutineType):
+        result.close()  # or Python would warn that nobody has awaited it
+    return isinstance(result, _LEFT_OVER)
 
 
 def check_function(function: object, call: str) -> None:
@@ -74,6 +79,6 @@ def checked_result(result: Any, function: Callable[..., Any], call: str) -> Any:
     Raises:
         TypeError: a coroutine or an asynchronous generator.
     """
-    if isinstance(result, _LEFT_OVER):
+    if is_left_over(result):
         raise refusal(call, function, result)
     return result

@@ -13,7 +13,7 @@ from types import AsyncGeneratorType, CoroutineType
 from typing import Any, Final, Literal
 
 from lasa import _hub
-from lasa._functions import name_of, refusal
+from lasa._functions import is_left_over, name_of, refusal
 from lasa._values import kind_of
 
 __all__ = ["Thread", "ThreadKilled", "kill", "spawn", "status", "wait"]
@@ -93,7 +93,7 @@ class Thread:
         try:
             values = function(*arguments)  # type: ignore[misc]
             kind = type(values)
-            if kind is CoroutineType or kind is AsyncGeneratorType:
+            if (kind is CoroutineType or kind is AsyncGeneratorType) and is_left_over(values):
                 refused = refusal("a light thread" if self._begun else "lasa.thread.spawn()", function, values)
                 self._outcome = (False, refused)
                 if self._begun:

@@ -127,7 +127,7 @@ LUA_CORES = {
 }
 
 # Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
-CORES_BELOW_HTTP = {"_process", "errors", "_values", "codec", "socket._address", "socket._options"}
+CORES_BELOW_HTTP = {"_functions", "_process", "errors", "_values", "codec", "socket._address", "socket._options"}
 
 
 def lasa_modules() -> list[Path]:

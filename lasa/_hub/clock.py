@@ -7,6 +7,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import Any
 
+from lasa._hub.asyncio_loop import ASYNCIO, MODULES, refuse_in_asyncio
 from lasa._hub.core import TIMEOUT, TIMER_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
 from lasa._values import seconds_of, whole_ms
 
@@ -55,6 +56,8 @@ def sleep_s(delay_s: float) -> None:
     hub = scheduler()
     if getcurrent() in hub.inner:
         hub.refuse_wait()
+    if ASYNCIO in MODULES:
+        refuse_in_asyncio()
     timer = hub.loop.timer(delay_s, priority=TIMER_PRIORITY if delay_s else TURN_PRIORITY)
     timer.start(getcurrent().switch, update=bool(delay_s))  # the loop's time says since when it has not polled
     try:

@@ -28,6 +28,7 @@ from gevent.hub import Hub
 from greenlet import getcurrent, greenlet
 
 from lasa import _process
+from lasa._hub.asyncio_loop import ASYNCIO, MODULES, asyncio_runs_here, refuse_in_asyncio
 from lasa.errors import system_error
 
 __all__ = [
@@ -185,10 +186,12 @@ class Scheduler:
         For waits that are ended by a watcher, which switches straight in.
 
         Raises:
-            BlockingSwitchOutError: the caller is the hub.
+            BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
         if getcurrent() in self.inner:
             self.refuse_wait()
+        if ASYNCIO in MODULES:
+            refuse_in_asyncio()
         return self.dispatch()
 
     def pause(self) -> Any:
@@ -198,10 +201,12 @@ class Scheduler:
         the queue is given up then, or a later wait would end for no reason.
 
         Raises:
-            BlockingSwitchOutError: the caller is the hub.
+            BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
         if getcurrent() in self.inner:
             self.refuse_wait()
+        if ASYNCIO in MODULES:
+            refuse_in_asyncio()
         try:
             return self.dispatch()
         except BaseException:
@@ -212,7 +217,7 @@ class Scheduler:
         """Let those go on who gave way before; for one turn of the loop if the slice is spent.
 
         Raises:
-            BlockingSwitchOutError: the caller is the hub.
+            BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
         if self.is_turning or self.is_slice_spent():
             self.step_aside()
@@ -220,6 +225,8 @@ class Scheduler:
         me = getcurrent()
         if me in self.inner:
             self.refuse_wait()
+        if ASYNCIO in MODULES:
+            refuse_in_asyncio()
         self.gave_way.append(me)
         self.drain_soon()
         try:
@@ -236,11 +243,13 @@ class Scheduler:
         Every light thread whose descriptor has become ready, whose timer has fallen due or that was woken goes first.
 
         Raises:
-            BlockingSwitchOutError: the caller is the hub.
+            BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
         me = getcurrent()
         if me in self.inner:
             self.refuse_wait()
+        if ASYNCIO in MODULES:
+            refuse_in_asyncio()
         self.ready.append(me)
         self._begin_turn()
         try:
@@ -264,10 +273,11 @@ class Scheduler:
     def owes_turn(self) -> bool:
         """Whether the caller, whose credit is used up, has to step aside; it has new credit if not. Never switches.
 
-        For those who take from ``credit`` themselves. In the hub itself, where nobody can wait, it is false.
+        For those who take from ``credit`` themselves. Where nobody can wait, in the hub itself or in a light thread
+        that runs asyncio's loop, it is false.
         """
         if self.is_turning or self.is_slice_spent():
-            return getcurrent() not in self.inner
+            return getcurrent() not in self.inner and not (ASYNCIO in MODULES and asyncio_runs_here())
         self.credit = self._next_credit = min(2 * self._next_credit, LARGEST_CREDIT)
         return False
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from gevent._hub_local import get_hub_if_exists
 
+from lasa._hub.asyncio_loop import ASYNCIO, MODULES, refuse_in_asyncio
 from lasa._hub.clock import pause_at_most
 from lasa._hub.core import CALL_COST, Scheduler, getcurrent, greenlet, is_current, scheduler
 from lasa._hub.os_thread import OsLock
@@ -99,6 +100,8 @@ class WakeUpCall:
     __slots__ = ("_bell", "_hub", "_lock", "_sleeper", "is_rung")
 
     def __init__(self) -> None:
+        if ASYNCIO in MODULES:  # here, before anybody has given anything for this wait
+            refuse_in_asyncio()
         self.is_rung = False
         self._sleeper: greenlet | None = None
         if get_hub_if_exists() is None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
+from lasa._hub.asyncio_loop import ASYNCIO, MODULES, refuse_in_asyncio
 from lasa._hub.core import (
     READY,
     TIMEOUT,
@@ -72,9 +73,11 @@ class Gate:
 
         Raises:
             SocketTimeout: ``timeout_s`` is over, and the descriptor is not ready. SocketClosed: close() was called
-            meanwhile. BlockingSwitchOutError: the caller is the hub.
+            meanwhile. BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         Switches: always.
         """
+        if ASYNCIO in MODULES:
+            refuse_in_asyncio()
         hub = self._hub
         if timeout_s != self._timeout_s:
             if self._timer is not None:

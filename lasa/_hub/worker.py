@@ -22,6 +22,7 @@ import gevent
 from gevent._hub_local import get_hub_if_exists
 from greenlet import GreenletExit
 
+from lasa._hub.asyncio_loop import ASYNCIO, MODULES, asyncio_runs_here
 from lasa._hub.core import Scheduler, getcurrent, greenlet, scheduler
 
 __all__ = [
@@ -198,7 +199,8 @@ def run_job(job: Job, context: Context | None = None) -> None:
         _measure(hub)
     me = getcurrent()
     if me not in hub.inner:
-        if hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent()):
+        is_due = hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent())
+        if is_due and not (ASYNCIO in MODULES and asyncio_runs_here()):
             hub.step_aside()
         hub.gave_way.append(me)
         hub.drain_soon()

@@ -10,6 +10,7 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from lasa import _hub
+from lasa._functions import check_function
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
 from lasa.http._client.holdings import Holdings
 from lasa.http._client.message import Message, expects_continue, message_of, request_event
@@ -121,8 +122,8 @@ class Client:
         policy = self._policy if not options else self._policy.with_options(options)
         if url is None:
             raise ValueError("url is missing")
-        if progress is not None and not callable(progress):
-            raise TypeError(f"bad progress: function expected, got {type(progress).__name__}")
+        if progress is not None:
+            check_function(progress, "progress")
         response: Response | None = None
         attempt: _Attempt | None = None
         try:

@@ -18,6 +18,7 @@ from typing import Any, Final, TextIO
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
+from lasa._functions import check_function
 from lasa.errors import SocketError
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._wire.fields import prepare
@@ -63,6 +64,7 @@ def handler_of(
     """
     if not callable(app):
         raise TypeError(f"bad WSGI application: function expected, got {type(app).__name__}")
+    check_function(app, "WSGI")
     if script_name and (not script_name.startswith("/") or script_name.endswith("/")):
         raise ValueError(f'bad script_name: a path as "/shop" expected, got {script_name!r}')
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
+from lasa._functions import check_function
 from lasa._values import kind_of, timeout_ms
 from lasa.errors import SocketError
 from lasa.http._client.response import Response
@@ -217,7 +218,9 @@ def reconnecting(
             made: the last word of an attempt, or "closed" or another word of a connection that did not last.
     Switches: never; the loop whenever it has to wait. Source: beyond the seed.
     """
-    if renew is None:
+    if renew is not None:
+        check_function(renew, "renew")
+    else:
         asked, others = Options.parse(options, compresses=True)
         with suppress(SocketError):  # a URI that is none is told by the loop, as any other failure
             Opening(uri, asked, others)

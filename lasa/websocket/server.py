@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 from lasa import _hub, semaphore, thread
+from lasa._functions import checked_result
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
 from lasa.http import server as http_server
@@ -288,7 +289,7 @@ class Server:
         def serve(request: Request) -> None:
             wb, _ = _accept_messages(request, self._terms)
             if wb is not None:
-                handler(wb)
+                checked_result(handler(wb), handler, "the server")
 
         return self._server.run(serve)
 

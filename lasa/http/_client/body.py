@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote_plus
 
+from lasa._functions import check_function
 from lasa.errors import SocketError
 from lasa.http._client.multipart import Part, encode_multipart, guess_content_type
 from lasa.http._wire.files import length_left, read_pieces
@@ -136,6 +137,7 @@ def _content(value: Any) -> RequestBody:
     if isinstance(value, Iterable):
         return RequestBody(None, None, False, _Once(lambda: map(_piece, value)))
     if callable(value):
+        check_function(value, "body")
         return RequestBody(None, None, False, _Once(lambda: _read_all(value)))
     raise TypeError(f"body: bytes, str, file, iterable or function expected, got {type(value).__name__}")
 

@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from lasa._functions import check_function
+
 if TYPE_CHECKING:
     import h11
 
@@ -119,6 +121,7 @@ def access_logger(form: str | bool | AccessLog | None) -> AccessLog | None:
     if form is None or form is False:
         return None
     if callable(form):
+        check_function(form, "access_log")
         return form
     if form is True:
         form = "combined"

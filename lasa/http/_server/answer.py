@@ -14,6 +14,7 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
+from lasa._functions import is_left_over
 from lasa.http._wire.fields import HeaderSource, Prepared, kept, lines_of, prepare
 from lasa.http._wire.files import length_left, read_pieces
 from lasa.http._wire.json_text import json_bytes
@@ -188,6 +189,8 @@ def _body(body: Any) -> bytes | Iterable[Any]:
         return FileBody(body)
     # Mappings but for a dict, such as request.query, would be sent as their keys, a set in any order.
     if isinstance(body, Mapping | set | frozenset) or not isinstance(body, Iterable):
+        if is_left_over(body):
+            raise TypeError("bad body: what an async function returned; a plain one may wait, and others run meanwhile")
         raise TypeError(f"bad body: bytes, str or an iterable of them expected, got {type(body).__name__}")
     return body
 

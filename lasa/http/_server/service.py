@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Callable
 from typing import Any, Final
 
+from lasa._functions import is_async
 from lasa.http._server.access_log import AccessLog
 from lasa.http._server.limits import ServerLimits
 from lasa.http._server.request import Request
@@ -60,9 +61,8 @@ def check_handler(handler: Any, expected: str = OF_A_REQUEST) -> None:
     """
     if not callable(handler):
         raise TypeError(f"bad handler: function expected, got {type(handler).__name__}")
-    for function in (handler, type(handler).__call__):
-        if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-            raise TypeError("bad handler: it is async; a plain function may wait, and others run meanwhile")
+    if is_async(handler):
+        raise TypeError("bad handler: it is async; a plain function may wait, and others run meanwhile")
     try:
         inspect.signature(handler).bind(None)
     except ValueError:  # written in C, and silent about its arguments

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from lasa import semaphore
+from lasa._functions import check_function
 from lasa._values import integer
 from lasa.errors import check
 from lasa.websocket._socket.messaging import WebSocket
@@ -83,6 +84,8 @@ class Reconnecting(Generic[SocketT]):
         self._uri = uri
         self._connect = connect
         self._backoff = backoff
+        if should_retry is not None:
+            check_function(should_retry, "should_retry")
         self._should_retry = makes_sense if should_retry is None else should_retry
         self._current: SocketT | None = None
         self._opened_s = 0.0

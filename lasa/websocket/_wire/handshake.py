@@ -17,6 +17,7 @@ from typing import Any, Final
 from multidict import MultiMapping
 from wsproto.utilities import generate_accept_token, generate_nonce
 
+from lasa._functions import check_function, checked_result
 from lasa.errors import SocketError
 from lasa.http._wire.auth import Auth, authorization_of
 from lasa.http._wire.errors import shown
@@ -188,7 +189,8 @@ def choose_protocol(offered: tuple[str, ...], wanted: Wanted) -> str | None:
     if wanted is None:
         return None
     if callable(wanted):
-        chosen = wanted(offered)
+        check_function(wanted, "protocols")
+        chosen: str | None = checked_result(wanted(offered), wanted, "protocols")
         if chosen is not None and chosen not in offered:
             raise ValueError(f"bad protocol: {chosen!r} is not offered")
         return chosen

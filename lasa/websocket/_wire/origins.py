@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
+from lasa._functions import check_function, checked_result
+
 __all__ = ["OriginRule", "Origins", "origin_rule"]
 
 Origins = str | Iterable[str | None] | Callable[[str | None], Any] | None
@@ -40,7 +42,8 @@ def origin_rule(origins: Origins) -> OriginRule:
         return lambda origin, host: True
     if callable(origins):
         decide = origins
-        return lambda origin, host: bool(decide(origin))
+        check_function(decide, "origins")
+        return lambda origin, host: bool(checked_result(decide(origin), decide, "origins"))
     if isinstance(origins, str):
         origins = (origins,)
     if isinstance(origins, bytes) or not isinstance(origins, Iterable):
