@@ -5,6 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any, Final
 
+from lasa.lua._pem import PemFiles
 from lasa.lua.settings import BadSetting, Settings
 from lasa.socket._identity import Certificate, Identity, certificate_key, new_client_context, versions_of
 
@@ -22,10 +23,15 @@ _VERSIONS: Final = {
 
 
 class Contexts:
-    """The contexts of one runtime, made when they are first needed."""
+    """The contexts of one runtime, made when they are first needed.
+
+    Attributes:
+        pem_files: for certificates that Lua has as texts.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self.pem_files = PemFiles()
         self._made: dict[tuple[object, ...], ssl.SSLContext] = {}
 
     @property

@@ -147,6 +147,13 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         except ValueError as error:
             return None, f"bad client certificate: {file_error(error)}"
 
+    def setclientcert_text(sock: TcpSocket, pem: bytes) -> Any:
+        try:
+            path = runtime.tls.pem_files.path_of(pem)
+            return sock.setclientcert(path, path)
+        except (OSError, ValueError) as error:
+            return None, f"bad client certificate: {file_error(error)}"
+
     def makes_pool(sock: TcpSocket) -> Any:
         try:
             return sock.needs_pool(), None
@@ -179,6 +186,7 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         "sslhandshake": sslhandshake,
         "sslaccept": sslaccept,
         "setclientcert": direct(setclientcert),
+        "setclientcert_text": direct(setclientcert_text),
         "close": direct(TcpSocket.close),
         "abort": TcpSocket.abort,
         "shutdown": direct(lambda sock, direction: sock.shutdown(text_argument(direction))),

@@ -296,12 +296,18 @@ function tcp:sslaccept(certificate, key)
     return wait(native.sslaccept, handle, certificate, key)
 end
 
--- The certificate and the key are files here.
+-- The certificate and the key are files, or what ngx.ssl has parsed.
 function tcp:setclientcert(certificate, key)
     local handle = handle_of(self)
     if not certificate and not key then return native.setclientcert(handle) end
     if not certificate or not key then
         return nil, "client certificate must be supplied with corresponding private key"
+    end
+    if type(certificate) == "cdata" and type(key) == "cdata" then
+        core.load_chunk "ssl"
+        local pem, err = core.pem_of(certificate, key)
+        if not pem then return nil, err end
+        return native.setclientcert_text(handle, pem)
     end
     local complaint = bad_path("cert", certificate) or bad_path("pkey", key)
     if complaint then return nil, complaint end

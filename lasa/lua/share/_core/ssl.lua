@@ -10,7 +10,7 @@ core.load_chunk "nginx_c" -- so that ffi.C has OpenSSL
 local ffi = core.ffi
 local C, gc, string_from = ffi.C, ffi.gc, ffi.string
 local answers = core.answers_outside
-local error, floor, tonumber, type = error, math.floor, tonumber, type
+local error, floor, setmetatable, tonumber, type = error, math.floor, setmetatable, tonumber, type
 
 -- Names of our own, so that a script's own declarations of OpenSSL cannot clash with these.
 ffi.cdef [[
@@ -21,10 +21,19 @@ void *lasa_PEM_read_bio_X509(void *, void *, void *, const char *) __asm__("PEM_
 void *lasa_PEM_read_bio_PrivateKey(void *, void *, void *, const char *) __asm__("PEM_read_bio_PrivateKey");
 int lasa_i2d_X509(void *, unsigned char **) __asm__("i2d_X509");
 int lasa_i2d_PrivateKey(void *, unsigned char **) __asm__("i2d_PrivateKey");
+void *lasa_BIO_s_mem(void) __asm__("BIO_s_mem");
+void *lasa_BIO_new(void *) __asm__("BIO_new");
+size_t lasa_BIO_ctrl_pending(void *) __asm__("BIO_ctrl_pending");
+int lasa_BIO_read(void *, void *, int) __asm__("BIO_read");
+int lasa_PEM_write_bio_X509(void *, void *) __asm__("PEM_write_bio_X509");
+int lasa_PEM_write_bio_PrivateKey(void *, void *, void *, void *, int, void *, void *)
+    __asm__("PEM_write_bio_PrivateKey");
 void lasa_X509_free(void *) __asm__("X509_free");
 void lasa_EVP_PKEY_free(void *) __asm__("EVP_PKEY_free");
 void *lasa_sk_new_null(void) __asm__("OPENSSL_sk_new_null");
 int lasa_sk_push(void *, void *) __asm__("OPENSSL_sk_push");
+int lasa_sk_num(void *) __asm__("OPENSSL_sk_num");
+void *lasa_sk_value(void *, int) __asm__("OPENSSL_sk_value");
 void *lasa_sk_pop(void *) __asm__("OPENSSL_sk_pop");
 void lasa_sk_free(void *) __asm__("OPENSSL_sk_free");
 unsigned long lasa_ERR_peek_last_error(void) __asm__("ERR_peek_last_error");
@@ -95,6 +104,9 @@ local function read_certificates(bio)
     return chain
 end
 
+-- What parse_pem_cert and parse_pem_priv_key have returned: nothing else is a pointer that could be followed.
+local is_chain, is_key = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
+
 local function free_chain(chain)
     while true do
         local certificate = C.lasa_sk_pop(chain)
@@ -108,6 +120,7 @@ local function read_chain(bio)
     local chain = gc(C.lasa_sk_new_null(), free_chain)
     local err = each_certificate(bio, function(certificate) C.lasa_sk_push(chain, certificate) end)
     if err then return nil, err end
+    is_chain[chain] = true
     return chain
 end
 
@@ -151,7 +164,24 @@ function ssl.parse_pem_priv_key(pem)
     check_text(pem, "parse_pem_priv_key")
     local key, err = with_text(pem, read_key)
     if not key then return nil, err end
-    return gc(key, C.lasa_EVP_PKEY_free)
+    gc(key, C.lasa_EVP_PKEY_free)
+    is_key[key] = true
+    return key
+end
+
+-- Return certificates and their key as one PEM text, for the sockets; nil and a complaint.
+function core.pem_of(chain, key)
+    if not is_chain[chain] then return nil, "bad cert arg: what ngx.ssl.parse_pem_cert returns expected" end
+    if not is_key[key] then return nil, "bad pkey arg: what ngx.ssl.parse_pem_priv_key returns expected" end
+    local bio = C.lasa_BIO_new(C.lasa_BIO_s_mem())
+    if bio == nil then error("not enough memory", 0) end
+    for i = 0, C.lasa_sk_num(chain) - 1 do C.lasa_PEM_write_bio_X509(bio, C.lasa_sk_value(chain, i)) end
+    C.lasa_PEM_write_bio_PrivateKey(bio, key, nil, nil, 0, nil, nil)
+    local size = tonumber(C.lasa_BIO_ctrl_pending(bio))
+    local buffer = ffi.new("char[?]", size)
+    size = C.lasa_BIO_read(bio, buffer, size)
+    C.lasa_BIO_free(bio)
+    return string_from(buffer, size)
 end
 
 -- ---- what needs a connection's TLS ----------------------------------------------------------------------------------
