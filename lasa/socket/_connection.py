@@ -28,6 +28,7 @@ class Connection:
         expires_at_s: until when its last user wanted it to be kept, on the monotonic clock.
         identities: what TLS was made with, the outer one first; () without TLS.
         certificates: of clients, that it was made under.
+        may_be_kept: whether it can go into its pool: not where it has switched to a protocol that the pool is not for.
         companion: what a protocol keeps beside it, also while it is idle.
     """
 
@@ -38,6 +39,7 @@ class Connection:
         "host",
         "identities",
         "link",
+        "may_be_kept",
         "pool",
         "pool_name",
         "port",
@@ -63,6 +65,7 @@ class Connection:
         self.expires_at_s = 0.0
         self.identities: tuple[Identity, ...] = ()
         self.certificates: tuple[object, ...] = ()
+        self.may_be_kept = True
         self.companion: Any = None
 
     @property

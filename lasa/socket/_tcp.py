@@ -349,7 +349,7 @@ class TcpSocket(Serving):
         Returns:
             ``(1, None)``; or ``(None, err)``: "closed" (half of it or all, by the peer too, whatever is unread of it),
             "unread data in buffer", "invalid connection" (accept() made it, or the process that this one was forked
-            from) or a busy word, with what is open of it left so; "connection in dubious state" (the peer had sent
+            from, or HTTP, which has switched protocols) or a busy word, with what is open of it left so; "connection in dubious state" (the peer had sent
             something; or the last read has failed or was cut off, so that its answer may still come) or the system's
             own word, with the connection closed.
         Raises:
@@ -382,7 +382,7 @@ class TcpSocket(Serving):
             raise SocketError("closed")
         if self._buffer.size:
             raise SocketError("closed" if connection.link.has_ended() else "unread data in buffer")
-        if not connection.host or connection.link.is_inherited:
+        if not connection.host or not connection.may_be_kept or connection.link.is_inherited:
             raise SocketError("invalid connection")
         return connection
 

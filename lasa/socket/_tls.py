@@ -133,7 +133,8 @@ class TlsStream:
         except SocketError as error:
             raise SocketError(f"{HANDSHAKE_FAILED}: {error.reason}") from error
         if not self._object.server_side:
-            self.showed_certificate = _shows_certificate(sent)
+            # Where a server may ask for a certificate later, it may have done so.
+            self.showed_certificate = _shows_certificate(sent) or self._object.context.post_handshake_auth
             if self._object.session_reused:
                 self._verify_resumed_name()
 

@@ -125,6 +125,7 @@ class ClientWebSocket(WebSocket):
         self._rest()
         connection = session.connection
         connection.companion = session
+        connection.may_be_kept = True  # in a pool of WebSockets
         sock = TcpSocket()
         sock.adopt(connection, b"")
         ok, err = sock.setkeepalive(timeout, size)

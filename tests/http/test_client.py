@@ -698,6 +698,7 @@ def test_an_upgrade_hands_the_socket_over_with_what_has_come_already() -> None:
         assert sock.receive() == (b"hello", None, None)
         assert sock.send("ping\n") == (5, None)
         assert sock.receive() == (b"ping", None, None)
+        assert sock.setkeepalive() == (None, "invalid connection")  # the next request could not go on with it
         assert sock.close() == (1, None)
 
 

@@ -315,6 +315,7 @@ class Conduit:
 
     def to_socket(self) -> TcpSocket:
         """Return a cosocket that takes the connection over, with what has been read too many. Never switches."""
+        self.connection.may_be_kept = False  # nobody who takes it out of HTTP's pool could go on with it
         sock = TcpSocket()
         sock.adopt(self.connection, self.exchange.unread)
         return sock
