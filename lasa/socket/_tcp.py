@@ -349,9 +349,9 @@ class TcpSocket(Serving):
         Returns:
             ``(1, None)``; or ``(None, err)``: "closed" (half of it or all, by the peer too, whatever is unread of it),
             "unread data in buffer", "invalid connection" (accept() made it, or the process that this one was forked
-            from, or HTTP, which has switched protocols) or a busy word, with what is open of it left so; "connection in dubious state" (the peer had sent
-            something; or the last read has failed or was cut off, so that its answer may still come) or the system's
-            own word, with the connection closed.
+            from, or HTTP, which has switched protocols) or a busy word, with what is open of it left so; "connection in
+            dubious state" (the peer had sent something; or the last read has timed out or was cut off, so that its
+            answer may still come) or the system's own word, with the connection closed.
         Raises:
             TypeError: no number. ValueError: ``bad "pool_size" option value: N``, under 1.
         Switches: never. Source: OpenResty, "tcpsock:setkeepalive".
