@@ -93,9 +93,14 @@ end
 local function write(handler, data)
     if handler.closed then return nil, handler.closed end
     local pieces = handler.pieces
-    if not handler.headers_sent and not handler.is_old then
-        begin(handler)
-        if handler.closed then return nil, handler.closed end
+    if not handler.headers_sent then
+        if handler.is_old and data ~= "" then
+            handler.status = handler.status or 200
+        elseif not pieces then -- nginx keeps no empty piece, and so the head leaves
+            handler.is_old = nil
+            begin(handler)
+            if handler.closed then return nil, handler.closed end
+        end
     end
     if handler.left then data = fitted(handler, data) end
     if not pieces then
@@ -162,10 +167,10 @@ end
 
 function ngx.send_headers()
     local handler = core.request_in(1)
-    if handler.headers_sent then return 1 end
+    if handler.headers_sent or handler.is_old and handler.pieces then return 1 end
     begin(handler)
     if handler.closed then return nil, handler.closed end
-    handler.is_old = nil -- what it said already comes first
+    handler.is_old = nil
     if handler.header_only then
         handler.closed = "header only"
     elseif (handler.status or 200) < 200 then
@@ -260,8 +265,8 @@ local function finish(handler, exit_status, has_failed)
     end
     if exit_status then
         if exit_status < 0 or (exit_status > 0 and exit_status < 200) or CLOSING[exit_status] then return cut(handler) end
-        if exit_status >= 300 and handler.is_old and handler.pieces then
-            exit_status = nil -- what was said goes out as it is
+        if handler.is_old and handler.pieces then
+            exit_status = 0 -- what was said goes out as it is
         elseif exit_status >= 300 then
             if not handler.headers_sent then return refuse(handler, exit_status) end
             local sent = handler.status or 200
@@ -270,7 +275,8 @@ local function finish(handler, exit_status, has_failed)
                     exit_status, sent))
             end
         elseif exit_status > 0 and not handler.headers_sent then
-            handler.status = handler.status or exit_status
+            if exit_status == 204 then remove(handler.headers, OF_THE_CONTENT) end
+            handler.status = exit_status ~= 204 and handler.status or exit_status
         end
     end
     local closed = handler.closed

@@ -177,7 +177,7 @@ end
 
 local function content_type_of(handler)
     local content_type = handler.content_type
-    if content_type == nil and handler.headers_sent then return DEFAULT_TYPE end
+    if content_type == nil and (handler.headers_sent or handler.pieces) then return DEFAULT_TYPE end
     return content_type or nil
 end
 

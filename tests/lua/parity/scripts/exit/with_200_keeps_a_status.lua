@@ -1,0 +1,3 @@
+-- serve
+ngx.status = 404
+ngx.exit(200)
