@@ -176,23 +176,31 @@ for name in gmatch("accept-encoding authorization connection content-length cont
     SINGLE[name] = true
 end
 
+-- The first value takes the place of the first that there was, and its name; others come behind all.
 local function replace(handler, name, ...)
     local headers = request_headers(handler)
     local key, kept = lower(name), 0
     if key == "host" then handler.has_new_host = true elseif find(key, "^if%-") then handler.is_conditional = true end
+    local n, values = select("#", ...), {}
+    for i = SINGLE[key] and n > 0 and n or 1, n do
+        local value = clean_value(tostring((select(i, ...))))
+        if value ~= "" or n > 1 and not SINGLE[key] then values[#values + 1] = value end
+    end
+    local placed = 0
     for i = 1, #headers do
         local header = headers[i]
         headers[i] = nil
-        if header[2] ~= key then
+        local is_kept = header[2] ~= key
+        if not is_kept and placed < 1 and values[1] then
+            placed, is_kept = 1, true
+            header = { header[1], key, values[1] }
+        end
+        if is_kept then
             kept = kept + 1
             headers[kept] = header
         end
     end
-    local n = select("#", ...)
-    for i = SINGLE[key] and n > 0 and n or 1, n do
-        local value = clean_value(tostring((select(i, ...))))
-        if value ~= "" or n > 1 and not SINGLE[key] then headers[#headers + 1] = { name, key, value } end
-    end
+    for i = placed + 1, #values do headers[#headers + 1] = { name, key, values[i] } end
 end
 core.replace_request_header = replace
 
