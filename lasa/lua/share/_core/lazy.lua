@@ -61,8 +61,8 @@ core.later(lasa, "detach", { "detach" })
 core.later(ngx, "worker_thread", { "run_worker_thread" })
 core.later(core.modules, "digests", { "resty.md5", "resty.sha", "resty.sha1", "resty.sha224", "resty.sha256",
     "resty.sha384", "resty.sha512" })
-core.later(core.modules, "of_phases", { "ngx.balancer", "ngx.ocsp", "ngx.pipe", "ngx.ssl.clienthello",
-    "ngx.ssl.session" })
+core.later(core.modules, "of_phases", { "ngx.balancer", "ngx.pipe", "ngx.ssl.clienthello", "ngx.ssl.session" })
 core.later(core.modules, "ssl", { "ngx.ssl" })
+core.later(core.modules, "ocsp", { "ngx.ocsp" })
 core.later(core.modules, "random", { "resty.random" })
 core.later(core.modules, "aes", { "resty.aes" })

@@ -1,6 +1,6 @@
 -- Modules of OpenResty whose calls belong to phases that lasa does not have, those of a balancer and of a TLS handshake:
--- ngx.balancer, ngx.ocsp, ngx.ssl.session, ngx.ssl.clienthello. Libraries require them for phases that never come, so
--- they are here, and each call answers what it answers in nginx outside of its phase.
+-- ngx.balancer, ngx.ssl.session, ngx.ssl.clienthello. Libraries require them for phases that never come, so they are
+-- here, and each call answers what it answers in nginx outside of its phase. And ngx.pipe, which says what to use.
 -- Source: lua-resty-core, lua-nginx-module.
 
 local core = ...
@@ -82,18 +82,6 @@ core.modules["ngx.ssl.clienthello"] = {
     get_client_hello_ext = of_client_hello,
     get_supported_versions = of_client_hello,
     set_protocols = of_client_hello,
-}
-
--- ---- ngx.ocsp -------------------------------------------------------------------------------------------------------
-
-local INSTEAD = "leave OCSP stapling to a proxy in front"
-
-core.modules["ngx.ocsp"] = {
-    version = VERSION,
-    get_ocsp_responder_from_der_chain = core.absent("ngx.ocsp.get_ocsp_responder_from_der_chain", INSTEAD),
-    create_ocsp_request = core.absent("ngx.ocsp.create_ocsp_request", INSTEAD),
-    validate_ocsp_response = core.absent("ngx.ocsp.validate_ocsp_response", INSTEAD),
-    set_ocsp_status_resp = answers("set_ocsp_status_resp", { "string" }, nil, NO_TLS),
 }
 
 -- ---- ngx.pipe -------------------------------------------------------------------------------------------------------

@@ -67,18 +67,23 @@ local function with_text(text, read, ...)
     return value, err
 end
 
--- Return the DER of what OpenSSL has read, and give that back.
-local function der_of(thing, write, free, name)
+core.with_openssl_text = with_text
+
+-- Return the DER of something of OpenSSL's; nil and an error.
+local function data_of(thing, write, name)
     local size = write(thing, nil)
-    local data
-    if size > 0 then
-        local buffer = ffi.new("unsigned char[?]", size)
-        write(thing, ffi.new("unsigned char *[1]", buffer))
-        data = string_from(buffer, size)
-    end
+    if size <= 0 then return nil, name .. "() failed" end
+    local buffer = ffi.new("unsigned char[?]", size)
+    write(thing, ffi.new("unsigned char *[1]", buffer))
+    return string_from(buffer, size)
+end
+core.openssl_data_of = data_of
+
+-- The same for what is given back then.
+local function der_of(thing, write, free, name)
+    local data, err = data_of(thing, write, name)
     free(thing)
-    if not data then return nil, name .. "() failed" end
-    return data
+    return data, err
 end
 
 -- Call `take` with each certificate, which is its own from then on; returns an error.
