@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 
 from lasa import _hub, _process
 from lasa._functions import check_function
-from lasa._values import kind_of, seconds_of, whole_ms
+from lasa._values import at_least, kind_of, seconds_of, whole_ms
 from lasa.thread import Handler, make_root
 
 __all__ = ["Timer", "at", "every", "kill", "pending_count", "running_count", "set_limits"]
@@ -257,12 +257,12 @@ def set_limits(*, max_pending: int | None = None, max_running: int | None = None
     One more timer is refused; one more callback is dropped, and the log says so.
 
     Raises:
-        ValueError: "bad timer limit", under 1.
+        ValueError: "positive number required". TypeError: not a number.
     Switches: never. Source: OpenResty, "lua_max_pending_timers" and "lua_max_running_timers".
     """
-    for limit in (max_pending, max_running):
-        if limit is not None and limit < 1:
-            raise ValueError(f"bad timer limit: {limit}")
+    pending, running = (
+        None if limit is None else at_least(1, limit, "lasa.timer.set_limits()") for limit in (max_pending, max_running)
+    )
     ours = calendar()
-    ours.max_pending = max_pending or ours.max_pending
-    ours.max_running = max_running or ours.max_running
+    ours.max_pending = pending or ours.max_pending
+    ours.max_running = running or ours.max_running

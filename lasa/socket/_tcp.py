@@ -335,7 +335,7 @@ class TcpSocket(Serving):
             return 'missing the "option" argument'
         if sock is None:
             return "closed"
-        number_of = SOCKET_OPTIONS.get(option)
+        number_of = SOCKET_OPTIONS.get(option) if isinstance(option, str) else None
         return f"unsupported option {option}" if number_of is None else (sock, *number_of)
 
     # -- the pool

@@ -92,7 +92,7 @@ class Writing(Reading):
             ValueError: another direction.
         Switches: never. Source: OpenResty, "tcpsock:shutdown".
         """
-        how = _DIRECTIONS.get(direction)
+        how = _DIRECTIONS.get(direction) if isinstance(direction, str) else None
         if how is None:
             raise ValueError(f"bad shutdown argument: {direction}")
         self._refuse_others()
