@@ -20,9 +20,10 @@ from lasa.http._client.response import Piece, Response
 from lasa.http._client.retries import IDEMPOTENT, plan_retry
 from lasa.http._client.route import Deadline, open_route, route_to
 from lasa.http._client.transfer import SourceFailed, Transfer
+from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import prepare
 from lasa.http._wire.pieces import Pieces
-from lasa.http._wire.target import Target, parse_target
+from lasa.http._wire.target import Target, mask_userinfo, parse_target
 
 __all__ = ["Client", "Failure", "Piece", "Response", "new"]
 
@@ -220,12 +221,13 @@ class _Attempt:
 
     def _follow(self, response: Response) -> bool:
         policy = self._policy
+        locations = response.headers.getall("location", [])
         try:
             redirect = plan_redirect(
                 response.code,
                 self._message.method,
                 self._target,
-                response.headers.get("location"),
+                locations[0] if locations else None,
                 allow_downgrade=policy.allow_downgrade,
             )
             if redirect is None:
@@ -234,6 +236,8 @@ class _Attempt:
                 return False  # the body is gone; the caller gets the redirect itself
             if len(self._history) >= policy.follow_redirects:
                 raise SocketError(REDIRECTS_TOO_MANY)
+            if len(set(locations)) > 1:
+                raise SocketError(f"bad redirect: {shown(mask_userinfo(' '.join(locations)))}")
         except SocketError:
             response.close()
             raise

@@ -126,6 +126,14 @@ def test_a_location_that_leads_nowhere_is_an_error(location: str) -> None:
         assert in_use() == {}
 
 
+def test_two_locations_lead_nowhere_unless_they_are_the_same() -> None:
+    with peer(answering(sized(b"", b"Location: /a", b"Location: /b", status=b"302 X"))) as server:
+        assert error_of(server.url, follow_redirects=5) == "bad redirect: /a /b"
+        assert get(server.url).code == 302
+    with peer(answering(sized(b"", b"Location: /a", b"Location: /a", status=b"302 X"), sized(b"ok"))) as server:
+        assert get(server.url, follow_redirects=5).url == f"{server.url}/a"
+
+
 def test_relative_locations_are_resolved_and_never_sent_raw() -> None:
     seen: list[tuple[bytes, bytes]] = []
     with peer(noting(seen, redirect("?x=ä y"), redirect("./b/../c%0d%0aX: y"), OK)) as server:

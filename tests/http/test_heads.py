@@ -140,6 +140,7 @@ def test_a_response_that_could_be_understood_in_two_ways_is_refused(fields: byte
         b"Content-Length: 5\r\nContent-Length: 5\r\n",
         b"Content-Length: 5, 5\r\n",
         b"Content-Length: ,5,, 5 ,\r\nX: y\r\ncontent-length: 5\r\n",
+        b"Content-Length: 5, 05\r\nContent-Length: 0005\r\n",
     ],
 )
 def test_a_response_may_say_the_same_length_twice(fields: bytes) -> None:

@@ -169,11 +169,11 @@ def request_event(
     else:
         proxy_authorization = None
     own = message.headers
-    expects = expects_continue(message, policy)
+    content, stream = message.content, message.stream
+    expects = (content is not None or stream is not None) and expects_continue(message, policy)
     if not expects and own.values.get(b"expect", b"").lower() == _CONTINUE:
         own = Prepared([item for item in own.items if item[1] != b"expect"])
     headers = _plain_headers(own, message.removed, target.authority, authorization, proxy_authorization, policy.decode)
-    content, stream = message.content, message.stream
     given = own.values
     if (
         content is not None

@@ -164,10 +164,10 @@ def _length_of(framing: list[tuple[bytes, bytes]]) -> bytes | None:
         (lengths if name == b"content-length" else codings).extend([part for part in parts if part] or [b""])
     if any(coding.lower() != b"chunked" for coding in codings):
         raise BadMessage("transfer coding not supported")
-    if len(set(lengths)) > 1 or len(codings) > 1 or (lengths and codings):
-        raise BadMessage("ambiguous length")
-    if lengths and not _LENGTH.fullmatch(lengths[0]):
+    if not all(_LENGTH.fullmatch(length) for length in lengths):
         raise BadMessage("bad Content-Length")
+    if len(codings) > 1 or (lengths and (codings or len(set(map(int, lengths))) > 1)):
+        raise BadMessage("ambiguous length")
     return lengths[0] if lengths else None
 
 
