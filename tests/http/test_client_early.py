@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import socket as stdlib_socket
@@ -16,6 +17,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
+import lasa
 from lasa.http.server import Request
 from tests.conftest import Certificates
 from tests.http.client_tools import (
@@ -263,6 +265,63 @@ def test_what_is_heard_ahead_is_bounded_in_bytes_and_in_memory() -> None:
         response = get(server.url, body=bytes(SIZE))
         assert len(response._stream._conduit._ahead) < 10
         assert response.read() == b"x" * 30_000
+
+
+def waits_for_ever(ended: list[str], wait: Callable[[], Any]) -> Iterator[bytes]:
+    try:
+        yield b"one"
+        wait()
+    finally:
+        ended.append("ended")
+
+
+WAITS: dict[str, Callable[[], Any]] = {
+    "gevent's event": lambda: Event().wait(),
+    "a semaphore": lambda: lasa.semaphore.new()[0].wait(10),
+    "sleep": lambda: lasa.sleep(10),
+}
+
+
+@pytest.mark.parametrize("name", WAITS)
+def test_an_iterator_that_waits_is_ended_when_the_answer_has_come_or_the_time_is_over(name: str) -> None:
+    ended: list[str] = []
+    begun_s = time.monotonic()
+    with peer(answering_early(OK, 3, keeps)) as server:
+        assert get(server.url, body=waits_for_ever(ended, WAITS[name])).body == b"ok"
+        assert idle_connections() == 0
+    with peer(keeps) as server:
+        assert error_of(server.url, body=waits_for_ever(ended, WAITS[name]), timeout=0.02) == "timeout"
+    assert ended == ["ended", "ended"]
+    assert time.monotonic() - begun_s < 2
+
+
+def test_an_iterator_that_swallows_its_end_is_asked_for_nothing_more() -> None:
+    asked: list[str] = []
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        with contextlib.suppress(BaseException):
+            Event().wait()
+        asked.append("two")
+        yield b"two"
+        asked.append("three")
+
+    with peer(answering_early(OK, 3, keeps)) as server:
+        assert get(server.url, body=pieces()).body == b"ok"
+    assert asked == ["two"]
+
+
+def test_an_iterator_that_reads_another_answer_can_be_ended_too() -> None:
+    with peer(answering_early(OK, 3, keeps)) as server, peer(answer_and_wait) as source:
+        inner, reader = lasa.check(new_client().request(url=source.url, stream=True))
+        with inner:
+            assert get(server.url, body=reader).body == b"ok"
+
+
+def answer_and_wait(wire: Wire) -> None:
+    wire.request()
+    wire.send(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello")
+    keeps(wire)
 
 
 def test_interim_answers_during_an_upload_do_not_stop_it() -> None:

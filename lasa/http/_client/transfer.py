@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import h11
 
+from lasa import _hub
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._client.body import BodyFailed
 from lasa.http._client.message import Message, expects_continue
@@ -17,7 +18,7 @@ from lasa.http._client.route import Deadline
 from lasa.http._client.stream import Progress, ResponseBody
 from lasa.http._wire.conduit import Conduit
 
-__all__ = ["SourceFailed", "Transfer"]
+__all__ = ["BodyNotWanted", "SourceFailed", "Transfer"]
 
 SLICE: Final = 262_144  # of a large body, behind which we look whether the server answers already
 JOINED_BODY: Final = 65_536  # smaller bodies leave with their head in one piece
@@ -33,14 +34,15 @@ class Transfer:
         has_answered: whether a byte of an answer has come.
     """
 
-    __slots__ = ("_alarm", "_conduit", "_deadline", "_is_answered", "_policy")
+    __slots__ = ("_alarm", "_conduit", "_deadline", "_is_answered", "_policy", "_taker")
 
     def __init__(self, conduit: Conduit, policy: Policy, deadline: Deadline) -> None:
         self._conduit = conduit
         self._policy = policy
         self._is_answered = False  # while the request was still being sent, and the server wants no more of it
+        self._taker: _hub.greenlet | None = None  # who waits for the caller's next piece
         self._deadline = deadline
-        self._alarm = deadline.alarm(conduit.expire)
+        self._alarm = deadline.alarm(self._expire)
 
     @property
     def has_answered(self) -> bool:
@@ -109,11 +111,14 @@ class Transfer:
                     return
         except h11.LocalProtocolError as error:
             raise ValueError("the body is not as long as its Content-Length") from error
+        except BodyNotWanted:
+            if self._conduit.has_expired:
+                raise SocketTimeout from None
         finally:
             gate.on_idle_event = None
 
     def _parts(self, head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        for piece in _sliced(_told_apart(pieces)):
+        for piece in _sliced(_told_apart(self._taken(pieces))):
             yield b"".join((head, *self._data(piece)))
             head = b""
             if not self._is_answered:  # a peer that takes all at once gives the hub no chance to tell
@@ -121,6 +126,17 @@ class Transfer:
             if self._is_answered:
                 return
         yield head + self._conduit.exchange.send(_END)
+
+    def _taken(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        while True:
+            self._taker = _hub.getcurrent()
+            try:
+                piece = next(pieces, None)
+            finally:
+                self._taker = None
+            if piece is None:
+                return
+            yield piece
 
     def _data(self, piece: bytes) -> list[bytes]:
         return self._conduit.exchange.send_with_data_passthrough(h11.Data(data=piece))
@@ -148,8 +164,19 @@ class Transfer:
         if self._conduit.hear(self._most):
             self._is_answered = True
             link.close_writable()  # whoever waits to send more has waited long enough
+            self._interrupt()
         else:
             link.readable.watch(self._on_event)
+
+    def _expire(self) -> None:
+        self._conduit.expire()
+        self._interrupt()
+
+    def _interrupt(self) -> None:
+        # In the hub: what the caller's iterator waits for may never come.
+        taker, self._taker = self._taker, None
+        if taker is not None:
+            _hub.interrupt(taker, BodyNotWanted)
 
     def _is_answered_at_once(self) -> bool:
         # Whether there is a final answer already, instead of "go on".
@@ -188,6 +215,13 @@ def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
         else:
             for start in range(0, len(piece), SLICE):
                 yield piece[start : start + SLICE]
+
+
+class BodyNotWanted(BaseException):
+    """Ends the wait of what a request's body comes from: the server has answered, or the time is over.
+
+    As gevent.Timeout it is no Exception, since who waits there should let it pass.
+    """
 
 
 class SourceFailed(Exception):
