@@ -150,3 +150,27 @@ def error_of() -> Callable[[str, Path], str]:
 
 def test_a_path_that_is_no_text_is_told() -> None:
     assert value_of("package.path = nil return select(2, pcall(require, 'x'))") == b"'package.path' must be a string"
+
+
+CJSON = Path("/usr/lib/x86_64-linux-gnu/lua/5.1/cjson.so")
+IS_C = 'ngx.print(debug.getinfo(require("cjson").encode).what)'
+
+
+@pytest.mark.skipif(not CJSON.exists(), reason="apt-get install lua-cjson")
+def test_a_c_module_that_is_named_goes_before_lasas_and_the_systems_behind(tmp_path: Path) -> None:
+    (tmp_path / "cjson.so").symlink_to(CJSON)
+    _, named, _ = run_lua("-e", IS_C, environment={"LUA_CPATH": f"{tmp_path}/?.so;;"})
+    _, in_script, _ = run_lua("-e", f"package.cpath = '{tmp_path}/?.so;' .. package.cpath {IS_C}")
+    _, not_named, _ = run_lua("-e", IS_C)
+    assert (named, in_script, not_named) == ("C", "C", "Lua")
+
+
+def test_a_c_module_that_cannot_be_loaded_says_why_and_leaves_the_path_alone(tmp_path: Path) -> None:
+    (tmp_path / "broken.so").write_text("no library")
+    code = """
+        package.cpath = ... .. "/?.so;" .. package.cpath
+        local before = package.cpath
+        local _, err = pcall(require, "broken")
+        return err:match("^error loading module 'broken' from file") ~= nil, package.cpath == before
+    """
+    assert value_of(code, str(tmp_path)) == (True, True)

@@ -4,8 +4,8 @@ local core = ...
 
 local native = core.native.loader
 local wait = core.wait
-local error, getenv, ipairs, loadfile, loadstring, select, type =
-    error, os.getenv, ipairs, loadfile, loadstring, select, type
+local error, getenv, ipairs, loadfile, loadstring, pcall, select, type =
+    error, os.getenv, ipairs, loadfile, loadstring, pcall, select, type
 local concat, find, match, sub = table.concat, string.find, string.match, string.sub
 local package = package
 local searchpath = package.searchpath
@@ -133,8 +133,9 @@ local function find_c(loader, part)
         if searchpath(match(name, "^[^.]*"), path) or searchpath(name, path) then native.promote() end
         local all = package.cpath
         package.cpath = path
-        local found = loader(name)
+        local ok, found = pcall(loader, name)
         package.cpath = all
+        if not ok then error(found, 0) end
         return found
     end
 end
