@@ -10,6 +10,7 @@ until another light thread wakes us  ``pause()``, ``pause_at_most(timeout_s)``; 
 until another OS thread wakes us     ``WakeUpCall().wait(timeout_s)``; the other calls its ``ring()``
 for our turn                         ``give_way()``, ``step_aside()``; ``breathe()`` when the slice is spent
 for a name's addresses               ``resolve(name, timeout_s)``
+for what others may have asked for   ``Errands(run).ask(what, timeout_s)``
 ===================================  ==================================================================
 
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
@@ -42,6 +43,7 @@ from lasa._hub.core import (
 )
 from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
+from lasa._hub.errand import Errands
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.os_thread import (
     OsLock,
@@ -77,6 +79,7 @@ __all__ = [
     "Chorus",
     "CoroutineGreenlet",
     "Doorbell",
+    "Errands",
     "Gate",
     "GreenletExit",
     "Job",

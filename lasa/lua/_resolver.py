@@ -21,7 +21,7 @@ import dns.rdataclass
 import dns.rdatatype
 
 from lasa import _hub
-from lasa.errors import SocketError
+from lasa.errors import SocketError, SocketTimeout
 from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket, UdpSocket
 from lasa.socket._address import ip_family
@@ -33,6 +33,7 @@ FIRST_TRY_S: Final = 2.0  # before the next server is asked
 PAUSE_S: Final = 0.1  # before all are asked again, and more each time: one that refuses may be about to start
 LONGEST_PAUSE_S: Final = 1.0
 LARGEST_REPLY: Final = 8192
+SERVER_FAILURE: Final = 2
 TIMED_OUT: Final = 110  # beside DNS's codes
 MOST_NAMES: Final = 1024  # that are remembered
 
@@ -52,6 +53,7 @@ for kind_name in ("A", "AAAA", "CNAME", "SOA", "NS", "DNAME", "OPT", "RRSIG"):
     _load(dns.rdataclass.IN, dns.rdatatype.from_text(kind_name))
 
 Addresses = list[tuple[int, str]]
+Found = tuple[int, list[str], float]  # DNS's code or TIMED_OUT, the addresses, for how many seconds they are valid
 
 
 class Resolver:
@@ -69,6 +71,7 @@ class Resolver:
         self._servers: list[tuple[str, int]] = []
         self._families = [stdlib_socket.AF_INET, stdlib_socket.AF_INET6]
         self._known: dict[str, tuple[float, Addresses]] = {}
+        self._questions = _hub.Errands(self._ask)
         for word in servers.split():
             if word == "ipv6=off":
                 self._families = [each for each in self._families if each != stdlib_socket.AF_INET6]
@@ -98,7 +101,7 @@ class Resolver:
         lifetime_s = 3600.0
         reason = 3
         for each in self._families:
-            code, answers, seconds = self._ask(host, each, deadline_s)
+            code, answers, seconds = self._shared(f"{int(each)} {host}", deadline_s)
             found += [(int(each), answer) for answer in answers]
             lifetime_s = min(lifetime_s, seconds) if answers else lifetime_s
             if code:
@@ -112,9 +115,23 @@ class Resolver:
         self._known[name] = time.monotonic() + lifetime_s, found
         return found
 
-    def _ask(self, host: str, family: int, deadline_s: float) -> tuple[int, list[str], float]:
-        # Return DNS's code (or TIMED_OUT), the addresses, and for how many seconds they are valid.
-        kind = dns.rdatatype.A if family == stdlib_socket.AF_INET else dns.rdatatype.AAAA
+    def _shared(self, question: str, deadline_s: float) -> Found:
+        # Ask, or wait with those who have asked already; what they began may be over before our time is.
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            try:
+                found = self._questions.ask(question, left_s)
+            except SocketTimeout:
+                break
+            if found is None:
+                return SERVER_FAILURE, [], 0.0
+            if found[0] != TIMED_OUT:
+                return found
+        return TIMED_OUT, [], 0.0
+
+    def _ask(self, question: str) -> Found:
+        family, _, host = question.partition(" ")
+        deadline_s = time.monotonic() + self._timeout_s
+        kind = dns.rdatatype.A if int(family) == stdlib_socket.AF_INET else dns.rdatatype.AAAA
         try:
             query = dns.message.make_query(host, kind)
         except dns.exception.DNSException:  # no name at all: a label too long

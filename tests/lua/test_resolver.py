@@ -18,6 +18,7 @@ pytest.importorskip("lupa")
 import dns.message
 import dns.rrset
 
+from lasa import thread
 from lasa.errors import SocketError
 from lasa.lua._resolver import Resolver
 from lasa.lua.settings import BadSetting
@@ -96,6 +97,31 @@ def test_the_next_server_is_asked_at_once_where_the_first_refuses() -> None:
         began_s = time.monotonic()
         resolver.addresses_of("a.test", 5.0)
         assert time.monotonic() - began_s < 0.1
+
+
+def test_those_who_ask_for_one_name_at_the_same_time_share_each_question() -> None:
+    port = free_udp_port()
+    resolver = Resolver(f"127.0.0.1:{port}", 5.0)
+    with name_server(port, lambda name: [f"{name} 60 IN A 127.0.0.5"], begins_s=0.05) as asked:
+        threads = [thread.spawn(resolver.addresses_of, "a.test", 5.0) for _ in range(3)]
+        impatient = thread.spawn(resolver.addresses_of, "a.test", 0.01)
+        killed = thread.spawn(resolver.addresses_of, "a.test", 5.0)
+        thread.kill(killed)
+        ok, error = thread.wait(impatient)
+        assert (ok, str(error)) == (False, "a.test could not be resolved (110: Operation timed out)")
+        found = [thread.wait(each) for each in threads]
+        assert found == [(True, [(stdlib_socket.AF_INET, "127.0.0.5")])] * 3
+        assert asked == ["a.test.", "a.test."]  # for each family
+
+
+def test_who_comes_late_has_his_own_time_also_when_the_first_ones_is_over() -> None:
+    port = free_udp_port()
+    resolver = Resolver(f"127.0.0.1:{port} ipv6=off", 0.2)
+    first = thread.spawn(resolver.addresses_of, "a.test", 5.0)
+    gevent.sleep(0.15)
+    with name_server(port, lambda name: [f"{name} 60 IN A 127.0.0.5"], begins_s=0.1):
+        assert resolver.addresses_of("a.test", 5.0) == [(stdlib_socket.AF_INET, "127.0.0.5")]
+        assert thread.wait(first)[0] is False
 
 
 def test_names_that_stand_for_each_other_are_a_failure_of_the_server() -> None:
