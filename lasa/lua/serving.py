@@ -184,7 +184,10 @@ class _LuaHandler:
             context.send_last(result[2])
         elif what == _SHORT:
             _, status, body, headers = result
-            (context or _RequestContext(runtime, 0, request)).send(status, body, headers)
+            if context is not None:
+                context.send(status, body, headers)
+            else:
+                _client.respond(request, status, _pairs(headers)).send(body)
             raise _client.drop(request)
         elif what == _CUT:
             raise _client.drop(request)
@@ -305,8 +308,8 @@ class _RequestContext(Context):
     def send_last(self, data: bytes) -> tuple[Any, ...]:
         """Send the last piece of the body."""
         if self._raw is not None:
-            if data:
-                check(self._raw.send(data))
+            if data and self._raw.send(data)[0] is None:
+                raise _client.drop(self.request)
             return (1,)
         writer = self._writer
         assert writer is not None
@@ -447,8 +450,8 @@ def _cut_up(headers: bytes) -> Pairs:
 def _answer(request: Request, status: int, body: bytes, headers: bytes | None) -> None:
     if status < 200:
         sock = _client.switch(request, status, _pairs(headers))
-        if body:
-            check(sock.send(body))
+        if body and sock.send(body)[0] is None:
+            raise _client.drop(request)
     elif body or request.method != "HEAD":
         _client.answer(request, status, _pairs(headers), body)
     else:  # nothing was gathered, and so nobody knows how long the answer of a GET is

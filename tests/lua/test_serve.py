@@ -283,6 +283,14 @@ def test_a_body_that_is_shorter_than_its_content_length_ends_the_connection(code
     assert received.endswith(b"\r\n\r\nabc" if code else b"\r\n\r\n")
 
 
+def test_a_body_that_is_too_short_leaves_nothing_behind() -> None:
+    with running("ngx.header.content_length = 7 ngx.print('abc')") as (runtime, server):
+        before = set(runtime.contexts)
+        for _ in range(3):
+            assert talk(server, head()).endswith(b"abc")
+        assert set(runtime.contexts) == before
+
+
 @pytest.mark.parametrize(
     ("status", "line"),
     [

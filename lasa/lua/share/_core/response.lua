@@ -54,7 +54,7 @@ local function begin(handler)
     local status = handler.status
     if handler.is_head or status == 204 or status == 304 then
         handler.header_only = true
-    elseif handler.headers then
+    elseif handler.headers and (status or 200) >= 200 then
         handler.left = tonumber(core.response_header(handler, "content-length"))
     end
 end
