@@ -123,6 +123,7 @@ LUA_CORES = {
     "_resolver.py",
     "_script.py",
     "_slab.py",
+    "_stdio.py",
     "_tls.py",
     "settings.py",
     "watchdog.py",

@@ -11,9 +11,11 @@ from weakref import proxy
 
 from lasa import _hub, timer
 from lasa._program import run_program
+from lasa.errors import system_error
 from lasa.lua._context import Context
 from lasa.lua._levels import NUMBER_OF, name_of
 from lasa.lua._script import read_script
+from lasa.lua._stdio import MUCH, Outlet, StandardStreams
 from lasa.lua.errors import LuaError
 from lasa.lua.runtime import Modules, Runtime
 from lasa.lua.settings import Settings, load_settings
@@ -61,6 +63,7 @@ def run(
     except OSError as error:
         print(f"lasa: cannot read {file}: {error.strerror}", file=sys.stderr)
         return USAGE_ERROR
+    streams = StandardStreams()
     _set_up_logging(settings.log_level or "notice")
 
     def main() -> None:
@@ -79,10 +82,14 @@ def run(
         finally:
             program.flush()
 
+    status = 1
     try:
-        return run_program(main)
+        status = run_program(main)
     except SystemExit as ending:
-        return _status_of(ending)
+        status = _status_of(ending)
+    finally:
+        status = streams.finish(status)
+    return status
 
 
 def code_name(code: str | bytes | None) -> str:
@@ -138,38 +145,57 @@ class _Main(Context):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime, runtime.core.new_handler(b"content"))
         self._out = sys.stdout.buffer
+        raw = getattr(self._out, "raw", None)
+        self._outlet = raw if isinstance(raw, Outlet) else None  # None where the host has another stdout
         self._will_flush = False
         me = proxy(self)  # Lua must not hold what holds it
-        runtime.core.to_stdout(self.handler, lambda data: me.write(data), lambda: me.flush())
+        runtime.core.to_stdout(
+            self.handler, lambda data: me.write(data), lambda: me.flush(), lambda: me.drain(), _write_to_stderr
+        )
         runtime.default = self
 
     def call(self, function: Any, args: Sequence[str] = ()) -> None:
         """Run a function of the script's in the calling light thread."""
         self.run_here(function, *[os.fsencode(argument) for argument in args])
 
-    def write(self, data: bytes) -> None:
-        """Say something; it leaves soon, when others get their turn."""
+    def write(self, data: bytes) -> bool | bytes:
+        """Say something; it leaves soon, when others get their turn.
+
+        Returns:
+            whether so much has not left that the caller should drain(); or why nothing leaves any more.
+        """
+        outlet = self._outlet
+        if outlet is not None and outlet.error is not None:
+            return _why(outlet.error)
         try:
             self._out.write(data)
-        except (BrokenPipeError, ValueError):
-            self._give_up()
-            return
+        except (OSError, ValueError) as error:
+            return _why(error)
         if not self._will_flush:
             self._will_flush = True
-            _hub.call_soon(self.flush)
+            _hub.call_soon(self._flush_soon)
+        return outlet is not None and outlet.size > MUCH
 
-    def flush(self) -> None:
-        """Say it now."""
-        self._will_flush = False
+    def flush(self) -> bytes | None:
+        """Say it now; return why that cannot be, None if it can."""
         try:
             self._out.flush()
-        except (BrokenPipeError, ValueError):
-            self._give_up()
+        except (OSError, ValueError) as error:
+            return _why(error)
+        return None
 
-    def _give_up(self) -> None:
-        # Nobody listens any more, as behind `| head`; the interpreter's own flush at exit must not complain.
-        self._out = open(os.devnull, "wb")  # noqa: SIM115
-        os.dup2(self._out.fileno(), sys.stdout.fileno())
+    def _flush_soon(self) -> None:
+        self._will_flush = False
+        self.flush()
+
+    def drain(self) -> tuple[int | None, bytes | None]:
+        """Say it now, and wait until it has left; for Lua, as a door. Switches: where it has to wait."""
+        why = self.flush()
+        if why is None and self._outlet is not None:
+            self._outlet.wait()
+            if self._outlet.error is not None:
+                why = _why(self._outlet.error)
+        return (1, None) if why is None else (None, why)
 
 
 class _Program(_Main):
@@ -178,6 +204,26 @@ class _Program(_Main):
     def exit(self, status: int) -> None:
         """ngx.exit(): end the process; HTTP's statuses for success, and ngx.OK, are 0."""
         raise SystemExit(0 if 200 <= status < 300 else status if 0 <= status < 200 else 1)
+
+
+def _write_to_stderr(data: bytes) -> bytes | None:
+    """Write to stderr, for Lua; return why that cannot be, None if it can."""
+    stream = sys.stderr
+    try:
+        buffer = getattr(stream, "buffer", None)
+        if buffer is None:
+            stream.write(data.decode("utf-8", "backslashreplace"))
+        else:
+            stream.flush()
+            buffer.write(data)
+            buffer.flush()
+    except (OSError, ValueError, AttributeError) as error:  # None has no write()
+        return _why(error)
+    return None
+
+
+def _why(error: Exception) -> bytes:
+    return system_error(error).reason.encode() if isinstance(error, OSError) else b"closed"
 
 
 def _source_of(file: str | None, code: str | bytes | None) -> tuple[bytes, str]:

@@ -143,11 +143,11 @@ def test_sigterm_makes_timers_premature_and_kills_light_threads() -> None:
     assert (process.returncode, out, err) == (128 + signal.SIGTERM, b"premature true\n", b"")
 
 
-def test_a_reader_that_goes_away_does_not_matter() -> None:
+def test_a_reader_that_goes_away_is_told_by_the_status_alone() -> None:
     with lua_program("-e", "for i = 1, 20 do ngx.say(('x'):rep(9999)) ngx.flush(true) ngx.sleep(0.001) end") as process:
         process.stdout.read(10)
         process.stdout.close()
-        assert process.wait(DEADLINE_S) == 0
+        assert process.wait(DEADLINE_S) == 128 + signal.SIGPIPE
         assert process.stderr.read() == b""
 
 

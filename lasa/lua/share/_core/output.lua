@@ -46,18 +46,89 @@ function core.handler_ended(number)
     if handler.sockets then core.close_sockets(handler.sockets) end
 end
 
--- The main program's output: stdout.
-function core.to_stdout(handler, write, flush)
+local stdout, stderr = io.stdout, io.stderr
+local file_methods = getmetatable(stdout).__index
+
+-- What io.write() and file:write() write of their arguments; `first` is the place of the first one.
+local function words(first, n, ...)
+    if n == 1 and type((...)) == "string" then return (...) end
+    local pieces = { ... }
+    for i = 1, n do
+        local kind = type(pieces[i])
+        if kind == "number" then
+            pieces[i] = tostring(pieces[i])
+        elseif kind ~= "string" then
+            bad_argument(2, first + i - 1, "string expected, got " .. core.type_name(pieces[i], 1))
+        end
+    end
+    return concat(pieces)
+end
+
+-- Have what scripts write to stdout and stderr by Lua's own means go the same way as what they say.
+local function replace_io(say, flush, write_to_stderr)
+    local write, flush_file = file_methods.write, file_methods.flush
+    local default_file, write_default, flush_default = io.output, io.write, io.flush
+    local written = write(stdout) -- what it answers, which differs between versions of LuaJIT
+
+    local function put(file, data)
+        local err
+        if file == stdout then
+            local ok, why = say(data)
+            err = not ok and why
+        else
+            err = write_to_stderr(data)
+        end
+        if err then return nil, err end
+        return written == true or file
+    end
+
+    local function is_ours(file) return file == stdout or file == stderr end
+
+    function file_methods.write(file, ...)
+        if not is_ours(file) then return write(file, ...) end
+        local data = words(2, select("#", ...), ...)
+        return put(file, data)
+    end
+    function io.write(...)
+        local file = default_file()
+        if not is_ours(file) then return write_default(...) end
+        local data = words(1, select("#", ...), ...)
+        return put(file, data)
+    end
+    function file_methods.flush(file)
+        if file == stdout then return flush() end
+        return flush_file(file)
+    end
+    function io.flush()
+        if default_file() == stdout then return flush() end
+        return flush_default()
+    end
+end
+
+-- The main program's output: stdout. `write` returns true where so much has not left that it is time to drain, which
+-- waits until all has; it and `flush` return why nothing leaves any more.
+function core.to_stdout(handler, write, flush, drain, write_to_stderr)
     handler.phase_name = "a program"
-    function handler.write(_, data)
-        write(data)
+    local function say(data)
+        local state = write(data)
+        if not state then return 1 end
+        if state ~= true then return nil, state end
+        if isyieldable() then return wait(drain) end
         return 1
     end
-    function handler.flush()
-        flush()
+    function handler.write(_, data) return say(data) end
+    function handler.flush(_, waits)
+        if waits and isyieldable() then return wait(drain) end
+        local err = flush()
+        if err then return nil, err end
         return 1
     end
-    handler.eof = handler.flush
+    function handler.eof() return handler.flush() end
+    replace_io(say, function()
+        local ok, err = handler.flush()
+        if ok then return true end
+        return nil, err
+    end, write_to_stderr)
 end
 
 local NO_OBJECT = "no request object found"

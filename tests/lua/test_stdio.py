@@ -1,0 +1,237 @@
+"""What a program says into slow, full, non-blocking and closed descriptors arrives, or the status is not 0."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("lupa")
+
+from lasa.lua._stdio import Outlet
+from tests.lua.tools import DEADLINE_S, run_lua
+from tests.processes import ROOT
+
+LINES = 4_000  # some six times what a pipe holds
+LINE = "x" * 99
+
+WAYS = {
+    "ngx.say": "ngx.say(line)",
+    "ngx.print": "ngx.print(line, '\\n')",
+    "io.write": "io.write(line, '\\n')",
+    "io.stdout:write": "io.stdout:write(line, '\\n')",
+    "say where nobody may wait": "('x'):gsub('x', function() ngx.say(line) end)",
+    "ngx.log": "ngx.log(ngx.ERR, line)",
+    "print": "print(line)",
+    "io.stderr:write": "io.stderr:write(line, '\\n')",
+}
+TO_STDERR = ("ngx.log", "print", "io.stderr:write")
+
+# The turns of another light thread are counted while the lines leave.
+PROGRAM = f"""
+local line, turns = ("x"):rep(99), 0
+local other = ngx.thread.spawn(function()
+    while true do
+        ngx.sleep(0.005)
+        turns = turns + 1
+    end
+end)
+for i = 1, {LINES} do SAY end
+ngx.sleep(0.1)
+local file = io.open(arg[1], "w")
+file:write(turns)
+file:close()
+os.exit(0)
+"""
+
+
+def start(code: str, *arguments: str, **options: Any) -> Any:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("environment", {})}
+    return subprocess.Popen(
+        [sys.executable, "-m", "lasa", "run", "-e", code, *arguments], env=environment, cwd="/", **options
+    )
+
+
+@pytest.mark.parametrize(
+    ("way", "kind"),
+    [(way, "slow") for way in WAYS]
+    + [(way, kind) for way in ("ngx.say", "io.write", "print") for kind in ("non-blocking", "unbuffered")],
+)
+def test_everything_arrives_and_others_run_meanwhile(tmp_path: Path, way: str, kind: str) -> None:
+    turns = tmp_path / "turns"
+    reading, writing = os.pipe()
+    if kind == "non-blocking":
+        fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK | os.O_WRONLY)
+    streams = {"stderr" if way in TO_STDERR else "stdout": writing}
+    environment = {"PYTHONUNBUFFERED": "1"} if kind == "unbuffered" else {}
+    with start(PROGRAM.replace("SAY", WAYS[way]), str(turns), environment=environment, **streams) as process:
+        os.close(writing)
+        size, pauses = 0, 10  # the pipe is full meanwhile
+        while data := os.read(reading, 65536):
+            size += data.count(b"x")
+            if pauses:
+                pauses -= 1
+                time.sleep(0.02)
+        assert process.wait(DEADLINE_S) == 0
+    os.close(reading)
+    assert size == LINES * len(LINE)
+    assert int(turns.read_text()) > 3
+
+
+@pytest.mark.parametrize("way", ["ngx.say", "io.write", "io.stdout:write"])
+def test_a_device_that_is_full_is_told_and_the_status_says_so(way: str) -> None:
+    with open("/dev/full", "wb") as full:
+        process = start(f"local line = 'x' {WAYS[way]}", stdout=full, stderr=subprocess.PIPE)
+        _, err = process.communicate(timeout=DEADLINE_S)
+    assert (process.returncode, err) == (1, b"lasa: cannot write to stdout: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "said"),
+    [
+        ("return", 0, b""),
+        ("ngx.say('x')", 1, b"lasa: cannot write to stdout: Bad file descriptor\n"),
+        ("io.write('x')", 1, b"lasa: cannot write to stdout: Bad file descriptor\n"),
+        ("print('x')", 0, b"x\n"),
+    ],
+)
+def test_a_program_that_is_started_without_stdout_needs_it_only_to_say_something(
+    code: str, status: int, said: bytes
+) -> None:
+    command = f'exec "{sys.executable}" -m lasa run -e "$0" >&-'
+    done = subprocess.run(
+        ["sh", "-c", command, code],
+        stderr=subprocess.PIPE,
+        timeout=DEADLINE_S,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        check=False,
+    )
+    assert done.returncode == status
+    assert done.stderr.endswith(said)
+    assert b"Traceback" not in done.stderr
+
+
+def test_a_reader_that_goes_away_is_told_to_the_script_and_by_the_status() -> None:
+    code = """
+        for i = 1, 1e9 do
+            local ok, err = ngx.say(("x"):rep(9999))
+            if not ok then
+                io.stderr:write(err, " ", tostring(select(2, ngx.flush(true))), " ", tostring(select(2, io.write("x"))))
+                return
+            end
+        end
+    """
+    with start(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.read(10)
+        process.stdout.close()
+        assert process.wait(DEADLINE_S) == 128 + signal.SIGPIPE
+        assert process.stderr.read() == b"broken pipe broken pipe broken pipe"
+
+
+def test_a_signal_ends_a_program_whose_reader_reads_nothing() -> None:
+    code = "io.stderr:write('ready\\n') for i = 1, 100 do ngx.say(('x'):rep(9999)) end ngx.sleep(60)"
+    with start(code, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stderr.readline() == b"ready\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(DEADLINE_S) == 128 + signal.SIGTERM
+
+
+def test_what_is_said_in_all_ways_keeps_its_order() -> None:
+    code = """
+        for i = 1, 3 do
+            ngx.say("say")
+            io.write("write", i, "\\n")
+            io.stdout:write(1.5, "\\n")
+            ngx.print("print\\n")
+        end
+    """
+    assert run_lua("-e", code) == (0, "".join(f"say\nwrite{i}\n1.5\nprint\n" for i in (1, 2, 3)), "")
+
+
+def test_io_answers_and_complains_as_luas_own() -> None:
+    code = """
+        local file = io.tmpfile()
+        local own, ours = file:write("x"), io.stdout:write("")
+        ngx.say(type(own) == type(ours), " ", type(own) == type(io.write()), " ", io.flush() == file:flush())
+        for _, f in ipairs { function() io.write({}) end, function() io.stdout:write("a", nil) end } do
+            ngx.say((select(2, pcall(f)):gsub("^.-:%d+: ", "")))
+        end
+        io.output(file)
+        io.write("y")
+        file:seek("set")
+        ngx.say(file:read("*a"))
+    """
+    status, out, err = run_lua("-e", code)
+    assert (status, err) == (0, "")
+    assert out == (
+        "true true true\n"
+        "bad argument #1 to 'write' (string expected, got table)\n"
+        "bad argument #2 to 'write' (string expected, got nil)\n"
+        "xy\n"
+    )
+
+
+def test_an_outlet_takes_all_at_once_and_its_error_is_told_to_later_writers() -> None:
+    reading, writing = os.pipe()
+    outlet = Outlet(writing)
+    data = os.urandom(1 << 20)
+    assert outlet.write(data) == len(data)
+    assert not outlet.is_empty
+    received = b""
+    while len(received) < len(data):
+        received += os.read(reading, 65536)
+    outlet.wait_blocking(5)
+    assert received == data
+    assert outlet.is_empty
+    assert outlet.size == 0
+    os.close(reading)
+    for data in (b"x", b"y"):
+        with pytest.raises(OSError, match="pipe") as caught:
+            outlet.write(data)
+        assert caught.value.errno == errno.EPIPE
+    os.close(writing)
+
+
+CHILD = """
+import os
+import lasa
+from lasa.lua._stdio import Outlet
+
+lasa.sleep(0)
+reading, writing = os.pipe()
+outlet = Outlet(writing)
+outlet.write(b"p" * 500_000)
+pid = os.fork()
+if not pid:
+    is_empty = outlet.is_empty
+    outlet.write(b"c" * 500_000)
+    outlet.wait_blocking(10)
+    os._exit(0 if is_empty and outlet.is_empty else 1)
+found = {"p": 0, "c": 0}
+while sum(found.values()) < 1_000_000:
+    data = os.read(reading, 65536)
+    for each in found:
+        found[each] += data.count(each.encode())
+print(found, os.waitpid(pid, 0)[1])
+"""
+
+
+def test_a_child_writes_what_it_says_itself_and_nothing_of_its_parents() -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHILD],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE_S,
+        cwd=ROOT,
+        check=False,
+    )
+    assert done.stdout == "{'p': 500000, 'c': 500000} 0\n", done.stderr
