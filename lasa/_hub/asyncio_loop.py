@@ -7,6 +7,7 @@ asyncio notes that a loop runs, but for the whole OS thread, whose light threads
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from types import FrameType, FunctionType
 from typing import Any, Final
 
@@ -24,6 +25,18 @@ _RUNS_A_LOOP: Final = frozenset({"run_forever", "run_until_complete"})
 _IS_COROUTINE: Final = 0x80  # of a code object
 
 
+def _find_running_loop() -> Any:
+    global _running_loop
+    found = getattr(MODULES.get(ASYNCIO), "_get_running_loop", None)  # not yet there while it is imported
+    if found is None:
+        return None
+    _running_loop = found
+    return found()
+
+
+_running_loop: Callable[[], Any] = _find_running_loop  # asyncio's own, as soon as there is one
+
+
 def refuse_in_asyncio() -> None:
     """Let pass whoever does not run asyncio's loop.
 
@@ -31,7 +44,7 @@ def refuse_in_asyncio() -> None:
         RuntimeError: the caller does; nothing has been changed.
     Switches: never.
     """
-    if asyncio_runs_here():
+    if _running_loop() is not None and asyncio_runs_here():
         raise RuntimeError(
             "this call would wait, and stop the asyncio loop that runs in this very light thread: call it in an OS "
             "thread of its own, as in await asyncio.to_thread(function), or use a call of asyncio's"
@@ -40,9 +53,7 @@ def refuse_in_asyncio() -> None:
 
 def asyncio_runs_here() -> bool:
     """Whether the caller runs asyncio's loop, or a user coroutine that such a one has resumed. Switches: never."""
-    events = MODULES.get(ASYNCIO)
-    running_loop = getattr(events, "_get_running_loop", None)  # not yet there while it is imported
-    loop = None if running_loop is None else running_loop()
+    loop = _running_loop()
     if loop is None:
         return False
     hub = get_hub_if_exists()

@@ -746,3 +746,13 @@ def test_a_client_that_has_not_connected_yet_names_nobody() -> None:
     assert wb.peer == wb.local == ("", None)
     assert wb.connect("ws://127.0.0.1:1/", {"proxy": False})[0] is None
     assert wb.peer == wb.local == ("", None)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_a_with_that_is_cut_in_the_middle_of_its_close_leaves_nothing_open(role: str) -> None:
+    with talking(role) as (wb, far):
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.01), wb:
+            pass  # and the peer does not answer the close
+        assert wb.open_session is None
+        far.next_is(CLOSE, NORMAL)
+        rest_is_nothing(far)

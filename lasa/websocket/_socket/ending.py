@@ -65,9 +65,11 @@ class Ending(Framing):
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None or issubclass(kind, Exception):
-            self.close(NORMAL if kind is None else INTERNAL_ERROR)
-        self.abort()
+        try:
+            if kind is None or issubclass(kind, Exception):
+                self.close(NORMAL if kind is None else INTERNAL_ERROR)
+        finally:  # a timeout of gevent's in the middle of the close must not leave it open
+            self.abort()
 
     @property
     def is_open(self) -> bool:
