@@ -27,6 +27,7 @@ __all__ = [
     "client_context",
     "client_identity",
     "context_identity",
+    "has_names_like",
     "is_named",
     "new_client_context",
     "server_context",
@@ -292,6 +293,12 @@ def is_named(certificate: Any, name: str, *, by_common_name: bool) -> bool:
     wanted = name.encode("idna").decode("ascii").lower()
     _, _, parent = wanted.partition(".")
     return any(found in (wanted, f"*.{parent}" if parent else wanted) for found in (value.lower() for value in names))
+
+
+def has_names_like(certificate: Any, name: str) -> bool:
+    """Whether a certificate has an alternative name at all that is an address, or none, as ``name`` is."""
+    wanted = "DNS" if _address_of(name) is None else "IP Address"
+    return any(kind == wanted for kind, _ in certificate.get("subjectAltName", ()))
 
 
 def _address_of(text: str) -> bytes | None:

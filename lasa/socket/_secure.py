@@ -146,11 +146,13 @@ class Secure(Writing):
         reused_session: Any = False,
         *,
         nested: bool = False,
+        takes_common_name: bool = False,
     ) -> Any:
         """Begin TLS as the client, as sslhandshake() does, whose session it returns.
 
         Args:
             asked: what is asked for, which a connection out of the pool has to cover.
+            takes_common_name: whether that counts where a certificate has no other name, if it does in the context.
         Raises:
             SocketError: its words. RuntimeError: never connected. ValueError: files that are gone.
         Switches: as sslhandshake().
@@ -170,7 +172,9 @@ class Secure(Writing):
             connection = self._connect_anew(deadline_s)
             has_it = False
         if not has_it:
-            self._begin_tls(connection, context, deadline_s, identity, name, session)
+            self._begin_tls(
+                connection, context, deadline_s, identity, name, session, takes_common_name=takes_common_name
+            )
             session = None
         if reused_session is False:
             return True
@@ -238,10 +242,17 @@ class Secure(Writing):
         asked: Identity | None = None,
         server_name: str | None = None,
         session: ssl.SSLSession | None = None,
+        *,
+        takes_common_name: bool = False,
     ) -> None:
         # As the client where something is asked for, else as the server.
         stream = TlsStream(
-            connection.stream, context, server_side=asked is None, server_name=server_name, session=session
+            connection.stream,
+            context,
+            server_side=asked is None,
+            server_name=server_name,
+            session=session,
+            takes_common_name=takes_common_name,
         )
         self._is_connecting = True
         self._readable = None

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
-from lasa.socket._identity import is_named
+from lasa.socket._identity import has_names_like, is_named
 from lasa.socket._link import Stream
 
 __all__ = ["HANDSHAKE_FAILED", "HOST_MISMATCH", "TlsStream", "was_cut"]
@@ -51,6 +51,7 @@ class TlsStream:
         "_is_sending",
         "_object",
         "_outgoing",
+        "_takes_common_name",
         "_unsent",
         "ended_cleanly",
         "is_untouched",
@@ -65,6 +66,7 @@ class TlsStream:
         server_side: bool,
         server_name: str | None = None,
         session: ssl.SSLSession | None = None,
+        takes_common_name: bool = False,
     ) -> None:
         self._inner = inner
         self._incoming = ssl.MemoryBIO()
@@ -82,6 +84,7 @@ class TlsStream:
         self._is_sending = False
         self._is_pulling = False
         self._has_ended = False
+        self._takes_common_name = takes_common_name  # as the name of a server whose certificate has no other
         self.ended_cleanly = False
         self.is_untouched = False
         self.showed_certificate = False
@@ -135,17 +138,21 @@ class TlsStream:
         if not self._object.server_side:
             # Where a server may ask for a certificate later, it may have done so.
             self.showed_certificate = _shows_certificate(sent) or self._object.context.post_handshake_auth
-            if self._object.session_reused:
-                self._verify_resumed_name()
+            self._verify_name()
 
-    def _verify_resumed_name(self) -> None:
-        # OpenSSL looks at the name of a certificate that comes, and none comes with a session that is taken up again.
-        context, name = self._object.context, self._object.server_hostname
-        if (
-            context.check_hostname
-            and name is not None
-            and not is_named(self._object.getpeercert() or {}, name, by_common_name=context.hostname_checks_common_name)
-        ):
+    def _verify_name(self) -> None:
+        # What OpenSSL leaves: with a session that is taken up again no certificate comes, whose name it would look at;
+        # and a context may let the common name count.
+        tls, takes_common_name = self._object, self._takes_common_name
+        context, name = tls.context, tls.server_hostname
+        if not context.check_hostname or name is None:
+            return
+        if tls.session_reused:
+            is_right = is_named(tls.getpeercert() or {}, name, by_common_name=takes_common_name)
+        else:
+            may_count = context.hostname_checks_common_name and not takes_common_name
+            is_right = not may_count or has_names_like(tls.getpeercert() or {}, name)
+        if not is_right:
             raise SocketError(HOST_MISMATCH)
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:

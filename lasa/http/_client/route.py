@@ -182,7 +182,8 @@ def may_take(connection: Connection, policy: Policy) -> bool:
     A name tells one identity from another, but not a certificate from the one that has replaced it in the same file,
     nor a context of the caller's from itself before the caller changed it. What is outdated is of use to nobody.
     """
-    return all(policy.identity.made(identity) for identity in connection.identities)
+    identities = connection.identities
+    return not identities or all(policy.identity.made(identity) for identity in identities)
 
 
 def _again(connection: Connection, policy: Policy) -> Conduit:

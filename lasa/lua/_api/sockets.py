@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from lasa.errors import SocketError, system_error
 from lasa.lua._driver import failure_of
 from lasa.lua._tls import chain_is_too_long
+from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket
 from lasa.socket._address import is_unix, parse_address
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
@@ -121,9 +122,11 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         server_name = text_argument(name) if is_safe else text_argument(name) or None  # OpenResty takes "" for none
         try:
             context, asked = runtime.tls.context(*terms), partial(runtime.tls.asked, *terms)
-            shaken = sock.shake_hands(context, asked, server_name, session)
+            shaken = sock.shake_hands(context, asked, server_name, session, takes_common_name=True)
         except SocketError as error:
             return None, error.reason
+        except BadSetting:  # who wrote that is told where it is used
+            raise
         except (OSError, ValueError) as error:
             return None, f"bad certificate or authorities: {file_error(error)}"
         depth = settings.ssl_verify_depth
