@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
+from lasa._values import type_name
 from lasa.errors import SocketError
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Authorities",
     "Certificate",
     "Identity",
+    "authorities_of",
     "certificate_key",
     "client_context",
     "client_identity",
@@ -230,6 +232,19 @@ def certificate_key(certificate: Certificate | None) -> object:
         OSError: a file is gone.
     """
     return None if certificate is None else (certificate, *[_stamp(file) for file in certificate if file is not None])
+
+
+def authorities_of(ca: Any) -> Authorities:
+    """Return authorities as a caller names them, a path as text.
+
+    Raises:
+        TypeError: "bad ca", neither a path nor text.
+    """
+    if isinstance(ca, os.PathLike):
+        ca = os.fspath(ca)
+    if not isinstance(ca, str | bytes | None):
+        raise TypeError(f"bad ca: path or PEM text expected, got {type_name(ca)}")
+    return ca
 
 
 def trust_key(ca: Authorities) -> tuple[object, ...]:

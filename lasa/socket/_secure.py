@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ from lasa.socket._connection import Connection
 from lasa.socket._identity import (
     Asked,
     Identity,
+    authorities_of,
     client_context,
     client_identity,
     context_identity,
@@ -86,7 +88,7 @@ class Secure(Writing):
         ssl_verify: bool = True,
         send_status_req: bool = False,
         *,
-        ca: str | bytes | None = None,
+        ca: str | bytes | os.PathLike[str] | None = None,
         context: ssl.SSLContext | None = None,
         nested: bool = False,
     ) -> tuple[Any, str | None]:
@@ -128,9 +130,9 @@ class Secure(Writing):
             raise RuntimeError(NEVER_CONNECTED)
         asked: Asked
         if context is None:
-            verifies, files = bool(ssl_verify), self.client_certificate
-            context = _checked(lambda: client_context(verifies, ca, files))
-            asked = partial(client_identity, verifies, ca, files, context.minimum_version)
+            verifies, files, trusted = bool(ssl_verify), self.client_certificate, authorities_of(ca)
+            context = _checked(lambda: client_context(verifies, trusted, files))
+            asked = partial(client_identity, verifies, trusted, files, context.minimum_version)
         else:
             asked = partial(context_identity, context)
         try:
@@ -197,7 +199,7 @@ class Secure(Writing):
         certificate: str | None = None,
         key: str | None = None,
         *,
-        ca: str | bytes | None = None,
+        ca: str | bytes | os.PathLike[str] | None = None,
         context: ssl.SSLContext | None = None,
     ) -> tuple[bool | None, str | None]:
         """Begin TLS as the server, on a socket that accept() returned, within the connect timeout.
@@ -216,8 +218,8 @@ class Secure(Writing):
         if context is None:
             if certificate is None:
                 raise TypeError("sslaccept needs a certificate or a context")
-            files = certificate, key
-            context = _checked(lambda: server_context(files, ca))
+            files, trusted = (certificate, key), authorities_of(ca)
+            context = _checked(lambda: server_context(files, trusted))
         if not self._was_connected:
             raise RuntimeError(NEVER_CONNECTED)
         try:

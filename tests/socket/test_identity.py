@@ -506,6 +506,18 @@ def test_the_common_name_of_a_certificate_is_not_looked_at(named_by_common_name:
         assert result_of(accepting) == (True, None)
 
 
+def test_authorities_may_be_a_path_object_and_nothing_else_than_paths_and_texts(client: Callable[..., Client]) -> None:
+    user = client().connect()
+    wrong: Any
+    for wrong in (7, True, ["ca.pem"]):
+        with pytest.raises(TypeError, match="bad ca: path or PEM text expected"):
+            user.sock.sslhandshake(ca=wrong)
+        with pytest.raises(TypeError, match="bad ca: path or PEM text expected"):
+            user.sock.sslaccept("c.pem", ca=wrong)
+    user.shake["ca"] = Path(user.shake["ca"])
+    user.secure().close()
+
+
 # Counting
 
 
