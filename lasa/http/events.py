@@ -40,6 +40,7 @@ REDIRECTS: Final = 10
 JITTER: Final = 0.5
 LEAST_WAIT_S: Final = 0.1  # a server may ask for none, and end each stream at once
 STEADY_S: Final = 60.0
+SLICE_BYTES: Final = 8192  # of what has come, which may be a thousand events
 NO_LIMIT: Final = 2**53 - 1
 
 _CONTENT_TYPE: Final = "text/event-stream"
@@ -100,6 +101,7 @@ class EventSource:
         self._events: deque[Event] = deque()
         self._response: Response | None = None
         self._pieces: Iterator[bytes] | None = None
+        self._slices: Iterator[bytes] = iter(())  # of a piece
         self._opener: thread.Thread | None = None
         self._error: Exception | None = None  # the opener's
         self._failures = 0
@@ -138,6 +140,7 @@ class EventSource:
             raise RuntimeError("another light thread reads these events")
         self._is_busy = True
         try:
+            _hub.breathe()
             while not self._has_ended:
                 if self._events:
                     event = self._events.popleft()
@@ -240,10 +243,14 @@ class EventSource:
 
     def _read(self, pieces: Iterator[bytes]) -> None:
         error: SocketError = SocketClosed()
-        try:
-            piece = next(pieces, b"")
-        except SocketError as broken:
-            piece, error = b"", broken  # or silent: as good as ended
+        piece = next(self._slices, b"")
+        if not piece:
+            try:
+                piece = next(pieces, b"")
+            except SocketError as broken:
+                error = broken  # or silent: as good as ended
+            self._slices = iter([piece[start : start + SLICE_BYTES] for start in range(0, len(piece), SLICE_BYTES)])
+            piece = next(self._slices, b"")
         try:
             self._events.extend(self._parser.feed(piece))
         except SocketError:
@@ -262,6 +269,7 @@ class EventSource:
 
     def _disconnect(self) -> None:
         self._pieces = None
+        self._slices = iter(())
         response, self._response = self._response, None
         if response is not None:
             response.close()

@@ -51,6 +51,7 @@ class Link:
     """A non-blocking kernel socket with a gate for each direction, made when it is first waited for.
 
     Attributes:
+        hub: the scheduler of the OS thread in which it was made.
         is_open: whether close() was not called.
         peer: of an accepted connection: the address of the other end, which the kernel forgets as soon as that breaks
             the connection.
@@ -64,13 +65,13 @@ class Link:
     has_unsent: Final = False
     holds_input: Final = False
 
-    __slots__ = ("_hub", "_readable", "_writable", "is_open", "peer", "sock")
+    __slots__ = ("_readable", "_writable", "hub", "is_open", "peer", "sock")
 
     def __init__(self, sock: _socket.socket, peer: Any = None) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.peer = peer
-        self._hub = _hub.scheduler()
+        self.hub = _hub.scheduler()
         self._readable: _hub.Gate | None = None
         self._writable: _hub.Gate | None = None
         self.is_open = True
@@ -79,14 +80,14 @@ class Link:
     def readable(self) -> _hub.Gate:
         """The gate of the read direction."""
         if self._readable is None:
-            self._readable = _hub.Gate(self._hub, self.sock.fileno(), READ)
+            self._readable = _hub.Gate(self.hub, self.sock.fileno(), READ)
         return self._readable
 
     @property
     def writable(self) -> _hub.Gate:
         """The gate of the write direction."""
         if self._writable is None:
-            self._writable = _hub.Gate(self._hub, self.sock.fileno(), WRITE)
+            self._writable = _hub.Gate(self.hub, self.sock.fileno(), WRITE)
         return self._writable
 
     def close_writable(self) -> None:
@@ -102,7 +103,7 @@ class Link:
             SocketClosed: another light thread closed the link meanwhile.
         Switches: seldom, see Scheduler.breathe().
         """
-        hub = self._hub
+        hub = self.hub
         hub.credit -= cost
         if hub.credit < 0 and hub.owes_turn():
             hub.step_aside()
@@ -150,7 +151,7 @@ class Link:
         Switches: when the kernel's buffer is full, or the slice is spent.
         """
         size = len(data)
-        hub = self._hub
+        hub = self.hub
         hub.credit -= CALL_COST + size
         if hub.credit < 0:  # to a peer that reads as fast
             self.breathe(0)
@@ -236,19 +237,19 @@ class Link:
 
     def refuse_others(self, what: str) -> None:
         """Raise RuntimeError in another OS thread than the link's own. Never switches."""
-        if not _hub.is_current(self._hub):
+        if not _hub.is_current(self.hub):
             raise _hub.wrong_os_thread(what)
 
     def call_at_home(self, function: Callable[[], None]) -> None:
         """Call ``function`` in the OS thread whose hub the link was made in, for a collector that runs in another."""
         try:
-            self._hub.loop.run_callback_threadsafe(function)
+            self.hub.loop.run_callback_threadsafe(function)
         except ValueError:  # that hub was destroyed; nobody waits there any more
             self.sock.close()
 
     def belongs_here(self) -> bool:
         """Whether the calling OS thread is the one whose hub the link was made in."""
-        return _hub.is_current(self._hub)
+        return _hub.is_current(self.hub)
 
 
 class _InheritedLink(Link):

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, Final, Self
 import h11
 from multidict import CIMultiDictProxy
 
+from lasa import _hub
 from lasa.errors import Error, SocketError
 from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.errors import shown
@@ -22,6 +23,7 @@ from lasa.socket import TcpSocket
 __all__ = ["Piece", "Response", "StatusError"]
 
 MAX_LINE: Final = 1_048_576
+LINES_IN_A_ROW: Final = 16  # between two looks at the clock
 MANY: Final = 4096  # pieces of a line, which are joined then: each takes more memory than the byte it may hold
 
 
@@ -226,15 +228,18 @@ class Response:
         """
         begun: list[bytes] = []  # of a line whose end has not come
         size = 0
+        hub = _hub.scheduler()
         for piece in self.pieces():
             *lines, rest = piece.split(b"\n")
-            for line in lines:
-                if begun:
-                    line = b"".join([*begun, line])
-                    begun, size = [], 0
-                if len(line) > max_line:
-                    raise SocketError("line too long", line)
-                yield line.removesuffix(b"\r")
+            for start in range(0, len(lines), LINES_IN_A_ROW):
+                hub.breathe(LINES_IN_A_ROW * _hub.CALL_COST)
+                for line in lines[start : start + LINES_IN_A_ROW]:
+                    if begun:
+                        line = b"".join([*begun, line])
+                        begun, size = [], 0
+                    if len(line) > max_line:
+                        raise SocketError("line too long", line)
+                    yield line.removesuffix(b"\r")
             if rest:
                 begun.append(rest)
                 size += len(rest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Final
 
 import h11
 
@@ -15,12 +15,14 @@ from lasa.http._client.policy import MAX_BODY, Policy
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.heads import RawHeaders, has_body
-from lasa.http._wire.pieces import TINY, Pieces
+from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
 
 __all__ = ["Progress", "ResponseBody"]
 
 Progress = Callable[[int, int | None], Any]
+
+INFLATED_BYTES: Final = 262_144  # of a piece that is inflated, at the most
 
 
 class ResponseBody:
@@ -132,8 +134,10 @@ class ResponseBody:
             self._is_reading = False
 
     def _next_piece(self) -> bytes:
+        hub = self._conduit.hub
         while True:
             if self._inflating is not None:
+                self._conduit.breathe(INFLATED_BYTES)
                 piece = next(self._inflating, None)
                 if piece:
                     return piece
@@ -141,6 +145,9 @@ class ResponseBody:
                     self._conduit.breathe()
                     continue
                 self._inflating = None
+            hub.credit -= _hub.CALL_COST  # pieces that have come already need no wait
+            if hub.credit < 0:
+                self._conduit.breathe(0)
             event = self._conduit.next_event()
             if type(event) is h11.Data:
                 data: bytes = event.data
@@ -149,8 +156,6 @@ class ResponseBody:
                     raise BadMessage("response body too large")
                 if self._progress is not None:
                     self._tell(self._progress)
-                if self.is_chunked and len(data) < TINY:  # a flood of them must not keep others from their turn
-                    self._conduit.breathe()
                 if self._decoder is None:
                     return data
                 self._inflating = self._decoder.feed(data)

@@ -15,6 +15,7 @@ from weakref import WeakSet
 import h11
 
 from lasa import _process
+from lasa._hub import CALL_COST
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
@@ -26,7 +27,6 @@ from lasa.socket._tls import TlsStream, was_cut
 
 __all__ = ["Conduit"]
 
-PIECE_COST: Final = 6  # of the hub's patience with whoever does not wait: others have their turn after some 16 pieces
 INFORMATIONAL_MAX: Final = 32  # responses of 1xx before a final one
 JOINED_AHEAD: Final = 65_536  # tiny pieces that are heard ahead are kept together, up to this
 
@@ -36,6 +36,7 @@ class Conduit:
 
     Attributes:
         exchange: that state.
+        hub: the scheduler of the OS thread that it belongs to.
         send_s, read_s: how long a single wait may last.
         has_received: whether a byte has come since the request began.
         has_expired: whether expire() was called.
@@ -56,6 +57,7 @@ class Conduit:
         "exchange",
         "has_expired",
         "has_received",
+        "hub",
         "read_s",
         "send_s",
     )
@@ -66,6 +68,7 @@ class Conduit:
         self.exchange = exchange
         self.send_s = send_s
         self.read_s = read_s
+        self.hub = connection.link.hub
         self._inlet = Inlet(connection.stream)
         self.has_received = self.has_expired = False
         self._informational = 0
@@ -195,15 +198,15 @@ class Conduit:
         """As Inlet.read_away()."""
         self._inlet.read_away()
 
-    def breathe(self) -> None:
-        """Give others their turn now and then, where events need no wait.
+    def breathe(self, cost: int = CALL_COST) -> None:
+        """Step aside if the slice is spent, before a call whose answer may need no wait, again and again.
 
         Raises:
             SocketTimeout, SocketClosed: the connection was closed meanwhile.
         Switches: seldom.
         """
         try:
-            self.connection.link.breathe(PIECE_COST)
+            self.connection.link.breathe(cost)
         except SocketClosed as error:
             raise self._word(error) from None
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Self, TypeVar
 
 from lasa import _hub, semaphore
+from lasa._hub import CALL_COST
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
 from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING
@@ -29,7 +30,6 @@ ReceivedT = TypeVar("ReceivedT")
 _WHOLE_TEXT: Final = FIN | TEXT
 _WHOLE_BINARY: Final = FIN | BINARY
 _END: Final[Any] = object()  # of an iterable
-COST_SHIFT: Final = 13  # what is inflated costs time by its size: others have their turn after a megabyte
 
 
 class WebSocket(Ending):
@@ -119,14 +119,14 @@ class WebSocket(Ending):
             elif type(event) is ControlFrame:
                 self._take_control(session, event, deadline_s)
             else:
-                session.cost = 1 + (len(event) >> COST_SHIFT)
+                session.cost = CALL_COST + len(event)
                 return event  # type: ignore[return-value]
 
     def _take_control(self, session: Session, frame: ControlFrame, deadline_s: float | None) -> None:
         if self._answer(session, frame):
             self._finish(session)
             raise SocketClosed
-        session.connection.link.breathe(IN_A_ROW if frame is NOTHING_YET else 1)
+        session.connection.link.breathe(IN_A_ROW * CALL_COST if frame is NOTHING_YET else CALL_COST)
         if deadline_s is not None and deadline_s < time.monotonic():  # under a flood of pings
             raise SocketTimeout
 
@@ -214,7 +214,7 @@ class WebSocket(Ending):
                 self._take_control(session, event, deadline_s)
             else:
                 assert type(event) is Piece
-                session.cost = 1 + (len(event.data) >> COST_SHIFT)
+                session.cost = CALL_COST + len(event.data)
                 if event.is_last:
                     self._pieces = None
                 return event

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from lasa import _process
+from lasa._hub import CALL_COST
 from lasa.errors import SocketClosed, SocketError
 from lasa.socket._connection import Connection
 from lasa.socket._inlet import Inlet
@@ -29,7 +30,7 @@ class Session:
         is_client: whether we opened it.
         masks: whether what we send is masked.
         subprotocol, agreement: what was agreed on; None where nothing was.
-        cost: of what was received last, for the hub's patience with whoever does not wait.
+        cost: of what was received last, in bytes, for Link.breathe().
         is_backed_up: whether a message has come that nobody receives, so that nothing behind it is read.
         is_ending: whether nothing more is received, since a light thread of its own lets the connection end.
     """
@@ -69,7 +70,7 @@ class Session:
         self.subprotocol = subprotocol
         self.agreement = agreement
         self.is_backed_up = self.is_ending = False
-        self.cost = 1
+        self.cost = CALL_COST
         self.deflater = None if agreement is None else agreement.deflater(is_client=is_client)
         self.threshold = 0 if agreement is None else agreement.threshold
         inflater = None if agreement is None else agreement.inflater(is_client=is_client)
