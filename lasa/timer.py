@@ -63,6 +63,7 @@ class Calendar:
         self.on_quiet: Callable[[], None] = lambda: None  # told when nothing is pending or running any more
         self._order = count()  # timers due at the same time fire in the order in which they were made
         self._heap: list[tuple[float, int, Timer]] = []
+        self._hub = _hub.scheduler()
         self._alarm = _hub.Alarm(self._fire_due, ref=True)
 
     def add(self, timer: Timer, due_s: float) -> None:
@@ -125,6 +126,8 @@ class Calendar:
                     next_s = timer.due_s + timer.period_s
                     self.add(timer, next_s if next_s > now_s else now_s + timer.period_s)
                 self._run(timer, premature=False)
+                if self._hub.is_slice_spent():  # the others that are due come behind everybody else's events
+                    break
         finally:
             if self._heap:
                 self._alarm.set_after(self._heap[0][0] - time.monotonic())

@@ -1,0 +1,1 @@
+"""No loop over sockets and no peer, however fast, holds up the others of a hub."""
