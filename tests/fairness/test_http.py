@@ -66,8 +66,8 @@ def test_an_answer_that_inflates(call: str) -> None:
     data = b"".join(packer.compress(text) for _ in range(100)) + packer.flush()
     head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(data)
     with running(Plan("server", first=head + data, waits=True)) as port, client.new()[0] as hc:
-        options = {"stream": True, "max_body": NO_LIMIT}
-        response, _ = lasa.check(hc.request(url=f"http://127.0.0.1:{port}/", **options))
+        url = f"http://127.0.0.1:{port}/"
+        response, _ = lasa.check(hc.request(url=url, stream=True, max_body=NO_LIMIT))
         assert most_held_up_s(lambda: CALLS[call](response), 3) < BOUND_S
         response.close()
 
@@ -97,7 +97,7 @@ def test_a_server_whose_client_takes_as_fast_as_it_answers() -> None:
 
     with serving(handler) as server:
         request = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
-        with running(Plan("client", server.address[1], first=request)):
+        with running(Plan("client", server.address[1] or 0, first=request)):
             assert most_held_up_s(lambda: lasa.sleep(100)) < BOUND_S
 
 
@@ -116,13 +116,16 @@ def test_a_server_whose_client_sends_faster_than_it_reads(kind: str) -> None:
         return "hello"
 
     first, block = REQUESTS[kind]
-    with serving(handler, max_body=NO_LIMIT) as server, running(Plan("client", server.address[1], first, block)):
+    with serving(handler, max_body=NO_LIMIT) as server, running(Plan("client", server.address[1] or 0, first, block)):
         assert most_held_up_s(lambda: lasa.sleep(100)) < BOUND_S
 
 
 FORMS = {
     "a file": (b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n', b"some text\r\n" * 100),
-    "a file of almost boundaries": (b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n', b"\r\n--a"),
+    "a file of almost boundaries": (
+        b'--b\r\nContent-Disposition: form-data; name="f"; filename="f"\r\n\r\n',
+        b"\r\n--a",
+    ),
     "fields": (b"", b'--b\r\nContent-Disposition: form-data; name="f"\r\n\r\n1\r\n'),
     "a preamble": (b"x\r\n", b"\r\n--a"),
 }
@@ -134,10 +137,13 @@ def test_a_form_that_comes_faster_than_it_is_read(kind: str) -> None:
         request.form()
         return "hello"
 
-    head = b"POST / HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=b\r\nContent-Length: 99999999999\r\n\r\n"
+    head = (
+        b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999\r\n"
+        b"Content-Type: multipart/form-data; boundary=b\r\n\r\n"
+    )
     first, block = FORMS[kind]
     with serving(handler, max_body=NO_LIMIT) as server:
-        plan = Plan("client", server.address[1], head + first, block)
+        plan = Plan("client", server.address[1] or 0, head + first, block)
 
         with running(plan):
             assert most_held_up_s(lambda: lasa.sleep(100), 10) < BOUND_S
@@ -150,7 +156,7 @@ def test_many_fast_clients_at_once() -> None:
 
     first, block = REQUESTS["tiny chunks"]
     with serving(handler, max_body=NO_LIMIT) as server:
-        plan = Plan("client", server.address[1], first, block)
+        plan = Plan("client", server.address[1] or 0, first, block)
         with running(plan), running(plan), running(plan):
             spawn(lasa.sleep, 0.01)
             assert most_held_up_s(lambda: lasa.sleep(100)) < BOUND_S
