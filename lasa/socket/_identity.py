@@ -31,6 +31,7 @@ __all__ = [
     "context_identity",
     "has_names_like",
     "is_named",
+    "may_be_set",
     "new_client_context",
     "server_context",
     "server_name_of",
@@ -232,6 +233,16 @@ def certificate_key(certificate: Certificate | None) -> object:
         OSError: a file is gone.
     """
     return None if certificate is None else (certificate, *[_stamp(file) for file in certificate if file is not None])
+
+
+def may_be_set(key: object) -> bool:
+    """Whether a socket can still set what ``key`` stands for: no context's own, and no files that have changed."""
+    if not isinstance(key, tuple):
+        return False
+    try:
+        return certificate_key(key[0]) == key
+    except OSError:
+        return False
 
 
 def authorities_of(ca: Any) -> Authorities:

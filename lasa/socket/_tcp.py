@@ -15,7 +15,7 @@ from lasa.socket._address import host_text, is_unix, parse_host, parse_port, uni
 from lasa.socket._connection import Connection, pool_name_of, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix
 from lasa.socket._halves import DUBIOUS
-from lasa.socket._identity import certificate_key
+from lasa.socket._identity import certificate_key, may_be_set
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import address_text
 from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions, keepalive_of
@@ -86,8 +86,9 @@ class TcpSocket(Serving):
     ) -> Outcome:
         """Connect to a host and port, or to "unix:/path"; an idle connection of the pool is taken first.
 
-        A name is looked up off the hub and all its addresses are tried (RFC 8305), all within the connect timeout.
-        A connection that the socket has is closed first.
+        One that was made under a client's certificate is for sockets that have set the same. A name is looked up off
+        the hub and all its addresses are tried (RFC 8305), all within the connect timeout. A connection that the socket
+        has is closed first.
 
         Args:
             host: a name, an IPv4 literal, an IPv6 literal with or without brackets, or "unix:/path".
@@ -144,6 +145,8 @@ class TcpSocket(Serving):
             if idle is None and pool.is_full:
                 accepts = at_least
                 idle = pool.take_idle(accepts)
+                if idle is None and (useless := pool.take_idle(_is_for_nobody)) is not None:
+                    useless.give_back()
             if idle is None:
                 if self._queue_s is None:
                     idle = pool.enter(self._connect_s, accepts)
@@ -457,3 +460,7 @@ class TcpSocket(Serving):
 
 def _is_anonymous(connection: Connection) -> bool:
     return not connection.certificates
+
+
+def _is_for_nobody(connection: Connection) -> bool:
+    return not all(may_be_set(certificate) for certificate in connection.certificates)

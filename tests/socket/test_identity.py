@@ -678,6 +678,26 @@ def test_where_there_is_no_place_for_another_a_connection_without_a_certificate_
     assert pools()._by_name == {}
 
 
+def test_where_there_is_no_place_what_nobody_can_ask_for_makes_room(
+    client: Callable[..., Client], certificates: Certificates, alice: str, tmp_path: Path
+) -> None:
+    limited: dict[str, Any] = {"pool_size": 1, "backlog": 0}
+    context = ssl.create_default_context(cafile=certificates.ca)
+    context.load_cert_chain(alice)
+    for number in (1, 2):  # a context's own certificate
+        user = client(ca=None, context=context).connect(**limited).secure("localhost")
+        assert user.who() == (number, "alice.example")
+        user.keep()
+    mine = str(tmp_path / "mine.pem")
+    shutil.copyfile(alice, mine)
+    client().show(mine).connect().secure().keep()
+    os.unlink(mine)  # and one whose files are gone
+    user = client().connect().secure()
+    assert user.who() == (4, "None")
+    user.close()
+    assert pools()._by_name == {}
+
+
 # All orders
 
 
