@@ -44,8 +44,12 @@ def refusal(call: str, function: object, result: Any = None) -> TypeError:
     Args:
         call: what was to call it, for the text, such as "lasa.thread.spawn()".
     """
-    name = name_of(function)
-    got = f"the async function {name}" if is_async(function) else f"{name}, which returned {result!r}"
+    if isinstance(function, _LEFT_OVER):
+        got = f"{function!r}, and no function at all"
+    elif is_async(function):
+        got = f"the async function {name_of(function)}"
+    else:
+        got = f"{name_of(function)}, which returned {result!r}"
     return TypeError(
         f"{call} takes a plain function, in which any call may wait, got {got}; "
         "only asyncio runs that, as in lasa.to_thread(asyncio.run, coroutine)"
@@ -67,10 +71,10 @@ def check_function(function: object, call: str) -> None:
     Raises:
         TypeError: it cannot be called, or is async.
     """
+    if is_async(function) or isinstance(function, _LEFT_OVER):
+        raise refusal(call, function)
     if not callable(function):
         raise TypeError(f"{call} takes a function, got {kind_of(function)}")
-    if is_async(function):
-        raise refusal(call, function)
 
 
 def checked_result(result: Any, function: Callable[..., Any], call: str) -> Any:

@@ -13,7 +13,7 @@ from types import AsyncGeneratorType, CoroutineType
 from typing import Any, Final, Literal
 
 from lasa import _hub
-from lasa._functions import is_left_over, name_of, refusal
+from lasa._functions import check_function, is_left_over, name_of, refusal
 from lasa._values import kind_of
 
 __all__ = ["Thread", "ThreadKilled", "kill", "spawn", "status", "wait"]
@@ -199,7 +199,7 @@ def spawn(function: Callable[..., Any], /, *arguments: Any, **keywords: Any) -> 
     Switches: always, into the new light thread. Source: seed, "lasa.thread.spawn".
     """
     if not callable(function):
-        raise TypeError(f"lasa.thread.spawn() takes a function, got {kind_of(function)}")
+        check_function(function, "lasa.thread.spawn()")  # which says what is wrong
     if keywords:  # most have none, and need no place for them
         function = partial(function, **keywords)
     thread = Thread(function, arguments, _hub.current_job())
@@ -238,7 +238,10 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
     me = _hub.current_job()
     for thread in threads:
         if not isinstance(thread, Thread):
-            raise TypeError(f"lasa.thread.wait() takes light threads, as spawn() returns them, got {kind_of(thread)}")
+            hint = ": write wait(*threads)" if isinstance(thread, list | tuple) else ""
+            raise TypeError(
+                f"lasa.thread.wait() takes light threads, as spawn() returns them, got {kind_of(thread)}{hint}"
+            )
         if thread._parent is _NO_PARENT:
             raise TypeError(
                 "lasa.thread.wait() takes light threads, as spawn() returns them, got one that began by itself"

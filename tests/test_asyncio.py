@@ -85,6 +85,14 @@ def test_an_async_function_is_refused_and_told_how_it_runs(call: str, kind: str,
     assert caplog.records == []
 
 
+@pytest.mark.parametrize("call", CALLS)
+def test_a_coroutine_in_the_place_of_a_function_is_refused_and_can_still_be_run(call: str) -> None:
+    made = fetch()
+    with pytest.raises(TypeError, match=r"lasa\.to_thread\(asyncio\.run, coroutine\)|string expected, got coroutine"):
+        CALLS[call](made)
+    assert lasa.to_thread(asyncio.run, made) == "fetched"
+
+
 def test_what_the_text_proposes_works() -> None:
     assert lasa.to_thread(asyncio.run, fetch()) == "fetched"
 

@@ -306,6 +306,13 @@ def test_waiting_for_what_is_not_a_thread_raises(arguments: Any) -> None:
         wait(*arguments)
 
 
+def test_waiting_for_a_list_of_threads_says_how_to_write_it() -> None:
+    child = spawn(lambda: 1)
+    with pytest.raises(TypeError, match=r"got list: write wait\(\*threads\)$"):
+        wait([child])  # type: ignore[arg-type]
+    assert wait(child) == (True, 1)
+
+
 def test_waiting_for_a_plain_coroutine_raises() -> None:
     with pytest.raises(TypeError, match=r"takes light threads, as spawn\(\) returns them, got Coroutine"):
         wait(coroutine.create(forever))  # type: ignore[arg-type]
