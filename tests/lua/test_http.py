@@ -279,6 +279,16 @@ def test_an_answer_that_nobody_reads_is_given_up_by_close(runtime: Runtime) -> N
     assert outcome == (b"closed", 1, 2)
 
 
+def test_close_closes_the_clients_idle_connections(runtime: Runtime) -> None:
+    with serving(echo) as server, nothing_left_open():
+        outcome = runtime.load("""
+            local hc = lasa.http.client.new()
+            local ok, resp = hc:request(...)
+            return ok, resp.code, hc:close()
+        """)(f"{server.url}/x")
+    assert outcome == (True, 200, 1)
+
+
 # -- errors
 
 

@@ -15,7 +15,6 @@ from typing import Any
 import gevent
 import pytest
 import trustme
-from gevent import monkey
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -44,7 +43,7 @@ class SecureServer:
 
     def __init__(self, listener: TcpSocket, certificate: str, ca: str) -> None:
         self.address: Any = listener.getsockname()
-        self.context = monkey.get_original("ssl", "SSLContext")(ssl.PROTOCOL_TLS_SERVER)
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.context.load_cert_chain(certificate)
         self.context.load_verify_locations(ca)
         self.context.verify_mode = ssl.CERT_OPTIONAL
