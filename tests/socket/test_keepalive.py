@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import gevent
 import pytest
+from gevent import monkey
 
 import lasa
 from lasa import socket, thread
@@ -176,7 +177,7 @@ def test_the_end_of_the_peer_is_told_before_what_is_unread(upstream: Upstream, r
     upstream.peers[0].finish()
     wait_for_bytes(sock)
     sock.receive(read)
-    poll = select.poll()
+    poll = monkey.get_original("select", "poll")()
     poll.register(sock, select.POLLRDHUP)
     assert poll.poll(5000)
     assert sock.setkeepalive() == (None, "closed")
