@@ -368,6 +368,7 @@ def _check_lua(file: str) -> None:
 
 def _load_lua(options: ServeOptions) -> Application:
     assert options.lua_file is not None
+    _set_up_logging(options)  # which Lua does not do for itself, and it may have something to say already
     with _told_of_lua():
         from lasa.lua.serving import Application
 

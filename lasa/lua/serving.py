@@ -76,6 +76,8 @@ class Application:
         self._runtime = runtime = Runtime(path=path, settings=settings)
         self.handler = handler_of(runtime, runtime.load(source, f"@{file}"))
         settings = runtime.settings
+        if settings.log_level is not None:
+            logger.setLevel(NUMBER_OF[settings.log_level])
         self._init_worker = None
         if settings.init_worker is not None:
             self._init_worker = runtime.load(read_script(settings.init_worker), f"@{settings.init_worker}")
@@ -99,8 +101,6 @@ class Application:
         settings = runtime.settings
         runtime.worker = worker
         runtime.watch()
-        if settings.log_level is not None:
-            logger.setLevel(NUMBER_OF[settings.log_level])
         timer.set_limits(max_pending=settings.max_pending_timers, max_running=settings.max_running_timers)
         if self._init_worker is not None:
             try:

@@ -169,7 +169,7 @@ def ask_with_many_headers(port: int) -> bytes:
 
 
 def test_init_and_init_worker_run_once_each_before_the_first_request(tmp_path: Path) -> None:
-    write(tmp_path, "init.lua", "steps = { ngx.get_phase() } ngx.shared.dogs:set('Jim', 8)")
+    write(tmp_path, "init.lua", "steps = { ngx.get_phase() } ngx.shared.dogs:set('Jim', 8) print('said by init')")
     write(
         tmp_path,
         "worker.lua",
@@ -184,6 +184,7 @@ def test_init_and_init_worker_run_once_each_before_the_first_request(tmp_path: P
         port = int(served.line_with(SERVING)[1])
         assert [ask(port), ask(port)] == [(200, "init init_worker timer 8\n")] * 2
         assert b"timer 8\n" in ask_with_many_headers(port)
+        assert "lasa.lua NOTICE: [lua] init.lua:1: said by init\n" in served.output
 
 
 def loaded(folder: Path, **files: str) -> Application:
