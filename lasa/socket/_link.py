@@ -53,6 +53,7 @@ class Link:
     Attributes:
         hub: the scheduler of the OS thread in which it was made.
         is_open: whether close() was not called.
+        may_wait_to_send: False after end_waits_to_send().
         peer: of an accepted connection: the address of the other end, which the kernel forgets as soon as that breaks
             the connection.
         has_unsent: whether send_now() has taken bytes that have not left: never, here.
@@ -65,12 +66,13 @@ class Link:
     has_unsent: Final = False
     holds_input: Final = False
 
-    __slots__ = ("_readable", "_writable", "hub", "is_open", "peer", "sock")
+    __slots__ = ("_readable", "_writable", "hub", "is_open", "may_wait_to_send", "peer", "sock")
 
     def __init__(self, sock: _socket.socket, peer: Any = None) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.peer = peer
+        self.may_wait_to_send = True
         self.hub = _hub.scheduler()
         self._readable: _hub.Gate | None = None
         self._writable: _hub.Gate | None = None
@@ -85,8 +87,14 @@ class Link:
 
     @property
     def writable(self) -> _hub.Gate:
-        """The gate of the write direction."""
+        """The gate of the write direction.
+
+        Raises:
+            SocketClosed: nobody may wait for it.
+        """
         if self._writable is None:
+            if not self.may_wait_to_send:
+                raise SocketClosed
             self._writable = _hub.Gate(self.hub, self.sock.fileno(), WRITE)
         return self._writable
 
@@ -95,6 +103,11 @@ class Link:
         if self._writable is not None:
             self._writable.close()
             self._writable = None
+
+    def end_waits_to_send(self) -> None:
+        """Raise SocketClosed in whoever waits to send, or would have to, until may_wait_to_send is set again."""
+        self.may_wait_to_send = False
+        self.close_writable()
 
     def breathe(self, cost: int = CALL_COST) -> None:
         """Step aside if the slice is spent, before a call that may find its answer there at once, again and again.

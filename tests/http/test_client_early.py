@@ -295,6 +295,32 @@ def test_an_iterator_that_waits_is_ended_when_the_answer_has_come_or_the_time_is
     assert time.monotonic() - begun_s < 2
 
 
+def test_an_answer_that_comes_between_two_pieces_while_others_have_their_turn_ends_the_sending(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def script(wire: Wire) -> None:
+        wire.head()
+        go_on.wait()
+        wire.send(sized(b"too much", status=b"413 X"))
+        keeps(wire)
+
+    def pieces() -> Iterator[bytes]:
+        yield b"one"
+        gevent.sleep(0.01)
+        go_on.set()
+        busy_until_s = time.monotonic() + 0.03
+        while time.monotonic() < busy_until_s:  # the slice is spent: the next send gives others their turn first
+            pass
+        yield bytes(SIZE)
+
+    go_on = Event()
+    monkeypatch.setattr("lasa.http._client.transfer.SLICE", SIZE)
+    with small_peer(script) as server:
+        begun_s = time.monotonic()
+        assert get(server.url, body=pieces(), send=1).code == 413
+        assert time.monotonic() - begun_s < 0.5
+
+
 def test_an_iterator_that_swallows_its_end_is_asked_for_nothing_more() -> None:
     asked: list[str] = []
 

@@ -103,7 +103,8 @@ class Transfer:
             parts = (b"".join((head, *self._data(content), exchange.send(_END))),)
         else:
             parts = self._parts(head, iter((content or b"",)))
-        gate = self._conduit.connection.link.readable
+        link = self._conduit.connection.link
+        gate = link.readable
         gate.watch(self._on_event)
         try:
             for part in parts:
@@ -116,6 +117,7 @@ class Transfer:
                 raise SocketTimeout from None
         finally:
             gate.on_idle_event = None
+            link.may_wait_to_send = True
 
     def _parts(self, head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in _sliced(_told_apart(self._taken(pieces))):
@@ -163,7 +165,7 @@ class Transfer:
         link = self._conduit.connection.link
         if self._conduit.hear(self._most):
             self._is_answered = True
-            link.close_writable()  # whoever waits to send more has waited long enough
+            link.end_waits_to_send()
             self._interrupt()
         else:
             link.readable.watch(self._on_event)
