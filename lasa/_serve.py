@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lasa import _hub, semaphore, thread
 from lasa._program import run_service
+from lasa._stdio import StandardStreams
 from lasa.http import server, wsgi
 from lasa.http._server.binding import Address, parse_address, tls_context
 from lasa.http._server.service import Handler, check_handler
@@ -126,7 +127,16 @@ def serve(options: ServeOptions) -> int:
     if options.wsgi and options.patches:
         _hub.patch_all()
     service = _Service(options)
-    return run_service(service.run, service.stop, options.grace_s)
+    streams = StandardStreams()  # a slow reader of the log is no client's business
+    status = 1
+    try:
+        status = run_service(service.run, service.stop, options.grace_s)
+    except SystemExit as ending:
+        status = ending.code if isinstance(ending.code, int) else 0 if ending.code is None else 1
+        raise
+    finally:
+        status = streams.finish(status)
+    return status
 
 
 class _Service:

@@ -11,11 +11,10 @@ from weakref import proxy
 
 from lasa import _hub, timer
 from lasa._program import run_program
-from lasa.errors import system_error
+from lasa._stdio import MUCH, Outlet, StandardStreams, why, write_now
 from lasa.lua._context import Context
 from lasa.lua._levels import NUMBER_OF, name_of
 from lasa.lua._script import read_script
-from lasa.lua._stdio import MUCH, Outlet, StandardStreams
 from lasa.lua.errors import LuaError
 from lasa.lua.runtime import Modules, Runtime
 from lasa.lua.settings import Settings, load_settings
@@ -150,7 +149,11 @@ class _Main(Context):
         self._will_flush = False
         me = proxy(self)  # Lua must not hold what holds it
         runtime.core.to_stdout(
-            self.handler, lambda data: me.write(data), lambda: me.flush(), lambda: me.drain(), _write_to_stderr
+            self.handler,
+            lambda data: me.write(data),
+            lambda: me.flush(),
+            lambda: me.drain(),
+            lambda data: write_now(sys.stderr, data),
         )
         runtime.default = self
 
@@ -166,11 +169,11 @@ class _Main(Context):
         """
         outlet = self._outlet
         if outlet is not None and outlet.error is not None:
-            return _why(outlet.error)
+            return why(outlet.error)
         try:
             self._out.write(data)
         except (OSError, ValueError) as error:
-            return _why(error)
+            return why(error)
         if not self._will_flush:
             self._will_flush = True
             _hub.call_soon(self._flush_soon)
@@ -181,7 +184,7 @@ class _Main(Context):
         try:
             self._out.flush()
         except (OSError, ValueError) as error:
-            return _why(error)
+            return why(error)
         return None
 
     def _flush_soon(self) -> None:
@@ -190,12 +193,12 @@ class _Main(Context):
 
     def drain(self) -> tuple[int | None, bytes | None]:
         """Say it now, and wait until it has left; for Lua, as a door. Switches: where it has to wait."""
-        why = self.flush()
-        if why is None and self._outlet is not None:
+        err = self.flush()
+        if err is None and self._outlet is not None:
             self._outlet.wait()
             if self._outlet.error is not None:
-                why = _why(self._outlet.error)
-        return (1, None) if why is None else (None, why)
+                err = why(self._outlet.error)
+        return (1, None) if err is None else (None, err)
 
 
 class _Program(_Main):
@@ -204,26 +207,6 @@ class _Program(_Main):
     def exit(self, status: int) -> None:
         """ngx.exit(): end the process; HTTP's statuses for success, and ngx.OK, are 0."""
         raise SystemExit(0 if 200 <= status < 300 else status if 0 <= status < 200 else 1)
-
-
-def _write_to_stderr(data: bytes) -> bytes | None:
-    """Write to stderr, for Lua; return why that cannot be, None if it can."""
-    stream = sys.stderr
-    try:
-        buffer = getattr(stream, "buffer", None)
-        if buffer is None:
-            stream.write(data.decode("utf-8", "backslashreplace"))
-        else:
-            stream.flush()
-            buffer.write(data)
-            buffer.flush()
-    except (OSError, ValueError, AttributeError) as error:  # None has no write()
-        return _why(error)
-    return None
-
-
-def _why(error: Exception) -> bytes:
-    return system_error(error).reason.encode() if isinstance(error, OSError) else b"closed"
 
 
 def _source_of(file: str | None, code: str | bytes | None) -> tuple[bytes, str]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from typing import Any, Final
 import lupa.luajit21 as lupa
 
 from lasa import _hub, semaphore, thread, timer
+from lasa._stdio import write_now
 from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._server.service import Handler
@@ -74,6 +76,7 @@ class Application:
         """
         source = read_script(file)
         self._runtime = runtime = Runtime(path=path, settings=settings)
+        runtime.core.own_io(lambda data: write_now(sys.stdout, data), lambda data: write_now(sys.stderr, data))
         self.handler = handler_of(runtime, runtime.load(source, f"@{file}"))
         settings = runtime.settings
         if settings.log_level is not None:

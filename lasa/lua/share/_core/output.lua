@@ -105,6 +105,16 @@ local function replace_io(say, flush, write_to_stderr)
     end
 end
 
+-- For what has no output of its own, as handlers have theirs.
+function core.own_io(write, write_to_stderr)
+    local function say(data)
+        local err = write(data)
+        if err then return nil, err end
+        return 1
+    end
+    replace_io(say, function() return true end, write_to_stderr)
+end
+
 -- The main program's output: stdout. `write` returns true where so much has not left that it is time to drain, which
 -- waits until all has; it and `flush` return why nothing leaves any more.
 function core.to_stdout(handler, write, flush, drain, write_to_stderr)

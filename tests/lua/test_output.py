@@ -14,26 +14,23 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("lupa")
-
-from lasa.lua._stdio import Outlet
+from lasa._stdio import Outlet
+from tests.helpers import original_socket_class
 from tests.lua.tools import DEADLINE_S, run_lua
 from tests.processes import ROOT
+from tests.servers import free_port
 
-LINES = 4_000  # some six times what a pipe holds
+LINES = 1_500  # of each way; all of them are some nine times what a pipe holds
 LINE = "x" * 99
 
-WAYS = {
-    "ngx.say": "ngx.say(line)",
-    "ngx.print": "ngx.print(line, '\\n')",
-    "io.write": "io.write(line, '\\n')",
-    "io.stdout:write": "io.stdout:write(line, '\\n')",
-    "say where nobody may wait": "('x'):gsub('x', function() ngx.say(line) end)",
-    "ngx.log": "ngx.log(ngx.ERR, line)",
-    "print": "print(line)",
-    "io.stderr:write": "io.stderr:write(line, '\\n')",
-}
-TO_STDERR = ("ngx.log", "print", "io.stderr:write")
+TO_STDOUT = (
+    "ngx.say(line)",
+    "ngx.print(line, '\\n')",
+    "io.write(line, '\\n')",
+    "io.stdout:write(line, '\\n')",
+    "('x'):gsub('x', function() ngx.say(line) end)",  # where nobody may wait
+)
+TO_STDERR = ("ngx.log(ngx.ERR, line)", "print(line)", "io.stderr:write(line, '\\n')")
 
 # The turns of another light thread are counted while the lines leave.
 PROGRAM = f"""
@@ -60,36 +57,59 @@ def start(code: str, *arguments: str, **options: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize(
-    ("way", "kind"),
-    [(way, "slow") for way in WAYS]
-    + [(way, kind) for way in ("ngx.say", "io.write", "print") for kind in ("non-blocking", "unbuffered")],
-)
-def test_everything_arrives_and_others_run_meanwhile(tmp_path: Path, way: str, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["slow", "non-blocking", "unbuffered"])
+@pytest.mark.parametrize(("stream", "ways"), [("stdout", TO_STDOUT), ("stderr", TO_STDERR)])
+def test_everything_arrives_and_others_run_meanwhile(
+    tmp_path: Path, stream: str, ways: tuple[str, ...], kind: str
+) -> None:
     turns = tmp_path / "turns"
     reading, writing = os.pipe()
     if kind == "non-blocking":
         fcntl.fcntl(writing, fcntl.F_SETFL, os.O_NONBLOCK | os.O_WRONLY)
-    streams = {"stderr" if way in TO_STDERR else "stdout": writing}
     environment = {"PYTHONUNBUFFERED": "1"} if kind == "unbuffered" else {}
-    with start(PROGRAM.replace("SAY", WAYS[way]), str(turns), environment=environment, **streams) as process:
+    code = PROGRAM.replace("SAY", "; ".join(ways))
+    with start(code, str(turns), environment=environment, **{stream: writing}) as process:
         os.close(writing)
         size, pauses = 0, 10  # the pipe is full meanwhile
         while data := os.read(reading, 65536):
             size += data.count(b"x")
             if pauses:
                 pauses -= 1
-                time.sleep(0.02)
+                time.sleep(0.01)
         assert process.wait(DEADLINE_S) == 0
     os.close(reading)
-    assert size == LINES * len(LINE)
+    assert size == LINES * len(ways) * len(LINE)
     assert int(turns.read_text()) > 3
 
 
-@pytest.mark.parametrize("way", ["ngx.say", "io.write", "io.stdout:write"])
+def test_a_service_answers_though_nobody_reads_its_log(tmp_path: Path) -> None:
+    handler = tmp_path / "handler.lua"
+    handler.write_text("io.write(('x'):rep(200)) ngx.log(ngx.ERR, ('y'):rep(200)) ngx.print('hello')")
+    port, requests = free_port(), 600
+    command = [sys.executable, "-m", "lasa", "serve", str(handler), "--listen", f"127.0.0.1:{port}"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment, cwd="/") as process:
+        assert process.stderr is not None
+        assert b"serving" in process.stderr.readline()
+        with original_socket_class()() as sock:
+            sock.settimeout(DEADLINE_S)
+            sock.connect(("127.0.0.1", port))
+            answers = b""
+            for _ in range(requests):
+                sock.sendall(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n")
+                while not answers.endswith(b"hello"):
+                    answers = answers[-5:] + sock.recv(65536)
+                answers = b""
+        process.terminate()
+        out, err = process.communicate(timeout=DEADLINE_S)
+        assert process.returncode == 0
+    assert (out.count(b"x"), err.count(b"y")) == (requests * 200, requests * 200)
+
+
+@pytest.mark.parametrize("way", ["ngx.say", "io.write"])
 def test_a_device_that_is_full_is_told_and_the_status_says_so(way: str) -> None:
     with open("/dev/full", "wb") as full:
-        process = start(f"local line = 'x' {WAYS[way]}", stdout=full, stderr=subprocess.PIPE)
+        process = start(f"{way}('x')", stdout=full, stderr=subprocess.PIPE)
         _, err = process.communicate(timeout=DEADLINE_S)
     assert (process.returncode, err) == (1, b"lasa: cannot write to stdout: No space left on device\n")
 
@@ -204,7 +224,7 @@ def test_an_outlet_takes_all_at_once_and_its_error_is_told_to_later_writers() ->
 CHILD = """
 import os
 import lasa
-from lasa.lua._stdio import Outlet
+from lasa._stdio import Outlet
 
 lasa.sleep(0)
 reading, writing = os.pipe()

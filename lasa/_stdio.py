@@ -1,4 +1,4 @@
-"""stdout and stderr of a program: what it says leaves as the reader takes it, and no light thread waits for that.
+"""stdout and stderr of a program or service: what it says leaves as the reader takes it, and that holds nobody up.
 
 A descriptor that the process shares with others must not be made non-blocking, and one that somebody else has made so
 must not lose anything. So it is asked first, and gets no more than it is sure to take; what is left when it takes
@@ -20,8 +20,9 @@ from signal import SIGPIPE
 from typing import Any, Final
 
 from lasa import _hub, _process
+from lasa.errors import system_error
 
-__all__ = ["Outlet", "StandardStreams"]
+__all__ = ["MUCH", "Outlet", "StandardStreams", "why", "write_now"]
 
 SURE: Final = select.PIPE_BUF  # what a pipe that has room at all takes without blocking
 PIECE: Final = 65536  # what the OS thread writes at once
@@ -259,6 +260,26 @@ class StandardStreams:
             if not is_broken and outlet.error is not None and outlet.fileno() != 2 and sys.stderr is not None:
                 print(f"lasa: cannot write to stdout: {outlet.error.strerror}", file=sys.stderr)
         return status
+
+
+def write_now(stream: Any, data: bytes) -> bytes | None:
+    """Write to sys.stdout or sys.stderr, whatever the host has there; return why that cannot be, None if it can."""
+    try:
+        buffer = getattr(stream, "buffer", None)
+        if buffer is None:
+            stream.write(data.decode("utf-8", "backslashreplace"))
+        else:
+            stream.flush()
+            buffer.write(data)
+            buffer.flush()
+    except (OSError, ValueError, AttributeError) as error:  # None has no write()
+        return why(error)
+    return None
+
+
+def why(error: Exception) -> bytes:
+    """Return the word for an exception that a stream has raised."""
+    return system_error(error).reason.encode() if isinstance(error, OSError) else b"closed"
 
 
 def _is_standard(stream: Any, original: Any, descriptor: int) -> bool:
