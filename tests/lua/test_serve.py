@@ -334,6 +334,10 @@ def test_bytes_behind_an_interim_status_are_as_they_are(code: str, body: bytes, 
     assert rest == body
 
 
+def test_a_status_may_be_an_integer_of_ffis() -> None:
+    assert ask("ngx.exit(404LL)").status == 404
+
+
 @pytest.mark.parametrize("code", ["ngx.exit(ngx.AGAIN)", "ngx.exit(ngx.DONE)", "ngx.exit('404')", "ngx.exit({})"])
 def test_what_no_exit_takes_is_an_error(code: str, caplog: pytest.LogCaptureFixture) -> None:
     assert ask(code).status == 500

@@ -6,7 +6,7 @@ local native = core.native.output
 local bad_argument, wait, text_of, current = core.bad_argument, core.wait, core.text_of, core.current
 local ceil, floor = math.ceil, math.floor
 local concat, match = table.concat, string.match
-local error, select, tostring, type = error, select, tostring, type
+local error, select, tonumber, tostring, type = error, select, tonumber, tostring, type
 local getinfo = debug.getinfo
 local getmetatable, isyieldable = getmetatable, coroutine.isyieldable
 local null = core.ngx.null
@@ -186,6 +186,7 @@ end
 core.integer = integer
 
 function ngx.exit(status)
+    if type(status) == "cdata" then status = tonumber(status) or status end
     if type(status) ~= "number" then
         error("bad argument #1 to 'exit' (number expected, got " .. core.type_name(status, status == nil and 0) .. ")", 2)
     end

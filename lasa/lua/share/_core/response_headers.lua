@@ -107,6 +107,8 @@ local function text_of(value)
     return clean_value(type(value) == "string" and value or tostring(value))
 end
 
+local function is_length(text) return not find(text, "%D") and tonumber(text) < 2 ^ 63 end
+
 -- Set a header; or add to it, unless there is one of that name at most. Returns a complaint.
 local function change(handler, key, value, adds)
     if handler.headers_sent then
@@ -115,6 +117,7 @@ local function change(handler, key, value, adds)
     end
     local name
     name, key = names_of(key)
+    if name == "" then return end -- nginx takes it, and sends nothing
     local headers = handler.headers
     if not headers then
         headers = {}
@@ -127,13 +130,16 @@ local function change(handler, key, value, adds)
     end
     if is_list then
         if not adds then remove(headers, key) end
-        for i = 1, #value do headers[#headers + 1] = { name, key, text_of(value[i]) } end
+        for i = 1, #value do
+            local text = text_of(value[i])
+            if text ~= "" then headers[#headers + 1] = { name, key, text } end
+        end
         return
     end
     local text = value == nil and "" or text_of(value)
     if key == "content-type" then
         handler.content_type = text ~= "" and text
-    elseif key == "content-length" and text ~= "" and text:find("%D") then
+    elseif key == "content-length" and text ~= "" and not is_length(text) then
         return "failed to set header"
     elseif not adds then
         put(headers, name, key, text)
