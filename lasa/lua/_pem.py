@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from hashlib import sha256
 from typing import Final
 from weakref import finalize
@@ -40,6 +39,8 @@ class PemFiles:
             finalize(self, os.close, descriptor)
             path = f"/proc/self/fd/{descriptor}"
         else:
+            import tempfile  # which takes others along, and few need it
+
             descriptor, path = tempfile.mkstemp()
             finalize(self, _remove, descriptor, path)
         with open(descriptor, "wb", closefd=False) as file:

@@ -61,13 +61,15 @@ local function start_of(ctx)
     return pos and pos > 0 and pos - 1 or 0
 end
 
--- What was found of the UTF-8 of a subject that goes on by a ctx: PCRE2 checks all that is left, for each match anew.
+-- What was found of the UTF-8 of a long subject that goes on by a ctx: PCRE2 checks all that is left, for each match
+-- anew.
+local LONG = 512 -- bytes
 local checked_by = setmetatable({}, { __mode = "k" }) -- ctx -> { pattern, subject, from, seen }
 
 -- Match where ctx.pos says.
 local function exec_in(ctx, pattern, subject)
     local start = start_of(ctx)
-    if not pattern.utf then return exec(pattern, subject, start) end
+    if not pattern.utf or #subject < LONG then return exec(pattern, subject, start) end
     local checked = checked_by[ctx]
     if not (checked and checked.subject == subject and checked.pattern == pattern and checked.from <= start) then
         checked = { pattern = pattern, subject = subject, from = start }
