@@ -226,12 +226,14 @@ class StandardStreams:
     def _text(self, descriptor: int, model: Any) -> io.TextIOWrapper:
         outlet = Outlet(descriptor)
         self.outlets.append(outlet)
+        is_buffered = model is None or not model.write_through  # as PYTHONUNBUFFERED asks for
+        binary: Any = io.BufferedWriter(outlet, BUFFER) if is_buffered else outlet
         return io.TextIOWrapper(
-            io.BufferedWriter(outlet, BUFFER),
+            binary,
             encoding="utf-8" if model is None else model.encoding,
             errors="strict" if model is None else model.errors,
             line_buffering=model is not None and model.line_buffering,
-            write_through=model is not None and model.write_through,
+            write_through=not is_buffered,
         )
 
     def finish(self, status: int) -> int:

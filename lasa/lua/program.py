@@ -144,7 +144,7 @@ class _Main(Context):
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime, runtime.core.new_handler(b"content"))
         self._out = sys.stdout.buffer
-        raw = getattr(self._out, "raw", None)
+        raw = getattr(self._out, "raw", self._out)
         self._outlet = raw if isinstance(raw, Outlet) else None  # None where the host has another stdout
         self._will_flush = False
         me = proxy(self)  # Lua must not hold what holds it

@@ -255,3 +255,12 @@ def test_a_child_writes_what_it_says_itself_and_nothing_of_its_parents() -> None
         check=False,
     )
     assert done.stdout == "{'p': 500000, 'c': 500000} 0\n", done.stderr
+
+
+def test_unbuffered_streams_stay_so() -> None:
+    code = "print 'x' io.write('ready') io.stdin:read()"
+    options: dict[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with start(code, environment={"PYTHONUNBUFFERED": "1"}, **options) as process:
+        assert process.stdout.read(5) == b"ready"
+        process.stdin.close()
+        assert process.wait(DEADLINE_S) == 0
