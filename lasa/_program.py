@@ -21,7 +21,6 @@ from typing import Any, Final
 
 from lasa import _hub
 from lasa._life import BUSY_S, GRACE_S, Life
-from lasa.thread import innermost_of
 
 __all__ = ["GRACE_S", "run_program", "run_service"]
 
@@ -136,13 +135,13 @@ class _Program(Life):
         return self._interrupts and not self._is_interrupt_due and not is_ending
 
     def _runs_main(self) -> bool:
-        return self.main is not None and _hub.getcurrent() is innermost_of(self.main).greenlet
+        return self.main is not None and _hub.getcurrent() is self.main.innermost()
 
     def _interrupt_main(self) -> None:
         if self._is_interrupt_due and self.main is not None and not self.is_done:
             self._is_interrupt_due = False
             self._stop_alarm()
-            _hub.interrupt(innermost_of(self.main).greenlet, KeyboardInterrupt)
+            _hub.interrupt(self.main.innermost(), KeyboardInterrupt)
 
     def _set_alarm(self, delay_s: float) -> None:
         if self._previous_alarm is None:

@@ -35,6 +35,10 @@ class Coroutine:
     def __repr__(self) -> str:
         return f"<user coroutine {self.status} at {id(self):#x}>"
 
+    def innermost(self) -> _hub.greenlet:
+        """Return the greenlet of the innermost coroutine that this one waits for, or its own."""
+        return self.greenlet if self.resumed is None else self.resumed.innermost()
+
     @property
     def status(self) -> Status:
         """As ``lasa.coroutine.status(self)``."""
@@ -119,7 +123,10 @@ def _switch_into(coroutine: Coroutine, arguments: tuple[Any, ...]) -> tuple[Any,
         if target.dead:
             _hub.note_coroutine(resumer)
     if isinstance(values, _hub.GreenletExit) and target.dead:  # greenlet hands it on as a value
-        raise values
+        try:
+            raise values
+        finally:
+            del values  # else its traceback would hold it, and nobody could tell when it is handled
     return (True, *values) if type(values) is tuple else (True, values)
 
 

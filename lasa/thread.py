@@ -126,13 +126,18 @@ class Thread:
         if self._state == _RUNNING:
             self._state = _FINISHED
         else:
-            self.collect()  # killed
+            self.collect()
+            _hub.forget_kill(self)
         if self._parent.dead and self._parent is not _NO_PARENT:
             self._parent = _GONE
         if self.handler is not None:
             self.handler.leave()
         waiter, self._waiter = self._waiter, None
         return waiter
+
+    def innermost(self) -> Any:
+        """See Job."""
+        return self.greenlet if self.resumed is None else self.resumed.innermost()
 
     def leave_behind(self) -> None:
         """See Job: to the child, it looks killed. Its greenlet never runs again."""
@@ -296,20 +301,13 @@ def kill(thread: Thread) -> tuple[int | None, str | None]:
     if thread._state != _RUNNING:
         return None, "already waited or killed"
     thread._state = _KILLED
-    throw(thread)
+    _hub.kill_job(thread)
     return 1, None
 
 
 def throw(thread: Any) -> None:
     """Raise ThreadKilled in a light thread or user coroutine: in the innermost coroutine that it waits for."""
-    _hub.kill_greenlet(innermost_of(thread).greenlet)
-
-
-def innermost_of(thread: Any) -> Any:
-    """Return what waits or runs for a light thread or user coroutine: the innermost coroutine, or itself."""
-    while thread.resumed is not None:
-        thread = thread.resumed
-    return thread
+    _hub.kill_greenlet(thread.innermost())
 
 
 def status(thread: Any) -> Status:

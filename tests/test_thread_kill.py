@@ -141,7 +141,7 @@ def test_a_coroutine_of_a_killed_thread_may_spawn_and_wait_in_its_finally_clause
     assert seen == [(True, 1), (True, 2)]
 
 
-def test_a_thread_that_catches_its_kill_runs_on_and_counts_as_dead() -> None:
+def test_a_thread_that_catches_its_kill_runs_on_to_its_end_and_counts_as_dead() -> None:
     seen: list[str] = []
 
     def stubborn() -> str:
@@ -149,7 +149,7 @@ def test_a_thread_that_catches_its_kill_runs_on_and_counts_as_dead() -> None:
             lasa.sleep(1000)
         except ThreadKilled:
             seen.append("caught")
-        yield_()
+            yield_()
         seen.append("ended")
         return "ignored"
 

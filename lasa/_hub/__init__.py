@@ -15,7 +15,7 @@ for what others may have asked for   ``Errands(run).ask(what, timeout_s)``
 
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
-``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
+``kill_job(job)``, ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
 ``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``, ``wrong_os_thread(what)``, ``require_descriptors()``
 before one starts with a hub, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
 ``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
@@ -45,6 +45,7 @@ from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.errand import Errands
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
+from lasa._hub.kills import forget_kill, kill_job
 from lasa._hub.os_thread import (
     OsLock,
     interrupt_os_thread,
@@ -96,6 +97,7 @@ __all__ = [
     "current_job",
     "doorbell",
     "end_hub",
+    "forget_kill",
     "getcurrent",
     "give_way",
     "greenlet",
@@ -106,6 +108,7 @@ __all__ = [
     "interrupt_os_thread",
     "is_current",
     "kill_greenlet",
+    "kill_job",
     "leave_behind",
     "leave_coroutine",
     "live_jobs",

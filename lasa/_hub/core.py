@@ -82,7 +82,7 @@ class Scheduler:
         dispatch: lets whoever can go on do so, by way of the dispatcher; goes to the hub if nobody can.
         is_dispatching: whether the dispatcher waits for one that it let go on, to which it holds a reference.
         inner: the greenlets of the hub itself, in which nobody can wait.
-        parked, nursery: see worker.py. doorbell: see doorbell.py.
+        parked, nursery: see worker.py. doorbell: see doorbell.py. kills: see kills.py.
         extras: what the layers above keep once per hub: pools, timers.
     """
 
@@ -103,6 +103,7 @@ class Scheduler:
         "inner",
         "is_dispatching",
         "is_turning",
+        "kills",
         "loop",
         "parked",
         "ready",
@@ -121,6 +122,7 @@ class Scheduler:
         self._drain_callback: Any = None
         self.parked: list[Any] = []
         self.doorbell: Any = None
+        self.kills: Any = None
         self.extras: dict[str, Any] = {}
         self.is_dispatching = False
         _process.use()

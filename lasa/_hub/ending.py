@@ -23,7 +23,7 @@ def end_hub() -> None:
     """End the calling OS thread's hub with everything in it; nothing happens if there is none.
 
     Whoever still waits there is killed once: light threads, user coroutines, gevent's greenlets. Then workers,
-    nursery, dispatcher and doorbell end, and gevent gives back its loop and its pool of threads.
+    nursery, dispatcher, doorbell and kills end, and gevent gives back its loop and its pool of threads.
 
     To be called in the main greenlet of an OS thread other than the main one. A later wait makes a new hub.
     Switches: into those that it kills.
@@ -43,8 +43,9 @@ def end_hub() -> None:
     hub.gave_way.clear()
     hub.ready.clear()
     _end_dispatcher(hub)
-    if hub.doorbell is not None:
-        hub.doorbell.close()
+    for each in (hub.doorbell, hub.kills):
+        if each is not None:
+            each.close()
     hub.extras.clear()
     hub.close()
     del gevent_hub.lasa_scheduler

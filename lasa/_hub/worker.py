@@ -59,6 +59,9 @@ class Job(Protocol):
     def run(self) -> Greenlet | None:
         """Run to the end, raise nothing, and name the greenlet that goes on at once, if there is one."""
 
+    def innermost(self) -> Any:
+        """Return the greenlet that waits or runs for it: that of the innermost user coroutine, or its own."""
+
     def leave_behind(self) -> None:
         """It goes on in the parent process alone; called in a child."""
 
@@ -134,6 +137,9 @@ class _Nothing:
 
     def run(self) -> None:
         """Do nothing."""
+
+    def innermost(self) -> None:
+        """Return nobody: it never waits."""
 
     def leave_behind(self) -> None:
         """Do nothing."""
@@ -221,8 +227,8 @@ def note_coroutine(resumer: greenlet) -> None:
         resumer.ran_coroutine = True
 
 
-def kill_greenlet(victim: greenlet) -> None:
-    """Raise ThreadKilled in ``victim``; come back, before anybody else, when it ends or waits again."""
+def kill_greenlet(victim: greenlet, error: ThreadKilled | type[ThreadKilled] = ThreadKilled) -> None:
+    """Raise ``error`` in ``victim``; come back, before anybody else, when it ends or waits again."""
     hub = scheduler()
     me = getcurrent()
     hub.gave_way.appendleft(me)
@@ -230,7 +236,7 @@ def kill_greenlet(victim: greenlet) -> None:
     throw = greenlet.throw.__get__(victim)
     del victim  # one reference, as whoever switches has, and the worker can be used again
     try:
-        throw(ThreadKilled)
+        throw(error)
     finally:  # a user coroutine that ends comes straight back to whoever resumed it
         hub.forget(me)
 

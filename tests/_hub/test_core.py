@@ -103,7 +103,8 @@ def test_a_kill_between_waking_and_its_effect_leaves_no_place_in_the_queue(waiti
             waiting()
         except thread.ThreadKilled:
             seen.append("killed")
-        seen.append(_hub.pause_at_most(0.003))  # a left-over place would end this wait at once
+            seen.append(_hub.pause_at_most(0.003))  # a left-over place would end this wait at once
+            raise
 
     child = spawn(sleeper)
     if waiting is not _hub.step_aside:
