@@ -35,6 +35,7 @@ function req.set_method(method)
     local handler = request_of(1)
     if type(method) ~= "number" then error("bad method number", 2) end
     handler.method = METHODS[method] or error("unsupported HTTP method: " .. method, 2)
+    if handler.method == "HEAD" then handler.is_head, handler.is_old = true, nil end -- and no body is sent
 end
 
 function req.http_version()

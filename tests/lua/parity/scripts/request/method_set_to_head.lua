@@ -1,0 +1,6 @@
+-- serve
+-- shows: X-A, Content-Type, body
+ngx.req.set_method(ngx.HTTP_HEAD)
+ngx.header.x_a = "b"
+ngx.say("not seen")
+ngx.say("either")
