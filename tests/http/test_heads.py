@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from random import Random
 
 import h11
 import pytest
@@ -50,6 +51,32 @@ def test_a_valid_response_is_parsed_as_h11_parses_it(
     judge.send(h11.Request(method="GET", target="/", headers=[("Host", "h")]))
     judge.receive_data(head)
     assert response_of(head, max_headers=1000) == judge.next_event()
+
+
+@given(FIELDS, st.randoms(use_true_random=False))
+def test_a_response_means_the_same_however_its_lines_end_and_are_folded(
+    fields: list[tuple[bytes, bytes, bytes]], random: Random
+) -> None:
+    plain = head_of(b"HTTP/1.1 200 OK\r\n", fields)
+    odd = b"".join(line + random.choice((b"\n", b"\r\n")) for line in plain.split(b"\r\n")[:-1])
+    assert response_of(odd, max_headers=1000) == response_of(plain, max_headers=1000)
+    folds = (b"\r\n ", b"\n\t", b" \t\r\n  ", b" ")
+    folded = [(name, b" ".join((value, b"x")), pad) for name, value, pad in fields]
+    head = b"HTTP/1.1 200 OK\n"
+    for name, value, pad in folded:
+        head += b"%b:%b%b\n" % (name, pad, random.choice(folds).join(value.rsplit(b" ", 1)))
+    expected = [(name, b"x" if value == b" x" else value) for name, value, _ in folded]
+    found = response_of(head + b"\n", max_headers=1000).headers.raw_items()
+    assert [(name, value) for name, value in found] == expected
+
+
+@given(st.binary(max_size=200), st.sampled_from([b"GET", b"HEAD", b"CONNECT"]))
+def test_any_bytes_are_a_response_or_a_refusal(data: bytes, method: bytes) -> None:
+    try:
+        made = response_of(b"HTTP/1.1 200 OK\r\n" + data + b"\r\n\r\n", max_headers=100, method=method)
+    except BadMessage:
+        return
+    assert not set(b"\x00\r\n") & set(b"".join(value for _, value in made.headers))
 
 
 @given(st.binary(max_size=200))

@@ -141,10 +141,9 @@ class ResponseBody:
                 piece = next(self._inflating, None)
                 if piece:
                     return piece
-                if piece is not None:
-                    self._conduit.breathe()
-                    continue
-                self._inflating = None
+                if piece is None:
+                    self._inflating = None
+                continue
             hub.credit -= _hub.CALL_COST  # pieces that have come already need no wait
             if hub.credit < 0:
                 self._conduit.breathe(0)
