@@ -1,4 +1,4 @@
-"""jit.v, jit.dump, jit.p and jit.bcsave: what LuaJIT's own modules of these names are for."""
+"""jit.v, jit.dump, jit.p, jit.bcsave and thread.exdata: what LuaJIT's own modules of these names are for."""
 
 from __future__ import annotations
 
@@ -60,3 +60,22 @@ def test_bcsave_writes_bytecode_that_can_be_loaded(tmp_path: Path) -> None:
     first, second, message = value_of(code, str(source), str(out))
     assert (first, second) == (5, 6)
     assert b"no option -l but" in message
+
+
+def test_exdata_is_a_pointer_for_each_coroutine() -> None:
+    code = """
+        local ffi, exdata, exdata2 = require "ffi", require "thread.exdata", require "thread.exdata2"
+        local function number(get) return tonumber(ffi.cast("intptr_t", get())) end
+        exdata(7LL)
+        local inside = coroutine.wrap(function()
+            local before = number(exdata)
+            exdata(ffi.cast("void *", 8))
+            ngx.sleep(0)
+            return before, number(exdata)
+        end)
+        local before, after = inside()
+        return before, after, number(exdata), number(exdata2), select(2, pcall(function() exdata("x") end))
+    """
+    *numbers, message = value_of(code)
+    assert numbers == [0, 8, 7, 0]
+    assert message.endswith(b"bad argument #1 to 'exdata' (cdata expected, got string)")

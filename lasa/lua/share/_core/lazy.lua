@@ -64,5 +64,6 @@ core.later(core.modules, "digests", { "resty.md5", "resty.sha", "resty.sha1", "r
 core.later(core.modules, "of_phases", { "ngx.balancer", "ngx.pipe", "ngx.ssl.clienthello", "ngx.ssl.session" })
 core.later(core.modules, "ssl", { "ngx.ssl" })
 core.later(core.modules, "ocsp", { "ngx.ocsp" })
+core.later(core.modules, "exdata", { "thread.exdata", "thread.exdata2" })
 core.later(core.modules, "random", { "resty.random" })
 core.later(core.modules, "aes", { "resty.aes" })
