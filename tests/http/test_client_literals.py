@@ -140,6 +140,23 @@ def test_any_address_can_be_pinned_to_another(name: str, host: str, address: str
         assert get(f"http://{host}:{port}/", addresses=addresses).code == 200
 
 
+def test_a_host_with_an_emoji_is_asked_verified_and_named_in_ascii(certificates: Certificates) -> None:
+    heads: list[bytes] = []
+
+    def script(wire: Wire) -> None:
+        heads.append(wire.head())
+        wire.send(OK)
+
+    context = tls_context(certificates.issue("*.some.example"))
+    names = names_in_tls(context)
+    with peer(script, tls=context) as server:
+        addresses = {"\u2603.some.example": "127.0.0.1"}
+        response = get(f"https://\u2603.some.example:{server.port}/", ssl_ca=certificates.ca, addresses=addresses)
+        assert response.url == f"https://xn--n3h.some.example:{server.port}/"
+    assert header_of((heads[0], b""), b"host") == [b"xn--n3h.some.example:%d" % server.port]
+    assert names == ["xn--n3h.some.example"]
+
+
 @pytest.mark.parametrize("name", ["", "a b", "[::1", "127.1", "a:b", "a/b"])
 def test_what_is_no_host_cannot_be_pinned(name: str) -> None:
     with pytest.raises(ValueError, match='bad "addresses" option: no name of a host'):
