@@ -284,7 +284,8 @@ def test_a_file_that_fails_ends_it(tmp_path: Path, arguments: tuple[str, ...], s
 
 WHO = """
     ngx.say(ngx.worker.id(), " ", ngx.worker.count(), " ", ngx.worker.pid(), " ", born, " ", master, " ",
-        require("ngx.process").type(), " ", require("ngx.process").get_master_pid())
+        require("ngx.process").type(), " ", require("ngx.process").get_master_pid(), " ",
+        table.concat(ngx.worker.pids(), ","))
 """
 
 
@@ -313,9 +314,10 @@ def test_workers_have_numbers_which_their_successors_inherit(tmp_path: Path) -> 
         assert ask_with_many_headers(port).startswith(b"HTTP/1.1 200")
         masters = {said[3] for said in first.values()}
         assert len(masters) == 1
-        for number, (count, _pid, born, master, kind, its_master) in first.items():
+        for number, (count, _pid, born, master, kind, its_master, pids) in first.items():
             assert (count, born, kind) == ("3", f"{number}/3", "worker")
             assert its_master == master
+            assert sorted(pids.split(",")) == sorted(said[1] for said in first.values())
         os.kill(int(first[1][1]), signal.SIGKILL)
         deadline_s = time.monotonic() + DEADLINE_S
         while (second := workers_of(port, 3))[1][1] == first[1][1]:

@@ -26,7 +26,7 @@ function worker.exiting() return native.is_exiting() end
 
 function worker.pid() return native.pid() end
 
-function worker.pids() return { native.pid() } end
+function worker.pids() return { native.worker_pids() } end
 
 function worker.id() return native.worker_number() end
 
