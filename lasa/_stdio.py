@@ -43,7 +43,7 @@ class Outlet(io.RawIOBase):
     Attributes:
         error: what the system said when it took no more; what has not left by then is lost.
         size: about how many bytes have not left.
-        is_over: the program has ended, and nobody is told any more what came of the data.
+        is_over: the program has ended: what is said still is waited for at once, and nobody is told what came of it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -83,15 +83,15 @@ class Outlet(io.RawIOBase):
         Switches: never.
         """
         copy = bytes(data)
-        if self.is_over:
-            return len(copy)
         if self.error is None:
             self._queue.append(copy)
             self.size += len(copy)
             self._empty()
-            if self.size > TOO_MUCH:
+            if self.is_over:
+                self.wait_blocking(LAST_S)
+            elif self.size > TOO_MUCH:
                 self.wait_blocking(None)
-        if self.error is not None:
+        if self.error is not None and not self.is_over:
             raise OSError(self.error.errno, self.error.strerror)
         return len(copy)
 

@@ -264,3 +264,20 @@ def test_unbuffered_streams_stay_so() -> None:
         assert process.stdout.read(5) == b"ready"
         process.stdin.close()
         assert process.wait(DEADLINE_S) == 0
+
+
+def test_what_a_detached_program_says_at_its_end_arrives_too() -> None:
+    code = """
+        lasa.detach { name = "w", content_by_lua = [[
+            ngx.timer.at(60, function(premature)
+                io.write("late ", tostring(premature), "\\n")
+                ngx.log(ngx.ERR, "late")
+            end)
+            ngx.sleep(60)
+        ]] }
+        ngx.sleep(0.05)
+        ngx.say("end")
+    """
+    status, out, err = run_lua("-e", code)
+    assert (status, out) == (0, "end\nlate true\n")
+    assert err.endswith(": late\n")

@@ -20,6 +20,7 @@ import dns.rrset
 
 from lasa import thread
 from lasa.errors import SocketError
+from lasa.lua import _resolver
 from lasa.lua._resolver import Resolver
 from lasa.lua.settings import BadSetting
 from tests.processes import ROOT
@@ -90,13 +91,13 @@ def test_a_server_that_refuses_for_ever_is_a_timeout_and_others_run_meanwhile() 
     assert len(turns) > 5
 
 
-def test_the_next_server_is_asked_at_once_where_the_first_refuses() -> None:
+def test_the_next_server_is_asked_at_once_where_the_first_refuses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_resolver, "PAUSE_S", 60.0)
+    monkeypatch.setattr(_resolver, "LONGEST_PAUSE_S", 60.0)
     port = free_udp_port()
-    with name_server(port, lambda name: [f"{name} 60 IN A 127.0.0.5"]):
-        resolver = Resolver(f"127.0.0.1:{free_udp_port()} 127.0.0.1:{port} ipv6=off", 5.0)
-        began_s = time.monotonic()
-        resolver.addresses_of("a.test", 5.0)
-        assert time.monotonic() - began_s < 0.1
+    with name_server(port, lambda name: [f"{name} 60 IN A 127.0.0.5"]), gevent.Timeout(10):
+        resolver = Resolver(f"127.0.0.1:{free_udp_port()} 127.0.0.1:{port} ipv6=off", 30.0)
+        assert resolver.addresses_of("a.test", 30.0) == [(stdlib_socket.AF_INET, "127.0.0.5")]
 
 
 def test_those_who_ask_for_one_name_at_the_same_time_share_each_question() -> None:
