@@ -409,6 +409,14 @@ def test_resty_core_and_its_parts_can_be_required(lua: Pieces) -> None:
         assert found == b"0.1.25", name
 
 
+def test_it_is_loaded_before_any_script() -> None:
+    code = """
+        return package.loaded["resty.core"] == require "resty.core", package.loaded["resty.core.regex"] ~= nil,
+            package.loaded.ndk == ndk, require "ndk" == ndk, package.loaded["ngx.semaphore"] == nil
+    """
+    assert value_of(code) == (True,) * 5
+
+
 def test_what_is_inside_of_resty_core_works_or_says_what_to_use() -> None:
     code = """
         local said = {}

@@ -7,6 +7,10 @@ ngx = core.ngx
 lasa = core.lasa
 package.loaded.ngx = core.ngx
 package.loaded.lasa = core.lasa
+package.loaded.ndk = ndk
+for name, module in pairs(core.modules) do -- OpenResty has loaded it before any script, and libraries ask for that
+    if name:find "^resty%.core" then package.loaded[name] = module end
+end
 
 -- A script's own C calls find what they find in nginx's process: OpenSSL's functions, and some of nginx's.
 local ffi = require "ffi"
