@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lasa.lua import Runtime, Settings, load_settings
+from lasa.lua import Settings
 from tests.lua.calls import PAGE, STATES, Row, page, place_of_test, read
 from tests.lua.parity.differences import DIFFERENCES
 from tests.lua.parity.oracle import say
+from tests.lua.tools import run_lua
 from tests.processes import ROOT
 from tests.servers import free_port, running
 
@@ -257,10 +258,10 @@ end
 def test_every_call_is_a_function_to_lua() -> None:
     tables = [f"walk({VALUES.get(name) or name}, {lua(name)})" for name in WALKED if name not in REQUIRED]
     modules = [f"walk(require({lua(name)}), {lua(name)})" for name in REQUIRED]
-    code = "\n".join([WALK, *tables, *modules, "return found"])
-    with Runtime(settings=load_settings({"shared_dict": {"cats": "1m"}})) as runtime:
-        found = {name.decode() for name in runtime.load(code)()}
-    assert found <= USERDATA
+    code = "\n".join([WALK, *tables, *modules, 'ngx.print(table.concat(found, " "))'])
+    status, found, err = run_lua("--set", "shared_dict.cats=1m", "-e", code)
+    assert status == 0, err
+    assert set(found.split()) <= USERDATA
 
 
 def test_every_setting_is_in_the_table_of_directives() -> None:
