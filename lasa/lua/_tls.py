@@ -11,6 +11,8 @@ from lasa.socket._identity import Certificate, Identity, certificate_key, new_cl
 
 __all__ = ["Contexts", "chain_is_too_long"]
 
+CONTEXTS_MAX: Final = 64
+
 # As nginx has them, in any case; None are those that no OpenSSL of today speaks.
 _VERSIONS: Final = {
     "sslv2": None,
@@ -52,6 +54,8 @@ class Contexts:
         """
         key = verifies, checks_name, certificate_key(certificate)
         if key not in self._made:
+            if len(self._made) >= CONTEXTS_MAX:  # of as many certificates
+                self._made.clear()
             made = new_client_context(verifies, self._settings.ssl_trusted_certificate, certificate)
             if verifies and not checks_name:
                 made.check_hostname = False

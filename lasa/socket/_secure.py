@@ -85,7 +85,7 @@ class Secure(Writing):
         self,
         reused_session: Any = None,
         server_name: str | None = None,
-        ssl_verify: bool = True,
+        ssl_verify: bool | None = True,
         send_status_req: bool = False,
         *,
         ca: str | bytes | os.PathLike[str] | None = None,
@@ -104,7 +104,7 @@ class Secure(Writing):
         Args:
             reused_session: what an earlier handshake returned, to resume it; False for a plain True as the result.
             server_name: the name to send (SNI) and to verify.
-            ssl_verify: False accepts any certificate; SNI is then sent only if ``server_name`` is given.
+            ssl_verify: False accepts any certificate, and SNI is then sent only if ``server_name`` is given; None is True.
             send_status_req: accepted; Python's TLS offers no OCSP stapling.
             ca: a file or folder of trusted authorities, or PEM text.
             context: an ssl.SSLContext of your own, in place of all settings but ``server_name``.
@@ -130,7 +130,11 @@ class Secure(Writing):
             raise RuntimeError(NEVER_CONNECTED)
         asked: Asked
         if context is None:
-            verifies, files, trusted = bool(ssl_verify), self.client_certificate, authorities_of(ca)
+            verifies, files, trusted = (
+                ssl_verify is None or bool(ssl_verify),
+                self.client_certificate,
+                authorities_of(ca),
+            )
             context = _checked(lambda: client_context(verifies, trusted, files))
             asked = partial(client_identity, verifies, trusted, files, context.minimum_version)
         else:

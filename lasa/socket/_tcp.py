@@ -415,6 +415,8 @@ class TcpSocket(Serving):
     def getreusedtimes(self) -> Outcome:
         """Return how often the connection came out of the pool, as ``(count, None)``; or ``(None, "closed")``.
 
+        It is 0 again when sslhandshake() has taken a new connection, since the one of the pool would not do.
+
         Switches: never. Source: OpenResty, "tcpsock:getreusedtimes".
         """
         if self._connection is not None:

@@ -389,6 +389,11 @@ def test_without_the_right_authorities_a_kept_connection_fails_like_a_fresh_one(
     assert user.sock.close() == (None, "closed")
 
 
+def test_none_is_no_way_to_switch_the_verification_off(client: Callable[..., Client]) -> None:
+    user = client(ssl_verify=None).connect()
+    assert user.sock.sslhandshake(False, "other.example", **user.shake) == (None, "certificate host mismatch")
+
+
 def test_other_authorities_are_others_also_in_the_environment(
     client: Callable[..., Client], certificates: Certificates, monkeypatch: pytest.MonkeyPatch
 ) -> None:
