@@ -104,7 +104,7 @@ class Secure(Writing):
         Args:
             reused_session: what an earlier handshake returned, to resume it; False for a plain True as the result.
             server_name: the name to send (SNI) and to verify.
-            ssl_verify: False accepts any certificate, and SNI is then sent only if ``server_name`` is given; None is True.
+            ssl_verify: False accepts any certificate, and SNI is sent then only with a ``server_name``; None is True.
             send_status_req: accepted; Python's TLS offers no OCSP stapling.
             ca: a file or folder of trusted authorities, or PEM text.
             context: an ssl.SSLContext of your own, in place of all settings but ``server_name``.
