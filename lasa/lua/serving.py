@@ -386,6 +386,10 @@ class _RequestContext(Context):
             self._watch.start()
         return (b"".join(pieces),) if file is None else (None, os.fsencode(file.name))
 
+    def has_body(self) -> bool:
+        """Whether there is a body that is not read yet. Never switches."""
+        return _client.has_body(self.request)
+
     def body_socket(self) -> Any:
         """Return a socket that reads the body, None if there is none. Never switches."""
         if not _client.has_body(self.request):

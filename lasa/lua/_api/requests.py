@@ -191,8 +191,8 @@ def _of_answer(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
 
         return call
 
-    names = ("send", "send_last", "send_whole", "take_over", "read_body", "body_socket", "watch_client")
-    return {name: by(name) for name in (*names, "remove_later")}
+    names = ("send", "send_last", "send_whole", "take_over", "read_body", "body_socket", "has_body")
+    return {name: by(name) for name in (*names, "watch_client", "remove_later")}
 
 
 def _text(port: int | None) -> bytes:

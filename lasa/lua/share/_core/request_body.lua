@@ -39,7 +39,7 @@ end
 function req.discard_body(...)
     no_arguments(select("#", ...))
     local handler = request_of(1, NO_OBJECT)
-    if not handler.body_read then handler.body_discarded = true end
+    if not handler.body_read and native.has_body(handler.number) then handler.body_discarded = true end
 end
 
 function req.get_body_data(...)
