@@ -74,6 +74,18 @@ def test_a_socket_shows_what_ngx_ssl_has_parsed_and_to_each_its_own(certificates
         assert runtime.load(CONNECT)(port, pems) == [name.encode() for name in names]
 
 
+def test_pointers_of_openssls_own_types_are_taken_too(certificates: Certificates) -> None:
+    # As lua-resty-openssl has them.
+    code = """
+        local ffi, ssl = require "ffi", require "ngx.ssl"
+        pcall(ffi.cdef, "typedef struct stack_st OPENSSL_STACK; typedef struct evp_pkey_st EVP_PKEY;")
+        local certificate, key = ssl.parse_pem_cert((...)), ssl.parse_pem_priv_key((...))
+        return ngx.socket.tcp():setclientcert(ffi.cast("OPENSSL_STACK *", certificate), ffi.cast("EVP_PKEY *", key))
+    """
+    with new_runtime(certificates) as runtime:
+        assert runtime.load(code)(Path(certificates.issue("alice.example")).read_bytes()) is True
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

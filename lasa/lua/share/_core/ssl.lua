@@ -8,9 +8,10 @@ core.load_chunk "of_phases"
 core.load_chunk "nginx_c" -- so that ffi.C has OpenSSL
 
 local ffi = core.ffi
-local C, gc, string_from = ffi.C, ffi.gc, ffi.string
+local C, gc, string_from, typeof = ffi.C, ffi.gc, ffi.string, ffi.typeof
 local answers = core.answers_outside
-local error, floor, setmetatable, tonumber, type = error, math.floor, setmetatable, tonumber, type
+local error, floor, setmetatable, tonumber, tostring, type =
+    error, math.floor, setmetatable, tonumber, tostring, type
 
 -- Names of our own, so that a script's own declarations of OpenSSL cannot clash with these.
 ffi.cdef [[
@@ -109,7 +110,7 @@ local function read_certificates(bio)
     return chain
 end
 
--- What parse_pem_cert and parse_pem_priv_key have returned: nothing else is a pointer that could be followed.
+-- What parse_pem_cert and parse_pem_priv_key have returned: no other untyped pointer is followed.
 local is_chain, is_key = setmetatable({}, { __mode = "k" }), setmetatable({}, { __mode = "k" })
 
 local function free_chain(chain)
@@ -174,10 +175,13 @@ function ssl.parse_pem_priv_key(pem)
     return key
 end
 
+-- lua-resty-openssl has pointers of OpenSSL's own types.
+local function is_pointer_to(pointer, name) return tostring(typeof(pointer)) == "ctype<struct " .. name .. " *>" end
+
 -- Return certificates and their key as one PEM text, for the sockets; nil and a complaint.
 function core.pem_of(chain, key)
-    if not is_chain[chain] then return nil, "bad cert arg: what ngx.ssl.parse_pem_cert returns expected" end
-    if not is_key[key] then return nil, "bad pkey arg: what ngx.ssl.parse_pem_priv_key returns expected" end
+    if not (is_chain[chain] or is_pointer_to(chain, "stack_st")) then return nil, "bad cert arg: what ngx.ssl.parse_pem_cert returns expected" end
+    if not (is_key[key] or is_pointer_to(key, "evp_pkey_st")) then return nil, "bad pkey arg: what ngx.ssl.parse_pem_priv_key returns expected" end
     local bio = C.lasa_BIO_new(C.lasa_BIO_s_mem())
     if bio == nil then error("not enough memory", 0) end
     for i = 0, C.lasa_sk_num(chain) - 1 do C.lasa_PEM_write_bio_X509(bio, C.lasa_sk_value(chain, i)) end
