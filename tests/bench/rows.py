@@ -7,6 +7,7 @@ from typing import Final
 from tests.bench import (
     http_client,
     http_server,
+    lateness,
     lines,
     lua_compute,
     lua_json,
@@ -34,6 +35,7 @@ ROWS: Final[tuple[Row, ...]] = (
     *streams.ROWS,
     *until.ROWS,
     *threads.ROWS,
+    *lateness.ROWS,
     *memory.ROWS,
     *pool.ROWS,
     *http_client.ROWS,

@@ -162,7 +162,7 @@ def test_a_place_in_a_pool(stack: ExitStack) -> None:
     assert first.connect("127.0.0.1", port, options) == (1, None)
     second = stack.enter_context(socket.tcp())
     second.settimeout(TIMEOUT_MS)
-    giver = spawn(lambda: (lasa.sleep(0.001), first.close()))  # type: ignore[func-returns-value]
+    giver = spawn(lambda: (lasa.sleep(0.001), first.close()))
     assert in_time(lambda: second.connect("127.0.0.1", port, options), lambda: None) == (1, None)
     wait(giver)
 
