@@ -34,12 +34,12 @@ class Transfer:
         has_answered: whether a byte of an answer has come.
     """
 
-    __slots__ = ("_alarm", "_conduit", "_deadline", "_is_answered", "_policy", "_taker")
+    __slots__ = ("_alarm", "_conduit", "_deadline", "_has_ended", "_policy", "_taker")
 
     def __init__(self, conduit: Conduit, policy: Policy, deadline: Deadline) -> None:
         self._conduit = conduit
         self._policy = policy
-        self._is_answered = False  # while the request was still being sent, and the server wants no more of it
+        self._has_ended = False  # nothing more is sent: the server has answered early, or does not listen any more
         self._taker: _hub.greenlet | None = None  # who waits for the caller's next piece
         self._deadline = deadline
         self._alarm = deadline.alarm(self._expire)
@@ -108,7 +108,7 @@ class Transfer:
         gate.watch(self._on_event)
         try:
             for part in parts:
-                if self._is_answered or not self._send_part(part):
+                if self._has_ended or not self._send_part(part):
                     return
         except h11.LocalProtocolError as error:
             raise ValueError("the body is not as long as its Content-Length") from error
@@ -123,9 +123,9 @@ class Transfer:
         for piece in _sliced(_told_apart(self._taken(pieces))):
             yield b"".join((head, *self._data(piece)))
             head = b""
-            if not self._is_answered:  # a peer that takes all at once gives the hub no chance to tell
-                self._is_answered = self._conduit.hear(self._most)
-            if self._is_answered:
+            if not self._has_ended:  # a peer that takes all at once gives the hub no chance to tell
+                self._has_ended = self._conduit.hear(self._most)
+            if self._has_ended:
                 return
         yield head + self._conduit.exchange.send(_END)
 
@@ -149,10 +149,11 @@ class Transfer:
         try:
             conduit.send(data)
         except SocketError as error:
-            if not self._is_answered:
+            if not self._has_ended:
                 if conduit.has_expired or isinstance(error, SocketTimeout):
                     raise
                 conduit.note_send_failure(error)
+                self._has_ended = True
             return False
         return True
 
@@ -164,7 +165,7 @@ class Transfer:
         # In the hub: something has come while we send, or wait for the next piece of the body.
         link = self._conduit.connection.link
         if self._conduit.hear(self._most):
-            self._is_answered = True
+            self._has_ended = True
             link.end_waits_to_send()
             self._interrupt()
         else:
@@ -204,9 +205,10 @@ class Transfer:
 
     def _read_head(self) -> Any:
         conduit = self._conduit
-        self._deadline.stage = "read"
-        if not conduit.has_received and not self._is_answered:
-            conduit.read_more()
+        if not self._has_ended:
+            self._deadline.stage = "read"
+            if not conduit.has_received:
+                conduit.read_more()
         return conduit.next_answer()
 
 
