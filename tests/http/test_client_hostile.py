@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import ssl
 import tracemalloc
 import zlib
 from collections.abc import Callable, Iterator
@@ -187,6 +188,26 @@ def test_tls_that_ends_with_a_goodbye_ends_a_body_without_length(certificates: C
     with peer(script, tls=tls_context(certificates.issue("localhost"))) as server:
         response = get(f"https://localhost:{server.port}/", ssl_ca=certificates.ca)
         assert response.body == b"hello, world"
+
+
+def test_the_client_says_goodbye_to_tls_before_it_closes(certificates: Certificates) -> None:
+    def script(wire: Wire) -> None:
+        wire.sock.suppress_ragged_eofs = False  # an end without a goodbye is an SSLError then
+        wire.request()
+        wire.send(answers[wire.index])
+        try:
+            ends.append(wire.sock.recv(1))
+        except ssl.SSLError as error:
+            ends.append(error)
+
+    answers = (sized(b"ok"), sized(b"ok", b"Connection: close"))
+    ends: list[Any] = []
+    hc = new_client(ssl_ca=certificates.ca)
+    with peer(script, tls=tls_context(certificates.issue("localhost"))) as server:
+        for _ in answers:
+            get(f"https://localhost:{server.port}/", hc=hc, keepalive=0)
+            settle()
+    assert ends == [b"", b""]
 
 
 # Nonsense

@@ -247,6 +247,8 @@ class ResponseBody:
         ):
             conduit.park(keepalive)
             return
+        if exchange.our_state is not h11.SEND_BODY:  # else a record may have been cut off
+            conduit.say_goodbye()  # RFC 9112, section 9.8
         conduit.close()
 
     def _hand_over(self) -> None:
