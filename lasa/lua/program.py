@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, Final
-from weakref import proxy
+from weakref import proxy, ref
 
 from lasa import _hub, timer
 from lasa._program import run_program
@@ -176,20 +177,17 @@ class _Main(Context):
             return why(error)
         if not self._will_flush:
             self._will_flush = True
-            _hub.call_soon(self._flush_soon)
+            _hub.call_soon(partial(_flush, ref(self)))  # what is due no more must not keep the runtime
         return outlet is not None and outlet.size > MUCH
 
     def flush(self) -> bytes | None:
         """Say it now; return why that cannot be, None if it can."""
+        self._will_flush = False
         try:
             self._out.flush()
         except (OSError, ValueError) as error:
             return why(error)
         return None
-
-    def _flush_soon(self) -> None:
-        self._will_flush = False
-        self.flush()
 
     def drain(self) -> tuple[int | None, bytes | None]:
         """Say it now, and wait until it has left; for Lua, as a door. Switches: where it has to wait."""
@@ -207,6 +205,12 @@ class _Program(_Main):
     def exit(self, status: int) -> None:
         """ngx.exit(): end the process; HTTP's statuses for success, and ngx.OK, are 0."""
         raise SystemExit(0 if 200 <= status < 300 else status if 0 <= status < 200 else 1)
+
+
+def _flush(main: ref[_Main]) -> None:
+    found = main()
+    if found is not None:
+        found.flush()
 
 
 def _source_of(file: str | None, code: str | bytes | None) -> tuple[bytes, str]:
