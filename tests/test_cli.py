@@ -80,6 +80,27 @@ def test_sys_exit_ends_the_program_with_its_status(tmp_path: Path, value: str, s
     assert Program(tmp_path, script).run() == (status, "", "")
 
 
+def test_what_print_could_not_write_is_told_by_the_status_that_python_has(tmp_path: Path) -> None:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    environment["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    script = tmp_path / "script.py"
+    script.write_text("print('hello')")
+    statuses = []
+    for command in ([sys.executable], [sys.executable, "-m", "lasa", "run"]):
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(
+                [*command, str(script)],
+                stdout=full,
+                stderr=subprocess.PIPE,
+                env=environment,
+                timeout=DEADLINE_S,
+                check=False,
+            )
+        assert b"No space left on device" in done.stderr
+        statuses.append(done.returncode)
+    assert statuses == [120, 120]
+
+
 def test_sys_exit_in_a_light_thread_ends_the_program_too(tmp_path: Path) -> None:
     script = "import lasa, sys\nlasa.thread.spawn(lambda: sys.exit(4))\nlasa.sleep(60)"
     assert Program(tmp_path, script).run() == (4, "", "")
