@@ -85,7 +85,7 @@ class Semaphore:
             try:
                 self._queue.remove(waiter)
             finally:
-                if not is_served:
+                if not is_served and self._waiting:
                     self._wake_served()  # one that was killed after it was woken leaves its resource to the next
         return (True, None) if is_served else (None, "timeout")
 
@@ -103,7 +103,11 @@ class Semaphore:
         self._resources += n
         if self._waiting:
             if os_thread_id() == self._home:
-                self._wake_served()
+                try:
+                    self._wake_served()
+                except BaseException:  # of a signal handler: who is to be woken does not stand back for it
+                    self._wake_served()
+                    raise
             elif self._bell is not None:
                 self._bell.call(self._wake_served)
         return True
@@ -116,11 +120,13 @@ class Semaphore:
         return self._resources - self._waiting
 
     def _wake_served(self) -> None:
+        hub = _hub.scheduler()
+        hub.drain_soon()
         while self._woken < self._resources and self._woken < self._waiting:
             waiter = self._queue[self._woken]
             waiter.is_woken = True
             self._woken += 1  # no call stands before it, see above
-            _hub.wake(waiter.sleeper)
+            hub.ready.append(waiter.sleeper)
 
     def _forget_waiters(self) -> None:
         # In a child, whose parent they belong to.

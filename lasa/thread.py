@@ -75,6 +75,11 @@ class Thread:
         return self._parent
 
     @property
+    def has_begun(self) -> bool:
+        """Whether the function was called."""
+        return self._function is None
+
+    @property
     def is_over(self) -> bool:
         """Whether the function has returned, raised or been killed."""
         return self._state != _RUNNING
@@ -117,23 +122,40 @@ class Thread:
                 logger.error("light thread %s failed: %r", name_of(function), error, exc_info=error)
         except BaseException:  # both may switch, and a kill or gevent.Timeout may come meanwhile
             self.greenlet = None
-            waiter = self._end()
-            if waiter is not None:
-                _hub.wake(waiter)
             raise
 
+    def break_off(self, error: BaseException) -> None:
+        """See Job."""
+        if self._function is not None:  # it has not begun
+            self._function, self._arguments = None, ()
+            if self.handler is not None:
+                self.handler.live += 1
+        if not self._outcome:
+            self._outcome = (False, error)
+        waiter = self._end()
+        if waiter is not None:
+            _hub.wake(waiter)
+
     def _end(self) -> _hub.greenlet | None:
-        if self._state == _RUNNING:
-            self._state = _FINISHED
-        else:
-            self.collect()
-            _hub.forget_kill(self)
-        if self._parent.dead and self._parent is not _NO_PARENT:
-            self._parent = _GONE
-        if self.handler is not None:
-            self.handler.leave()
-        waiter, self._waiter = self._waiter, None
-        return waiter
+        is_last = was_killed = False
+        if self._state < _FINISHED:  # without a call, behind which a signal handler might raise
+            if self._state == _RUNNING:
+                self._state = _FINISHED
+            else:
+                self._state, self._outcome = _COLLECTED, ()
+                was_killed = True
+            if self.handler is not None:
+                self.handler.live -= 1
+                is_last = not self.handler.live
+        try:
+            if was_killed:
+                _hub.forget_kill(self)
+            if self._parent.dead and self._parent is not _NO_PARENT:
+                self._parent = _GONE
+        finally:
+            if is_last:
+                self.handler.on_end()  # type: ignore[union-attr]
+        return self._waiter
 
     def innermost(self) -> Any:
         """See Job."""
@@ -259,15 +281,15 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
     if threads[-1]._state != _RUNNING:
         return None, "already waited or killed"
     sleeper = _hub.getcurrent()
-    running = [thread for thread in threads if thread._state == _RUNNING]
-    for thread in running:
-        thread._waiter = sleeper
+    running = [thread for thread in threads if thread._state in (_RUNNING, _FINISHED)]
     try:
+        for thread in running:
+            thread._waiter = sleeper
         while True:
-            _hub.pause()
-            for thread in running:
+            for thread in running:  # first: a finalizer or a signal handler may have let others run
                 if thread._state != _RUNNING:
                     return thread.collect()
+            _hub.pause()
     finally:
         for thread in running:
             thread._waiter = None

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 from lasa import _hub, _process
 from lasa._functions import check_function
 from lasa._values import at_least, kind_of, seconds_of, whole_ms
-from lasa.thread import Handler, make_root
+from lasa.thread import Handler, Thread, make_root
 
 __all__ = ["Timer", "at", "every", "kill", "pending_count", "running_count", "set_limits"]
 
@@ -99,8 +99,6 @@ class Calendar:
         self._alarm.clear()
         for due_s, _, timer in early:
             if timer.is_pending:
-                timer.is_pending = False
-                self.pending -= 1
                 self._run(timer, premature=due_s > now_s)
         self._tell_if_quiet()
 
@@ -115,35 +113,54 @@ class Calendar:
 
     def _fire_due(self) -> None:
         now_s = time.monotonic()  # timers that the callbacks make have to wait until events have been polled
+        timer: Timer | None = None
         try:
             while self._heap and self._heap[0][0] <= now_s:
-                timer = heappop(self._heap)[2]
+                timer = self._heap[0][2]
+                heappop(self._heap)
                 if not timer.is_pending:
                     continue
-                timer.is_pending = False
-                self.pending -= 1
+                next_s: float | None = None
                 if timer.period_s is not None:  # no drift; but ticks that were missed altogether are not made up for
                     next_s = timer.due_s + timer.period_s
-                    self.add(timer, next_s if next_s > now_s else now_s + timer.period_s)
-                self._run(timer, premature=False)
+                    next_s = next_s if next_s > now_s else now_s + timer.period_s
+                self._run(timer, premature=False, next_s=next_s)
                 if self._hub.is_slice_spent():  # the others that are due come behind everybody else's events
                     break
+        except BaseException:  # of a signal handler: a timer that was taken out has not run
+            if timer is not None and timer.is_pending and all(entry[2] is not timer for entry in self._heap):
+                heappush(self._heap, (timer.due_s, next(self._order), timer))
+            raise
         finally:
             if self._heap:
                 self._alarm.set_after(self._heap[0][0] - time.monotonic())
         self._tell_if_quiet()
 
-    def _run(self, timer: Timer, *, premature: bool) -> None:
+    def _run(self, timer: Timer, *, premature: bool, next_s: float | None = None) -> None:
+        timer.is_pending = False
+        self.pending -= 1
         if self.running >= self.max_running:
+            if next_s is not None:
+                self.add(timer, next_s)
             logger.critical(
                 "lua failed to run timer with function defined at %s: %d lua_max_running_timers are not enough",
                 _where(timer.callback, timer.arguments),
                 self.max_running,
             )
             return
+        callback: Thread | None = None
         self.running += 1
-        callback = make_root(timer.callback, (premature, *timer.arguments), Handler(self._one_ended))
-        _hub.run_job(callback, timer.context.copy())
+        try:
+            if next_s is not None:
+                self.add(timer, next_s)
+            callback = make_root(timer.callback, (premature, *timer.arguments), Handler(self._one_ended))
+            _hub.run_job(callback, timer.context.copy())
+        except BaseException:  # of a signal handler
+            if callback is None or not callback.has_begun:
+                self.running -= 1
+                if not timer.is_pending:
+                    self.add(timer, timer.due_s)
+            raise
 
     def _one_ended(self) -> None:
         self.running -= 1

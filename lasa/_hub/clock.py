@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from time import monotonic
-from typing import Any
+from typing import Any, Final
 
 from lasa._hub.asyncio_loop import ASYNCIO, MODULES, refuse_in_asyncio
 from lasa._hub.core import TIMEOUT, TIMER_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
 from lasa._values import seconds_of, whole_ms
 
 __all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
+
+
+AGAIN_S: Final = 0.05
 
 
 def now() -> float:
@@ -59,8 +62,8 @@ def sleep_s(delay_s: float) -> None:
     if ASYNCIO in MODULES:
         refuse_in_asyncio()
     timer = hub.loop.timer(delay_s, priority=TIMER_PRIORITY if delay_s else TURN_PRIORITY)
-    timer.start(getcurrent().switch, update=bool(delay_s))  # the loop's time says since when it has not polled
-    try:
+    try:  # from here on a signal handler may raise: a timer that was left would end a later wait
+        timer.start(getcurrent().switch, update=bool(delay_s))  # the loop's time says since when it has not polled
         hub.dispatch()
     finally:
         timer.stop()
@@ -87,20 +90,28 @@ class Alarm:
 
     def set_after(self, delay_s: float) -> None:
         """Fire once in ``delay_s`` seconds, in place of an earlier setting. Never switches."""
-        self.clear()
-        self._timer = self._hub.loop.timer(max(0.0, delay_s), ref=self._ref, priority=TIMER_PRIORITY)
-        self._timer.start(self._fire, update=True)
+        # Repeating, until the function has run, and in this order: a signal handler may raise anywhere.
+        timer = self._hub.loop.timer(max(0.0, delay_s), AGAIN_S, ref=self._ref, priority=TIMER_PRIORITY)
+        earlier, self._timer = self._timer, timer
+        try:
+            timer.start(self._fire, update=True)
+        finally:
+            if earlier is not None:
+                earlier.stop()
+                earlier.close()
 
     def clear(self) -> None:
         """Do not fire. Never switches."""
-        if self._timer is not None:
-            self._timer.stop()
-            self._timer.close()
-            self._timer = None
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.stop()
+            timer.close()
 
     def _fire(self) -> None:
-        self.clear()
+        timer = self._timer
         self._on_time()
+        if self._timer is timer:
+            self.clear()
 
 
 def pause_at_most(timeout_s: float) -> bool:
@@ -109,8 +120,8 @@ def pause_at_most(timeout_s: float) -> bool:
     if getcurrent() in hub.inner:
         hub.refuse_wait()
     timer = hub.loop.timer(timeout_s, priority=TIMER_PRIORITY)
-    timer.start(getcurrent().switch, TIMEOUT, update=True)
     try:
+        timer.start(getcurrent().switch, TIMEOUT, update=True)
         if hub.pause() is TIMEOUT:
             hub.forget(getcurrent())  # woken and timed out in the same turn
             return False

@@ -131,6 +131,7 @@ class Scheduler:
         self.slice_ends = 0.0
         self._slice_iteration = -1
         self.credit = self._next_credit = CALL_COST
+        self.gevent_hub.handle_error = self._handle_error
 
     def _start_dispatcher(self) -> None:
         self.dispatcher = greenlet(self._dispatch, self.gevent_hub)
@@ -154,8 +155,8 @@ class Scheduler:
 
     def wake(self, sleeper: greenlet) -> None:
         """Let ``sleeper`` go on after everybody who is ready already. Never switches."""
+        self.drain_soon()  # first: should a signal handler raise behind it, the drain finds nothing, and that is all
         self.ready.append(sleeper)
-        self.drain_soon()
 
     def drain_soon(self) -> None:
         """Have the hub run, soon, whoever can go on. Never switches."""
@@ -229,9 +230,9 @@ class Scheduler:
             self.refuse_wait()
         if ASYNCIO in MODULES:
             refuse_in_asyncio()
-        self.gave_way.append(me)
-        self.drain_soon()
         try:
+            self.gave_way.append(me)
+            self.drain_soon()
             self.dispatch()
         except BaseException:
             self.forget(me)
@@ -252,9 +253,9 @@ class Scheduler:
             self.refuse_wait()
         if ASYNCIO in MODULES:
             refuse_in_asyncio()
-        self.ready.append(me)
-        self._begin_turn()
         try:
+            self.ready.append(me)
+            self._begin_turn()
             self.dispatch()
         except BaseException:
             self.forget(me)
@@ -303,11 +304,13 @@ class Scheduler:
 
     def _begin_turn(self) -> None:
         if not self.is_turning:
-            self.is_turning = True
             self._turn_timer.start(self._end_turn)
+            self.is_turning = True
 
     def _end_turn(self) -> None:
         # The timer comes behind all others of its poll, and behind all descriptors.
+        if not self.is_turning:
+            return
         self.is_turning = False
         self._slice_iteration = self.loop.iteration
         self._begin_slice(monotonic())
@@ -337,23 +340,41 @@ class Scheduler:
         """
         gave_way, ready, switch = self.gave_way, self.ready, self.switch
         try:
+            # One call of C's takes out the next and switches to it: between two, a signal handler might raise, and
+            # nobody would know of a light thread that stands in no queue.
+            run_next_of_gave_way = map(greenlet.switch, iter(gave_way.popleft, None)).__next__
+            run_next_of_ready = map(greenlet.switch, iter(ready.popleft, None)).__next__
             while True:
                 if gave_way:
                     self.is_dispatching = True
-                    gave_way.popleft().switch()
+                    run_next_of_gave_way()
                 elif ready and not self.is_turning:
                     if monotonic() >= self.slice_ends and self.is_slice_spent():
                         self._begin_turn()
                         continue
                     self.is_dispatching = True
-                    ready.popleft().switch()
+                    run_next_of_ready()
                 else:
                     self.is_dispatching = False
                     switch()
         except BaseException:  # of a signal handler, which runs wherever the signal finds us
             self.is_dispatching = False
             self._start_dispatcher()
+            self.drain_soon()
             raise
+
+    # -- what a signal handler, which runs wherever the signal finds us, has left half done
+
+    def _handle_error(self, context: Any, kind: Any, value: Any, traceback: Any) -> None:
+        """Called by gevent in place of its hub's own for what left a callback: go on with what that was to do."""
+        if self.is_turning:
+            self._turn_timer.start(self._end_turn)
+        if self.dispatcher.dead:
+            self._start_dispatcher()
+        if self.doorbell is not None:
+            self.doorbell.ring()
+        self.drain_soon()
+        type(self.gevent_hub).handle_error(self.gevent_hub, context, kind, value, traceback)
 
 
 def scheduler() -> Scheduler:

@@ -39,13 +39,19 @@ class Doorbell:
 
         For any OS thread.
         """
-        self._calls.append(function)
-        if not self._is_rung:
-            self._is_rung = True
-            try:
-                self._watcher.send()
-            except ValueError:  # the loop was destroyed; nobody waits there any more
-                self._calls.clear()
+        try:
+            self._calls.append(function)
+        finally:
+            if not self._is_rung:
+                self.ring()
+
+    def ring(self) -> None:
+        """Have the hub answer, also if it was rung already and a signal handler has raised in the answer's place."""
+        self._is_rung = True
+        try:
+            self._watcher.send()
+        except ValueError:  # the loop was destroyed; nobody waits there any more
+            self._calls.clear()
 
     def hold(self) -> None:
         """Keep the hub alive, which waits for a call, until release(). In the hub's OS thread only."""
@@ -75,7 +81,13 @@ class Doorbell:
         # In this order: what comes after the first line rings again, and what came before it is counted.
         self._is_rung = False
         for _ in range(len(self._calls)):
-            self._calls.popleft()()
+            call = self._calls[0]
+            del self._calls[0]  # not popleft(), behind which a signal handler might raise
+            try:
+                call()
+            except BaseException:
+                self._calls.append(call)  # the hub rings again; whatever is called may be called twice
+                raise
 
 
 def doorbell() -> Doorbell:
@@ -146,9 +158,13 @@ class WakeUpCall:
             self._bell.call(self._wake)
 
     def _wake(self) -> None:
-        if self._sleeper is not None:  # it has not gone on for another reason meanwhile
-            self._hub.wake(self._sleeper)  # type: ignore[union-attr]
+        hub = self._hub
+        assert hub is not None
+        hub.drain_soon()
+        sleeper = self._sleeper
+        if sleeper is not None:  # it has not gone on for another reason meanwhile
             self._sleeper = None
+            hub.ready.append(sleeper)
 
 
 def breathe(cost: int = CALL_COST) -> None:

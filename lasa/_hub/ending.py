@@ -48,7 +48,7 @@ def end_hub() -> None:
             each.close()
     hub.extras.clear()
     hub.close()
-    del gevent_hub.lasa_scheduler
+    del gevent_hub.lasa_scheduler, gevent_hub.handle_error
     if gevent_hub:
         # Takes it out of its loop, to where it says that nothing is left to do; destroy() then ends its greenlet.
         with suppress(LoopExit):

@@ -86,12 +86,12 @@ class Gate:
             self._timer = hub.loop.timer(timeout_s, max(timeout_s, 1e-6), priority=TIMER_PRIORITY)
             self._timeout_s = timeout_s
         timer = self._timer
-        self._waiter = getcurrent()
-        if not self._started:
-            self._watcher.start(self._on_event)
-            self._started = True
-        timer.again(self._on_timeout, update=True)
-        try:
+        try:  # from here on a signal handler may raise: whoever stayed the waiter would be woken from a later wait
+            self._waiter = getcurrent()
+            if not self._started:
+                self._watcher.start(self._on_event)
+                self._started = True
+            timer.again(self._on_timeout, update=True)
             if self._ready or self._gave_way or hub.is_dispatching:
                 outcome = hub.dispatch()
             else:
@@ -142,11 +142,16 @@ class Gate:
         if self._waiter is not None:
             self._waiter.switch(READY)  # not by way of a variable: see worker.py on references
             return
-        self._watcher.stop()
         self._started = False
+        self._watcher.stop()
         if self.on_idle_event is not None:
             on_idle_event, self.on_idle_event = self.on_idle_event, None
-            on_idle_event()
+            try:
+                on_idle_event()
+            except BaseException:  # of a signal handler
+                if self.on_idle_event is None:
+                    self.watch(on_idle_event)
+                raise
 
     def _wake_timeout(self) -> None:
         if self._waiter is not None:
@@ -176,9 +181,9 @@ class Chorus:
     def wait(self, timeout_s: float) -> int | None:
         """Switch until one of the descriptors is writable and return it; None when the time is over."""
         timer = self._hub.loop.timer(timeout_s, priority=TIMER_PRIORITY)
-        self._sleeper = getcurrent()
-        timer.start(self._sleeper.switch, TIMEOUT, update=True)
         try:
+            self._sleeper = getcurrent()
+            timer.start(self._sleeper.switch, TIMEOUT, update=True)
             if not self._writable:
                 self._hub.block()
             return self._writable.pop(0) if self._writable else None

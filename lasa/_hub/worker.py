@@ -62,6 +62,9 @@ class Job(Protocol):
     def innermost(self) -> Any:
         """Return the greenlet that waits or runs for it: that of the innermost user coroutine, or its own."""
 
+    def break_off(self, error: BaseException) -> None:
+        """End it where run() has raised all the same, and wake whoever waits."""
+
     def leave_behind(self) -> None:
         """It goes on in the parent process alone; called in a child."""
 
@@ -86,16 +89,24 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
         while True:
             self.spawn_tree_locals = None
             self.gr_context = None
-            parked.append(self)
             try:
+                parked.append(self)
                 hub.dispatch()
+            except BaseException as error:
+                if self.lasa_job is not None:
+                    self._break_off(error)
+                raise
             finally:
                 if self.lasa_job is None and self in parked:  # a tool killed every greenlet that it found
                     parked.remove(self)
             job = self.lasa_job
             if job is None:
                 return
-            successor = job.run()
+            try:
+                successor = job.run()
+            except BaseException as error:  # of a signal handler, or a kill while the failure was logged
+                self._break_off(error)
+                raise
             job.greenlet = self.lasa_job = None
             del job
             # Held by the queue alone: a successor in a variable of ours would look as if somebody knew it.
@@ -109,6 +120,12 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
         hub.dispatch()
         if not hub.gevent_hub:  # nor can it end into a hub that was never started
             hub.step_aside()
+
+    def _break_off(self, error: BaseException) -> None:
+        job, self.lasa_job = self.lasa_job, None
+        assert job is not None
+        job.greenlet = None
+        job.break_off(error)
 
     def _is_clean(self) -> bool:
         references = getrefcount(self)
@@ -141,6 +158,9 @@ class _Nothing:
     def innermost(self) -> None:
         """Return nobody: it never waits."""
 
+    def break_off(self, error: BaseException) -> None:
+        """Do nothing."""
+
     def leave_behind(self) -> None:
         """Do nothing."""
 
@@ -150,9 +170,12 @@ def start_job(hub: Scheduler, job: Job, context: Context) -> greenlet:
 
     The caller must not keep the result in a variable while it switches (see the module's text).
     """
-    if not hub.parked:
-        _make_worker(hub)
-    worker: Worker = hub.parked.pop()
+    while True:  # a signal handler or a finalizer that spawns may take the one that was just made
+        try:
+            worker: Worker = hub.parked.pop()
+            break
+        except IndexError:
+            _make_worker(hub)
     worker.lasa_job = job
     worker.gr_context = context
     job.greenlet = worker
@@ -161,8 +184,16 @@ def start_job(hub: Scheduler, job: Job, context: Context) -> greenlet:
 
 def _make_worker(hub: Scheduler) -> None:
     """Have the nursery park a new worker."""
-    hub.gave_way.appendleft(getcurrent())  # where the new worker goes as soon as it is parked
-    hub.nursery.switch(hub)  # type: ignore[union-attr]
+    if hub.nursery is None or hub.nursery.dead:  # of what a signal handler has raised in it
+        _open_nursery(hub)
+        return
+    me = getcurrent()
+    try:
+        hub.gave_way.appendleft(me)  # where the new worker goes as soon as it is parked
+        hub.nursery.switch(hub)
+    except BaseException:
+        hub.forget(me)
+        raise
 
 
 def _open_nursery(hub: Scheduler) -> None:
@@ -172,7 +203,7 @@ def _open_nursery(hub: Scheduler) -> None:
         _make_worker(hub)
     else:
         hub.loop.run_callback(_start_nursery, hub, getcurrent())
-        hub.switch()
+        hub.switch()  # to come back by way of the queue
 
 
 def _start_nursery(hub: Scheduler, spawner: greenlet) -> None:
@@ -199,18 +230,21 @@ def run_job(job: Job, context: Context | None = None) -> None:
     between a child's first wait and its parent.
     """
     hub = scheduler()
+    me = getcurrent()
+    if me in hub.inner and me is not hub.gevent_hub:  # a finalizer or a signal handler that found us at work
+        hub.loop.run_callback(run_job, job, copy_context() if context is None else context)
+        return
     if hub.nursery is None:
         _open_nursery(hub)
     if not Worker.clean_references:
         _measure(hub)
-    me = getcurrent()
-    if me not in hub.inner:
-        is_due = hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent())
-        if is_due and not (ASYNCIO in MODULES and asyncio_runs_here()):
-            hub.step_aside()
-        hub.gave_way.append(me)
-        hub.drain_soon()
     try:
+        if me is not hub.gevent_hub:
+            is_due = hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent())
+            if is_due and not (ASYNCIO in MODULES and asyncio_runs_here()):
+                hub.step_aside()
+            hub.gave_way.append(me)
+            hub.drain_soon()
         start_job(hub, job, copy_context() if context is None else context).switch()
     except BaseException:
         hub.forget(me)
@@ -231,11 +265,11 @@ def kill_greenlet(victim: greenlet, error: ThreadKilled | type[ThreadKilled] = T
     """Raise ``error`` in ``victim``; come back, before anybody else, when it ends or waits again."""
     hub = scheduler()
     me = getcurrent()
-    hub.gave_way.appendleft(me)
-    hub.drain_soon()
     throw = greenlet.throw.__get__(victim)
     del victim  # one reference, as whoever switches has, and the worker can be used again
     try:
+        hub.gave_way.appendleft(me)
+        hub.drain_soon()
         throw(error)
     finally:  # a user coroutine that ends comes straight back to whoever resumed it
         hub.forget(me)
