@@ -29,17 +29,22 @@ class _Waiter:
 
 
 class Channel:
-    """A queue of values; ``lasa.channel()`` makes it. Its calls are for any OS thread, but not for signal handlers.
+    """A queue of values; ``lasa.channel()`` makes it. Its calls are for any OS thread.
+
+    Those that do not wait are for signal handlers and finalizers, too: the lock is held between two calls of others
+    alone, where the interpreter runs neither, and one of the same OS thread that comes behind the last call under it
+    finds everything in order.
 
     ``len(channel)`` is how many values are in it, and ``for value in channel`` receives until it is closed and empty.
     """
 
-    __slots__ = ("__weakref__", "_is_closed", "_lock", "_receivers", "_senders", "_size", "_values")
+    __slots__ = ("__weakref__", "_count", "_is_closed", "_lock", "_receivers", "_senders", "_size", "_values")
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._lock = _hub.OsLock()
+        self._lock = _hub.OsRLock()
         self._values: deque[Any] = deque()
+        self._count = 0  # of values
         self._receivers: deque[_Waiter] = deque()
         self._senders: deque[_Waiter] = deque()
         self._is_closed = False
@@ -73,25 +78,30 @@ class Channel:
         """
         limit_s = _limit(timeout_s, "Channel.send()")
         _hub.breathe()
-        with self._lock:
-            if self._is_closed:
-                return None, "closed"
-            if not self._receivers:
-                if len(self._values) < self._size:
+        me: _Waiter | None = None
+        while True:
+            receiver: _Waiter | None = None
+            with self._lock:
+                if self._is_closed:
+                    return None, "closed"
+                if self._receivers:
+                    receiver = self._receivers[0]
+                    receiver.outcome = value, None
+                    del self._receivers[0]
+                elif self._count < self._size:
+                    self._count += 1
                     self._values.append(value)
                     return 1, None
-                if limit_s == 0:
+                elif limit_s == 0:
                     return None, "timeout"
-                me = _Waiter(value)
-                self._senders.append(me)
-                receiver = None
-            else:
-                receiver = self._receivers.popleft()
-                receiver.outcome = value, None
-        if receiver is not None:
-            receiver.wake_up.ring()
-            return 1, None
-        return self._wait(me, self._senders, limit_s)
+                elif me is not None:
+                    self._senders.append(me)
+            if receiver is not None:
+                receiver.wake_up.ring_surely()
+                return 1, None
+            if me is not None:
+                return self._wait(me, self._senders, limit_s)
+            me = _Waiter(value)  # not under the lock: whatever runs there must not make finalizers run
 
     def receive(self, timeout_s: float | None = None) -> tuple[Any, str | None]:
         """Take the value that was sent first; wait while there is none.
@@ -107,31 +117,41 @@ class Channel:
         """
         limit_s = _limit(timeout_s, "Channel.receive()")
         _hub.breathe()
-        with self._lock:
-            if not self._values:
-                if self._is_closed:
-                    return None, "closed"
-                if limit_s == 0:
-                    return None, "timeout"
-                me = _Waiter()
-                self._receivers.append(me)
-            else:
-                value = self._values.popleft()
-                if not self._senders:
-                    return value, None
-                me = None
-                sender = self._senders.popleft()
-                self._values.append(sender.value)
-                sender.outcome = 1, None
-        if me is None:
-            sender.wake_up.ring()
-            return value, None
-        try:
-            return self._wait(me, self._receivers, limit_s)
-        except BaseException:
-            if me.outcome is not None and me.outcome[1] is None:
-                self._put_back(me.outcome[0])
-            raise
+        me: _Waiter | None = None
+        while True:
+            sender: _Waiter | None = None
+            taken: list[Any] = []
+            try:
+                with self._lock:
+                    if self._count:
+                        taken = [self._values[0]]
+                        del self._values[0]
+                        self._count -= 1
+                        if self._senders:
+                            sender = self._senders[0]
+                            sender.outcome = 1, None
+                            del self._senders[0]
+                            self._count += 1
+                            self._values.append(sender.value)
+                    elif self._is_closed:
+                        return None, "closed"
+                    elif limit_s == 0:
+                        return None, "timeout"
+                    elif me is not None:
+                        self._receivers.append(me)
+                if sender is not None:
+                    sender.wake_up.ring_surely()
+                if taken:
+                    return taken[0], None
+                if me is not None:
+                    return self._wait(me, self._receivers, limit_s)
+            except BaseException:
+                if taken:
+                    self._put_back(taken[0])
+                elif me is not None and me.outcome is not None and me.outcome[1] is None:
+                    self._put_back(me.outcome[0])
+                raise
+            me = _Waiter()
 
     def close(self) -> tuple[int | None, str | None]:
         """Let nothing more in; what is in it can still be received. Whoever waits gets "closed".
@@ -140,17 +160,19 @@ class Channel:
             ``(1, None)``; or ``(None, "closed")``: it was closed before.
         Switches: never.
         """
+        none_receive: deque[_Waiter] = deque()
+        none_send: deque[_Waiter] = deque()
         with self._lock:
             if self._is_closed:
                 return None, "closed"
             self._is_closed = True
             waiting = [*self._receivers, *self._senders]
-            self._receivers.clear()
-            self._senders.clear()
-            for each in waiting:
-                each.outcome = None, "closed"
-        for each in waiting:
-            each.wake_up.ring()
+            self._receivers, self._senders = none_receive, none_send
+        try:
+            _tell_closed(waiting)
+        except BaseException:  # of a signal handler
+            _tell_closed(waiting)
+            raise
         return 1, None
 
     def _wait(self, me: _Waiter, queue: deque[_Waiter], limit_s: float | None) -> tuple[Any, str | None]:
@@ -164,23 +186,34 @@ class Channel:
 
     def _put_back(self, value: Any) -> None:
         # It was handed to one that was killed before it went on; there is one more than fits in, at worst.
+        receiver: _Waiter | None = None
         with self._lock:
-            if not self._receivers:
+            if self._receivers:
+                receiver = self._receivers[0]
+                receiver.outcome = value, None
+                del self._receivers[0]
+            else:
+                self._count += 1
                 self._values.appendleft(value)
-                return
-            receiver = self._receivers.popleft()
-            receiver.outcome = value, None
-        receiver.wake_up.ring()
+        if receiver is not None:
+            receiver.wake_up.ring_surely()
 
     def _forget_waiters(self) -> None:
         # In a child: they are the parent's, and so is an OS thread that holds the lock at this moment.
         _hub.leave_behind((self._receivers, self._senders))
-        self._lock = _hub.OsLock()
+        self._lock = _hub.OsRLock()
         self._receivers = deque()
         self._senders = deque()
 
 
 _process.inherited(Channel, Channel._forget_waiters)
+
+
+def _tell_closed(waiting: list[_Waiter]) -> None:
+    for each in waiting:
+        if each.outcome is None:
+            each.outcome = None, "closed"
+        each.wake_up.ring_surely()
 
 
 def channel(size: int) -> Channel:

@@ -122,10 +122,13 @@ class Semaphore:
     def _wake_served(self) -> None:
         hub = _hub.scheduler()
         hub.drain_soon()
-        while self._woken < self._resources and self._woken < self._waiting:
-            waiter = self._queue[self._woken]
+        while True:
+            index = self._woken
+            if index >= self._resources or index >= self._waiting:
+                return
+            self._woken = index + 1  # no call, and no end of a loop, stands before it; see above
+            waiter = self._queue[index]
             waiter.is_woken = True
-            self._woken += 1  # no call stands before it, see above
             hub.ready.append(waiter.sleeper)
 
     def _forget_waiters(self) -> None:

@@ -72,8 +72,8 @@ class Calendar:
         timer.is_pending = True
         self.pending += 1
         heappush(self._heap, (due_s, next(self._order), timer))
-        if self._heap[0][2] is timer:
-            self._alarm.set_after(due_s - time.monotonic())
+        if self._heap[0][2] is timer or not self._alarm.is_set:  # not set where a signal handler has raised before
+            self._alarm.set_after(self._heap[0][0] - time.monotonic())
 
     def cancel(self, timer: Timer) -> None:
         """Take a timer out; nothing happens if it is not pending."""

@@ -48,6 +48,7 @@ from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.kills import forget_kill, kill_job
 from lasa._hub.os_thread import (
     OsLock,
+    OsRLock,
     interrupt_os_thread,
     os_poll,
     os_thread_id,
@@ -86,6 +87,7 @@ __all__ = [
     "Job",
     "LoopExit",
     "OsLock",
+    "OsRLock",
     "ResolveError",
     "Scheduler",
     "ThreadKilled",

@@ -88,6 +88,11 @@ class Alarm:
         self._ref = ref
         self._timer: Any = None
 
+    @property
+    def is_set(self) -> bool:
+        """Whether it will fire."""
+        return self._timer is not None
+
     def set_after(self, delay_s: float) -> None:
         """Fire once in ``delay_s`` seconds, in place of an earlier setting. Never switches."""
         # Repeating, until the function has run, and in this order: a signal handler may raise anywhere.

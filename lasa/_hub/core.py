@@ -91,6 +91,7 @@ class Scheduler:
         "_drain_callback",
         "_next_credit",
         "_nursery",
+        "_run_next",
         "_slice_iteration",
         "_turn_timer",
         "credit",
@@ -131,11 +132,16 @@ class Scheduler:
         self.slice_ends = 0.0
         self._slice_iteration = -1
         self.credit = self._next_credit = CALL_COST
-        self.gevent_hub.handle_error = self._handle_error
+        gevents: Any = gevent_hub
+        gevents.handle_error = self._handle_error
 
     def _start_dispatcher(self) -> None:
         self.dispatcher = greenlet(self._dispatch, self.gevent_hub)
         self.dispatch: Callable[[], Any] = self.dispatcher.switch
+        # One call of C's takes out the next and switches to it: between two, a signal handler might raise, and nobody
+        # would know of a light thread that stands in no queue.
+        queues = self.gave_way, self.ready
+        self._run_next = [map(greenlet.switch, iter(queue.popleft, None)).__next__ for queue in queues]
         self._note_inner()
 
     def _note_inner(self) -> None:
@@ -339,11 +345,8 @@ class Scheduler:
         wait switched to each other, such references would stay about, and no worker would look unused.
         """
         gave_way, ready, switch = self.gave_way, self.ready, self.switch
+        run_next_of_gave_way, run_next_of_ready = self._run_next
         try:
-            # One call of C's takes out the next and switches to it: between two, a signal handler might raise, and
-            # nobody would know of a light thread that stands in no queue.
-            run_next_of_gave_way = map(greenlet.switch, iter(gave_way.popleft, None)).__next__
-            run_next_of_ready = map(greenlet.switch, iter(ready.popleft, None)).__next__
             while True:
                 if gave_way:
                     self.is_dispatching = True
@@ -369,6 +372,9 @@ class Scheduler:
         """Called by gevent in place of its hub's own for what left a callback: go on with what that was to do."""
         if self.is_turning:
             self._turn_timer.start(self._end_turn)
+        restart = getattr(getattr(getattr(context, "callback", None), "__self__", None), "start_again", None)
+        if restart is not None:  # gevent is about to stop the watcher
+            self.loop.run_callback(restart)
         if self.dispatcher.dead:
             self._start_dispatcher()
         if self.doorbell is not None:

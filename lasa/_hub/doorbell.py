@@ -148,14 +148,25 @@ class WakeUpCall:
         return self.is_rung
 
     def ring(self) -> None:
-        """End the wait, or the one to come. Called once, by any OS thread. Never switches."""
+        """End the wait, or the one to come. By any OS thread; more than once it does no more. Never switches."""
         self.is_rung = True
         if self._hub is None:
-            self._lock.release()
+            try:
+                self._lock.release()
+            except RuntimeError:  # it is open
+                pass
         elif is_current(self._hub):
             self._wake()
         else:
             self._bell.call(self._wake)
+
+    def ring_surely(self) -> None:
+        """As ring(), also if a signal handler raises meanwhile."""
+        try:
+            self.ring()
+        except BaseException:
+            self.ring()
+            raise
 
     def _wake(self) -> None:
         hub = self._hub

@@ -138,6 +138,11 @@ class Gate:
         leave_behind(self._waiter)
         self._waiter = self.on_idle_event = None
 
+    def start_again(self) -> None:
+        """Watch on, where gevent has stopped the watcher since a signal handler has raised in its callback."""
+        if self._started and hasattr(self, "_on_event"):
+            self._watcher.start(self._on_event)
+
     def _wake_ready(self) -> None:
         if self._waiter is not None:
             self._waiter.switch(READY)  # not by way of a variable: see worker.py on references
@@ -198,6 +203,12 @@ class Chorus:
             watcher.stop()
         leave_behind(self._sleeper)
         self._sleeper = None
+
+    def start_again(self) -> None:
+        """As Gate.start_again()."""
+        for descriptor, watcher in self._watchers.items():
+            if descriptor not in self._writable:
+                watcher.start(self._on_event, descriptor)
 
     def _on_event(self, descriptor: int) -> None:
         self._watchers[descriptor].stop()

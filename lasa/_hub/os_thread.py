@@ -8,10 +8,11 @@ from typing import Any
 
 from gevent import monkey
 
-__all__ = ["OsLock", "interrupt_os_thread", "os_poll", "os_thread_id", "start_os_thread", "wrong_os_thread"]
+__all__ = ["OsLock", "OsRLock", "interrupt_os_thread", "os_poll", "os_thread_id", "start_os_thread", "wrong_os_thread"]
 
 # After patching, those of the module are greenlets and their locks.
 OsLock: Any = monkey.get_original("_thread", "allocate_lock")
+OsRLock: Any = monkey.get_original("_thread", "RLock")
 os_thread_id: Callable[[], int] = monkey.get_original("_thread", "get_ident")
 os_poll: Any = monkey.get_original("select", "poll")  # an object that looks at descriptors at once
 _start: Any = monkey.get_original("_thread", "start_new_thread")

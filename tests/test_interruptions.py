@@ -1,0 +1,90 @@
+"""A signal handler or a finalizer that comes in the middle of a call of ours, and calls us or raises."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import lasa
+from lasa import coroutine, semaphore, thread, timer
+from tests.interruptions import Interrupted, interrupt
+
+STEPS = 16
+
+_here: dict[str, Any] = {}  # what the action finds
+
+
+def light_threads() -> Any:
+    for waiting in [thread.spawn(lasa.sleep, 0.001) for _ in range(2)]:
+        thread.wait(waiting)
+    coroutine.yield_()
+    return "done"
+
+
+def semaphores() -> Any:
+    sema = _here["post"] = semaphore.new()[0]
+    waiters = [thread.spawn(sema.wait, 0.1) for _ in range(2)]
+    sema.post(2)
+    outcomes = [thread.wait(waiter)[1] for waiter in waiters]
+    if None in outcomes and sema.count() > 0:
+        return "a waiter was not served, though there was something for it"
+    return "done"
+
+
+def timers() -> Any:
+    fired: list[int] = []
+    for number in range(3):
+        timer.at(number / 1000, lambda _, number=number: fired.append(number))
+    for _ in range(20):
+        if len(fired) >= 2:  # of one the callback itself may have been interrupted
+            return "done"
+        lasa.sleep(0.01)
+    return fired
+
+
+def channels() -> Any:
+    channel = _here["put"] = lasa.channel(1)
+
+    def receive() -> list[Any]:
+        return [channel.receive(0.1)[0] for _ in range(3)]
+
+    receiver = thread.spawn(receive)
+    for number in range(3):
+        channel.send(number, 0.1)
+    thread.wait(receiver)
+    return "done"
+
+
+def interfere() -> None:
+    lasa.log(lasa.LogLevel.DEBUG, "test", "in the middle")
+    thread.spawn(lambda: None)
+    if "post" in _here:
+        _here["post"].post()
+    if "put" in _here:
+        _here["put"].send("extra", 0)
+
+
+def fail() -> None:
+    raise Interrupted
+
+
+@pytest.mark.parametrize("action", [interfere, fail])
+@pytest.mark.parametrize("scenario", [light_threads, semaphores, timers, channels])
+def test_nothing_is_lost_and_nothing_stands_still(
+    scenario: Callable[[], Any], action: Callable[[], None], capfd: pytest.CaptureFixture[str]
+) -> None:
+    logging.disable(logging.CRITICAL)
+    try:
+        count, _, outcome = interrupt(scenario, -1, fail)
+        assert (count > 100, outcome) == (True, "done")
+        for at in range(1, count, count // STEPS):
+            _here.clear()
+            _, place, outcome = interrupt(scenario, at, action)
+            assert outcome == "done" or isinstance(outcome, Interrupted), (at, place, outcome)
+    finally:
+        logging.disable(logging.NOTSET)
+        _here.clear()
+        capfd.readouterr()  # gevent tells of what left its callbacks
