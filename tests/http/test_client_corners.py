@@ -122,27 +122,6 @@ def test_a_line_in_tiny_chunks_costs_no_square_of_its_length() -> None:
     assert seconds(64_000) < 40 * max(seconds(4_000), 0.01)
 
 
-def test_a_flood_of_tiny_chunks_leaves_others_their_turn() -> None:
-    turns: list[int] = []
-
-    def others() -> None:
-        while True:
-            turns.append(1)
-            lasa.sleep(0)
-
-    with peer(answering(chunked(*[b"a"] * 60_000))) as server:
-        response, _ = lasa.check(new_client().request(url=server.url))
-        next(response.pieces())
-        gevent.sleep(0.1)  # the rest is there
-        running = thread.spawn(others)
-        before = len(turns)
-        size = sum(len(piece) for piece in response.pieces())
-        meanwhile = len(turns) - before
-        thread.kill(running)
-    assert size == 59_999
-    assert meanwhile > 2
-
-
 @pytest.mark.parametrize(
     "sizes", [[], [1], [TINY], [1, TINY, 1, 1, TINY, TINY], [TINY, 3], [LARGE, 3], [3, TINY, 3, LARGE, 3, TINY]]
 )

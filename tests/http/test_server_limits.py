@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 import lasa
-from lasa import _hub, thread
+from lasa import _hub
 from lasa.errors import SocketTimeout
 from lasa.http import server as http_server
 from lasa.http import wsgi
@@ -292,30 +292,6 @@ def test_a_body_in_tiny_chunks_takes_no_more_memory_than_twice_its_size(reads: s
         [answer] = answers(talk(server, data), "POST")
     assert answer.body == b"%d" % chunks
     assert peaks[0] < 2 * chunks + 400_000  # what was read ahead comes to it; an object for each would be 1.2 MB
-
-
-def test_a_flood_of_tiny_chunks_leaves_others_their_turn() -> None:
-    turns: list[int] = []
-
-    def count(done: list[bool]) -> None:
-        turns.append(0)
-        while not done:
-            lasa.sleep(0)
-            turns[-1] += 1
-
-    def handler(request: Request) -> Any:
-        done: list[bool] = []
-        ticker = thread.spawn(count, done)
-        size = len(request.read()) if request.path == "/" else sum(map(len, request.body))
-        done.append(True)
-        thread.wait(ticker)
-        return str(size)
-
-    with serving(handler) as server:
-        for target in (b"/", b"/pieces"):
-            data = CHUNKED.replace(b"/", target, 1) + b"1\r\nx\r\n" * 50_000 + b"0\r\n\r\n"
-            assert talk(server, data).endswith(b"50000")
-    assert min(turns) > 5  # a turn after each read of 256 kB would be two
 
 
 def test_chunk_extensions_are_bounded_and_those_in_use_are_taken() -> None:

@@ -821,29 +821,6 @@ def test_those_who_wait_to_send_behind_one_that_failed_fail_too(role: str) -> No
         assert far.wire.rest()
 
 
-def test_a_flood_of_frames_lets_others_run(pair: Pair) -> None:
-    wb, far = pair
-    count = 100_000
-    sending = gevent.spawn(far.wire.send, far.frame(TEXT) * count)
-    settle()
-    turns = []
-
-    def take_turns() -> None:
-        while True:
-            lasa.sleep(0)
-            turns.append(seen)
-
-    seen = 0
-    other = thread.spawn(take_turns)
-    while seen < count:
-        assert wb.recv_frame() == (b"", "text", None)
-        seen += 1
-    thread.kill(other)
-    sending.get()
-    gaps = [later - earlier for earlier, later in pairwise([0, *turns, count])]
-    assert max(gaps) < 25_000  # a few milliseconds of reading, and not what two large reads have brought
-
-
 # Exceptions from outside
 
 
