@@ -135,11 +135,4 @@ def _ancestors(thread: Thread) -> int:
     return count
 
 
-def end_hub() -> None:
-    """Give back all that the calling OS thread's hub holds, idle connections too, before that OS thread ends."""
-    if not _hub.has_hub():
-        return
-    pools = _hub.scheduler().extras.get("pools")
-    if pools is not None:
-        pools.close_idle()
-    _hub.end_hub()
+end_hub = _hub.end_hub

@@ -170,6 +170,10 @@ class Calendar:
         if not self.pending and not self.running:
             self.on_quiet()
 
+    def close(self) -> None:
+        """Drop all timers, before the hub ends; who ends a program fires them before, by expire_all()."""
+        self.forget()
+
 
 _process.inherited(Calendar, Calendar.forget)
 

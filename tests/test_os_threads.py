@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +12,7 @@ import pytest
 
 import lasa
 from lasa import coroutine, http, socket, thread, timer, websocket
+from lasa._hub import Scheduler, start_os_thread
 from tests.http.tools import serving
 
 RULE = r"belongs to the OS thread that made it; hand values over to it by a lasa\.channel\(\)"
@@ -171,3 +174,78 @@ def test_a_websocket_is_used_in_its_own_os_thread_alone(use: Callable[[Any], Any
             elsewhere(lambda: use(ws))
         assert ws.send("hello")[1] is None
         assert ws.receive() == ("hello", None)
+
+
+class Holder:
+    """Somebody who holds something, in a cycle."""
+
+    def __init__(self) -> None:
+        self.me = self
+        self.held: Any = None
+
+
+def leave_open(address: tuple[str, int]) -> None:
+    holder = Holder()
+    holder.held = lasa.check(socket.connect(*address))
+
+
+def leave_idle(address: tuple[str, int]) -> None:
+    assert lasa.check(socket.connect(*address)).setkeepalive() == (1, None)
+
+
+def leave_light_threads(address: tuple[str, int]) -> None:
+    holder = Holder()
+    holder.held = lasa.check(socket.connect(*address))
+    thread.spawn(holder.held.receive)
+    thread.spawn(lasa.semaphore.new()[0].wait, 100)
+    thread.spawn(lasa.channel(1).receive)
+
+
+def leave_timers(address: tuple[str, int]) -> None:
+    timer.at(100, print, Holder())
+
+
+def leave_coroutine(address: tuple[str, int]) -> None:
+    holder = Holder()
+    holder.held = coroutine.create(lambda: coroutine.yield_(holder))
+    assert coroutine.resume(holder.held)[0]
+
+
+def leave_lua(address: tuple[str, int]) -> None:
+    from lasa.lua import Runtime
+
+    holder = Holder()
+    holder.held = Runtime()
+    call = holder.held.load(
+        "local port = ... local s = ngx.socket.tcp() s:connect('127.0.0.1', port) kept = s return 1"
+    )
+    assert call(address[1]) == 1
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.parametrize(
+    "leave", [leave_open, leave_idle, leave_light_threads, leave_timers, leave_coroutine, leave_lua]
+)
+def test_an_os_thread_that_ends_leaves_nothing_behind(leave: Callable[[tuple[str, int]], None]) -> None:
+    def hubs_and_descriptors() -> tuple[int, int]:
+        gc.collect()
+        gc.collect()
+        hubs = sum(type(each) is Scheduler for each in gc.get_objects())
+        return hubs, len(os.listdir("/proc/self/fd"))
+
+    def run_one() -> None:
+        # A thread of the system's also after patching; Python has dropped what it had of its own once it is gone.
+        known = set(os.listdir("/proc/self/task"))
+        start_os_thread(lambda: leave(address), "leaves")
+        while set(os.listdir("/proc/self/task")) - known:
+            lasa.sleep(0.001)
+
+    with socket.tcp() as listener:
+        assert listener.bind("127.0.0.1", 0) == (True, None)
+        listener.listen()
+        address = listener.getsockname()
+        run_one()
+        before = hubs_and_descriptors()
+        for _ in range(3):
+            run_one()
+        assert hubs_and_descriptors() == before

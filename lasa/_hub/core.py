@@ -22,6 +22,7 @@ from time import monotonic
 from typing import Any, Final, cast
 
 import gevent
+from gevent import monkey
 from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import BlockingSwitchOutError
 from gevent.hub import Hub
@@ -83,7 +84,7 @@ class Scheduler:
         is_dispatching: whether the dispatcher waits for one that it let go on, to which it holds a reference.
         inner: the greenlets of the hub itself, in which nobody can wait.
         parked, nursery: see worker.py. doorbell: see doorbell.py. kills: see kills.py.
-        extras: what the layers above keep once per hub: pools, timers.
+        extras: what the layers above keep once per hub, each with close(): pools, timers.
     """
 
     __slots__ = (
@@ -383,6 +384,11 @@ class Scheduler:
         type(self.gevent_hub).handle_error(self.gevent_hub, context, kind, value, traceback)
 
 
+# What an OS thread has of its own, of the system's also after patching; ending.py says what is kept there.
+_here: Any = monkey.get_original("_thread", "_local")()
+keep_hub: Callable[[Any], object] | None = None
+
+
 def scheduler() -> Scheduler:
     """Return the scheduler of the calling OS thread, made on first use.
 
@@ -397,6 +403,8 @@ def scheduler() -> Scheduler:
         return cast("Scheduler", gevent_hub.lasa_scheduler)
     except AttributeError:
         made = gevent_hub.lasa_scheduler = Scheduler(gevent_hub)
+        if keep_hub is not None and not gevent_hub.main_hub:
+            _here.keeper = keep_hub(gevent_hub)
         return made
 
 

@@ -6,15 +6,19 @@ Greenlets that wait in an OS thread that has ended are never freed, nor is whate
 from __future__ import annotations
 
 import gc
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from gevent._hub_local import get_hub_if_exists
+from gevent._hub_local import get_hub_if_exists, set_hub
 from gevent.exceptions import HubDestroyed, LoopExit
 from greenlet import GreenletExit
 
+from lasa._hub import core
 from lasa._hub.core import Scheduler, getcurrent, greenlet, scheduler
-from lasa._hub.worker import kill_greenlet
+from lasa._hub.os_thread import os_thread_id
+from lasa._hub.worker import Worker, kill_greenlet
 
 __all__ = ["end_hub"]
 
@@ -22,8 +26,9 @@ __all__ = ["end_hub"]
 def end_hub() -> None:
     """End the calling OS thread's hub with everything in it; nothing happens if there is none.
 
-    Whoever still waits there is killed once: light threads, user coroutines, gevent's greenlets. Then workers,
-    nursery, dispatcher, doorbell and kills end, and gevent gives back its loop and its pool of threads.
+    Whoever still waits there is killed once: light threads, user coroutines, gevent's greenlets. Idle connections are
+    closed, and timers dropped. Then workers, nursery, dispatcher, doorbell and kills end, and gevent gives back its
+    loop and its pool of threads.
 
     To be called in the main greenlet of an OS thread other than the main one. A later wait makes a new hub.
     Switches: into those that it kills.
@@ -35,6 +40,12 @@ def end_hub() -> None:
     for victim in _waiting_in(hub):
         hub.forget(victim)
         kill_greenlet(victim)
+    for victim in _waiting_in(hub):
+        if type(victim) is Worker and victim.lasa_job is None:  # it was about to end
+            hub.forget(victim)
+            kill_greenlet(victim)
+    for extra in hub.extras.values():
+        extra.close()
     if hub.nursery:
         kill_greenlet(hub.nursery)
     if gevent_hub._threadpool is not None:
@@ -80,3 +91,25 @@ def _end_dispatcher(hub: Scheduler) -> None:
     if hub.dispatcher:
         hub.loop.run_callback(getcurrent().switch)
         hub.dispatcher.throw(GreenletExit)
+
+
+class _Keeper:
+    """Ends the hub of an OS thread that nobody ends: Python drops what an OS thread has of its own when that ends."""
+
+    def __init__(self, gevent_hub: Any) -> None:
+        self._gevent_hub = gevent_hub
+        self._home = os_thread_id()
+
+    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+        gevent_hub = self._gevent_hub
+        if _is_finalizing() or os_thread_id() != self._home:  # at the end of the process, or in a child of it
+            return
+        if getattr(gevent_hub, "lasa_scheduler", None) is None or gevent_hub.loop is None:  # it has ended
+            return
+        if get_hub_if_exists() is None:
+            set_hub(gevent_hub)
+        if get_hub_if_exists() is gevent_hub:
+            end_hub()
+
+
+core.keep_hub = _Keeper

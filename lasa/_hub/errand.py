@@ -90,5 +90,9 @@ class Errands(Generic[ValueT]):
         """Know of nothing that is under way: in a child, where it does not end."""
         self._under_way.clear()
 
+    def close(self) -> None:
+        """As forget_all(), before the hub ends."""
+        self.forget_all()
+
 
 _process.inherited(Errands, Errands.forget_all)

@@ -280,6 +280,10 @@ class Pools(Generic[ConnectionT]):
             pool.forget_all()
         self._by_name.clear()
 
+    def close(self) -> None:
+        """As close_idle()."""
+        self.close_idle()
+
     def close_idle(self) -> None:
         """Close all idle connections, before the hub ends."""
         for pool in list(self._by_name.values()):
