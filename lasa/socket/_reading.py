@@ -74,8 +74,7 @@ class Reading(Halves):
             hub = self._hub
             hub.credit -= CALL_COST
             if hub.credit < 0 and hub.owes_turn():
-                self._step_aside()
-                return self.receive()
+                return self._read_on(self._line, buffer, steps_aside=True)
             position = buffer.position
             end = front.find(b"\n", position)
             if 0 <= end - position <= self._line.limit:
@@ -210,13 +209,12 @@ class Reading(Halves):
 
     def _read(self, pattern: Pattern) -> Received:
         # For patterns that the buffer may satisfy; a read may begin.
+        buffer = self._readable
+        assert buffer is not None
         hub = self._hub
         hub.credit -= CALL_COST
         if hub.credit < 0 and hub.owes_turn():
-            self._step_aside()
-        buffer = self._readable
-        if buffer is None:  # somebody has closed it meanwhile
-            return None, self._why_not_reading(), None
+            return self._read_on(pattern, buffer, steps_aside=True)
         if buffer.size:
             try:
                 data = pattern.take(buffer, 0)
@@ -226,25 +224,8 @@ class Reading(Halves):
                 return data, None, None
         return self._read_on(pattern, buffer)
 
-    def _step_aside(self) -> None:
-        # The others find the half taken.
-        if os_thread_id() != self._home:
-            raise wrong_os_thread("a socket")
-        buffer = self._readable
-        assert buffer is not None
-        self._readable = None
-        self._is_reading = True
-        try:
-            self._hub.step_aside()
-        except _hub.GreenletExit:
-            self._abort()
-            raise
-        finally:
-            self._end_reading(buffer)
-        buffer.begin_row()
-
-    def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer) -> Received:
-        # The door of all reads that need more than the buffer has.
+    def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer, *, steps_aside: bool = False) -> Received:
+        # The door of all reads that need more than the buffer has, or whose slice is spent.
         if os_thread_id() != self._home:  # what is read already costs no such look
             raise wrong_os_thread("a socket")
         stream = self._stream
@@ -256,6 +237,15 @@ class Reading(Halves):
         self._readable = None
         self._is_reading = self._is_dubious = True
         try:
+            if steps_aside:
+                self._hub.step_aside()
+                if not self._read_open:
+                    raise SocketClosed
+                buffer.begin_row()
+                data = pattern.take(buffer, 0) if buffer.size else None
+                if data is not None:
+                    self._is_dubious = False
+                    return data, None, None
             while True:
                 size = self._recv_size
                 if pattern.counts and (wanted := pattern.wanted(buffer)) >= EXACT_RECV:
@@ -289,11 +279,8 @@ class Reading(Halves):
             self._abort()
             raise
         finally:
-            self._end_reading(buffer)
-
-    def _end_reading(self, buffer: ReceiveBuffer) -> None:
-        self._is_reading = False
-        if self._read_open:
-            self._readable = buffer
-        elif not self._write_open:
-            self._release()
+            self._is_reading = False
+            if self._read_open:
+                self._readable = buffer
+            elif not self._write_open:
+                self._release()

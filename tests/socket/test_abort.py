@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 
+import gevent
 import pytest
 
 import lasa
@@ -202,3 +203,33 @@ def test_a_socket_closed_while_a_flooded_call_gives_others_their_turn_is_closed(
     worker = lasa.thread.spawn(flooded)
     sock.__exit__()
     assert result_of(worker)[:2] == (None, "closed")
+
+
+@pytest.mark.parametrize("pattern", ["*l", 3])
+@pytest.mark.parametrize("end", ["closed", "timed out", "killed", "asked by two"])
+def test_a_read_that_steps_aside_holds_its_half_and_loses_nothing(pair: Pair, pattern: str | int, end: str) -> None:
+    pair.far.send(b"ab\n" * 4)
+    settle()
+    assert pair.near.receive(pattern)[0]
+
+    def reader() -> object:
+        spend_slice()
+        if end != "timed out":
+            return pair.near.receive(pattern)
+        with gevent.Timeout(0, False):
+            return pair.near.receive(pattern)
+        return pair.near.receive("*l"), pair.near.receive("*l")
+
+    worker = lasa.thread.spawn(reader)
+    assert pair.near.receive(pattern) == (None, "socket busy reading", None)
+    if end == "closed":
+        pair.near.__exit__()
+        assert result_of(worker)[:2] == (None, "closed")
+    elif end == "killed":
+        lasa.thread.kill(worker)
+        assert pair.near.receive(pattern) == (None, "closed", None)
+    elif end == "timed out":
+        assert result_of(worker) == ((b"ab", None, None), (b"ab", None, None))
+    else:
+        assert result_of(worker)[0] in (b"ab", b"ab\n")
+        assert pair.near.receive("*l") == (b"ab", None, None)
