@@ -103,7 +103,9 @@ class ReceiveBuffer:
         return len(self.lines)
 
     def begin_row(self) -> None:
-        """Count lines in a row anew."""
+        """Count lines in a row anew; those that were cut ahead are unread bytes again."""
+        if self.lines:
+            self._put_together()
         self.row = 0
 
     def _put_together(self) -> None:

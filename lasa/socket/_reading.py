@@ -230,6 +230,8 @@ class Reading(Halves):
             raise wrong_os_thread("a socket")
         stream = self._stream
         assert stream is not None
+        if steps_aside:
+            buffer.begin_row()
         if buffer.front:
             buffer.drop_used_front()
         elif buffer is NO_BUFFER:
@@ -241,7 +243,6 @@ class Reading(Halves):
                 self._hub.step_aside()
                 if not self._read_open:
                     raise SocketClosed
-                buffer.begin_row()
                 data = pattern.take(buffer, 0) if buffer.size else None
                 if data is not None:
                     self._is_dubious = False

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from lasa.socket import TcpSocket
 from lasa.socket._buffer import CUT_AHEAD, LINES_IN_A_ROW
 from lasa.socket._limits import Limits
-from tests.helpers import unspent_slice
+from tests.helpers import spend_slice, unspent_slice
 
 
 class Chunks:
@@ -67,6 +67,7 @@ reads = st.one_of(
     st.tuples(st.just("until"), st.just(0)),
     st.tuples(st.just("any"), st.integers(1, 9)),
     st.tuples(st.just("peek"), st.just(0)),
+    st.tuples(st.just("spend the slice"), st.just(0)),
 )
 
 
@@ -113,8 +114,10 @@ def test_no_mixture_of_reads_tells_that_lines_were_cut_ahead(
                 return
             assert data.startswith(piece)
             data = data[len(piece) :]
-        else:
+        elif kind == "peek":
             sock.peek()
+        else:
+            spend_slice()
     assert sock.receive("*a") == (data, None, None)
 
 
