@@ -100,6 +100,7 @@ __all__ = [
     "doorbell",
     "end_hub",
     "forget_kill",
+    "get_hub_if_exists",
     "getcurrent",
     "give_way",
     "greenlet",

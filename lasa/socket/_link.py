@@ -250,7 +250,7 @@ class Link:
 
     def refuse_others(self, what: str) -> None:
         """Raise RuntimeError in another OS thread than the link's own. Never switches."""
-        if not _hub.is_current(self.hub):
+        if _hub.get_hub_if_exists() is not self.hub.gevent_hub:
             raise _hub.wrong_os_thread(what)
 
     def call_at_home(self, function: Callable[[], None]) -> None:

@@ -17,14 +17,18 @@ __all__ = ["Holdings"]
 class Holdings:
     """The connections of one client, in the pools of all OS threads that it is used in."""
 
-    __slots__ = ("__weakref__", "_conduits", "_is_closed")
+    __slots__ = ("__weakref__", "_conduits", "_is_closed", "_me")
 
     def __init__(self) -> None:
+        self._me = ref(self)
         self._conduits: set[ref[Conduit]] = set()
         self._is_closed = False
 
     def add(self, conduit: Conduit) -> None:
         """Note that the client uses ``conduit``. Never switches."""
+        if conduit.last_owner is self._me:  # as for most requests
+            return
+        conduit.last_owner = self._me
         if conduit.own(self):
             self._conduits.add(ref(conduit, self._conduits.discard))
         if self._is_closed:  # while it was waiting for this one

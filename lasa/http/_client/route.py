@@ -74,6 +74,7 @@ class Route:
         tls: of the server; None for http.
         server_name: to send and to verify.
         pool_name: connections of one name are alike in everything that matters.
+        is_absolute: whether the request line names the whole URL, for a proxy that forwards.
     """
 
     host: str
@@ -83,11 +84,7 @@ class Route:
     tls: Tls | None
     server_name: str
     pool_name: str
-
-    @property
-    def is_absolute(self) -> bool:
-        """Whether the request line names the whole URL, for a proxy that forwards."""
-        return self.proxy is not None and self.tunnel is None
+    is_absolute: bool
 
 
 def route_to(target: Target, policy: Policy) -> Route:
@@ -135,7 +132,8 @@ def _find_route(target: Target, policy: Policy) -> Route:
     parts = (host, port, proxy, tunnel, tls, trust, server_name if tls else None, policy.pool_size, policy.backlog)
     # The proxy's password and the context's identity belong to the name, too; repr() of a Proxy leaves it out.
     secret = None if proxy is None else proxy.authorization
-    return Route(host, port, proxy, tunnel, tls, server_name, f"lasa.http {parts!r} {secret!r}")
+    is_absolute = proxy is not None and tunnel is None
+    return Route(host, port, proxy, tunnel, tls, server_name, f"lasa.http {parts!r} {secret!r}", is_absolute)
 
 
 def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new: bool = False) -> tuple[Conduit, bool]:

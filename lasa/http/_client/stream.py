@@ -162,7 +162,7 @@ class ResponseBody:
             if type(event) is not h11.EndOfMessage:
                 raise SocketClosed
             has_frame = self._total is not None or self.is_chunked
-            if self._conduit.exchange.has_ended and self._conduit.was_cut and not has_frame:
+            if not has_frame and self._conduit.exchange.has_ended and self._conduit.was_cut:
                 raise SocketClosed  # TLS without a goodbye: somebody else may have cut the body off
             if self._decoder is not None and self._received:
                 self._decoder.finish()

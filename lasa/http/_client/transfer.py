@@ -89,7 +89,7 @@ class Transfer:
         exchange.note_sent(request)
         content, stream = message.content, message.stream
         if not content and stream is None:
-            exchange.send(_END)
+            exchange.note_sent(_END)
             self._send_part(head)
             return
         if expects_continue(message, self._policy):

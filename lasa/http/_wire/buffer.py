@@ -112,7 +112,12 @@ class WireBuffer:
         """
         data, start = self._data, self._start
         position = max(start, self._searched - 3)
-        end = self._lenient_end(data, position) if self._is_lenient else data.find(b"\r\n\r\n", position) + 4
+        if self._is_lenient:  # whichever comes first: an empty line that ends with CRLF, or one that ends with LF
+            end = data.find(b"\n\r\n", position) + 3
+            bare = data.find(b"\n\n", position, end if end > 2 else len(data)) + 2
+            end = bare if bare > 1 else end
+        else:
+            end = data.find(b"\r\n\r\n", position) + 4
         is_whole = end > 3
         size = (end if is_whole else len(data)) - start
         if size > self._max_head:
@@ -123,15 +128,9 @@ class WireBuffer:
             return None
         self._start = end
         self._skipped = 0
-        data = self._whole()
+        if type(data) is not bytes:
+            data = self._whole()
         return data[start:end] if start or len(data) > end else data
-
-    @staticmethod
-    def _lenient_end(data: bytes | bytearray, position: int) -> int:
-        # Whichever comes first: an empty line that ends with CRLF, or one that ends with LF.
-        end = data.find(b"\n\r\n", position) + 3
-        bare = data.find(b"\n\n", position, end if end > 2 else len(data)) + 2
-        return bare if bare > 1 else end
 
     def _refuse_early(self, data: bytes | bytearray, start: int) -> None:
         # Without this, whoever ends lines with a bare LF, or speaks TLS, would wait for an answer until the timeout.
@@ -149,7 +148,9 @@ class WireBuffer:
 
     def maybe_extract_at_most(self, count: int) -> bytes | None:
         """Return up to ``count`` bytes, the very chunk that came where that is all of it; None if there is none."""
-        data, start = self._whole(), self._start
+        data, start = self._data, self._start
+        if type(data) is not bytes:
+            data = self._whole()
         if not start and 0 < len(data) <= count:
             self._data = b""
             return data

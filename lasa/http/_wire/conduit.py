@@ -10,7 +10,7 @@ import _socket
 import ssl
 from collections import deque
 from typing import Any, Final
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import h11
 
@@ -40,6 +40,7 @@ class Conduit:
         send_s, read_s: how long a single wait may last.
         has_received: whether a byte has come since the request began.
         has_expired: whether expire() was called.
+        last_owner: a weak reference to the one that has used it last, None if that one has disowned it.
     """
 
     __slots__ = (
@@ -58,6 +59,7 @@ class Conduit:
         "has_expired",
         "has_received",
         "hub",
+        "last_owner",
         "read_s",
         "send_s",
     )
@@ -77,6 +79,7 @@ class Conduit:
         self._broken: SocketError | None = None  # what ended the hearing
         self._send_failure: SocketError | None = None
         self._owners: WeakSet[Any] | None = None  # on the client's side
+        self.last_owner: ref[Any] | None = None
         self._is_disowned = False
 
     def next_event(self) -> Any:
@@ -311,6 +314,7 @@ class Conduit:
         if owners is None:
             return
         owners.discard(owner)
+        self.last_owner = None
         if not owners:
             self._is_disowned = True
             if self.connection.pool is not None:

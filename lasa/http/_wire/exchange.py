@@ -146,7 +146,7 @@ class Exchange(h11.Connection):
         return pieces
 
     def note_sent(self, event: Any) -> None:
-        """As send(), for a head whose bytes the caller has at hand already."""
+        """As send(), for a head whose bytes the caller has at hand already, or the end of a message without a body."""
         try:
             self._process_event(self.our_role, event)
         except BaseException:

@@ -34,13 +34,14 @@ from lasa.websocket._wire.frames import (
     TEXT,
 )
 
-__all__ = ["ALREADY_CLOSED", "FATAL", "NO_FRAME_LIMITS", "FrameSizes", "Framing", "Received", "Sent"]
+__all__ = ["ALREADY_CLOSED", "FATAL", "NAME", "NO_FRAME_LIMITS", "FrameSizes", "Framing", "Received", "Sent"]
 
 FATAL: Final = "fatal error already happened"
 ALREADY_CLOSED: Final = "already closed"
 MAX_PAYLOAD: Final = 65_535  # bytes, as lua-resty-websocket has it
 CODE_MAX: Final = 0x7FFF
 NO_NAME: Final = ("", None)
+NAME: Final = "a WebSocket"  # in errors
 
 Sent = tuple[int | None, str | None]
 Received = tuple[bytes | None, str | None, Any]
@@ -334,7 +335,7 @@ class Framing:
 
     def _refuse_others(self) -> None:
         if self._session is not None:
-            self._session.connection.link.refuse_others("a WebSocket")
+            self._session.connection.link.refuse_others(NAME)
 
     def _close_frames(self) -> tuple[int | None, str | None]:
         # As lua-resty-websocket: a close frame if none was sent; the peer's is not waited for.

@@ -16,7 +16,7 @@ from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
 from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.socket._halves import BUSY_READING
 from lasa.websocket._socket.ending import Ending
-from lasa.websocket._socket.framing import FrameSizes, Sent
+from lasa.websocket._socket.framing import NAME, FrameSizes, Sent
 from lasa.websocket._socket.options import Options, checked_s
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import INTERNAL_ERROR
@@ -82,8 +82,9 @@ class WebSocket(Ending):
     def _receive_by(
         self, step: Callable[[Session, float | None], ReceivedT], timeout_s: float | None
     ) -> tuple[ReceivedT | None, str | None]:
-        self._refuse_others()
         session = self._session
+        if session is not None:
+            session.connection.link.refuse_others(NAME)
         if self._is_reading:
             return None, BUSY_READING
         if session is None:
@@ -246,8 +247,9 @@ class WebSocket(Ending):
         else:
             self._refuse_others()
             return self._send_fragments(_pieces_of(message))
-        self._refuse_others()
         session = self._session
+        if session is not None:
+            session.connection.link.refuse_others(NAME)
         if session is None or self._close_sent:
             return None, "closed"
         if not self._is_answering:
