@@ -97,7 +97,6 @@ WEBSOCKET_KNOWS_OF_HTTP = {
 
 # What Lua knows of the inside of the rest: a module what is its own.
 LUA_KNOWS_INSIDE = {
-    "_api/datagrams.py": {"socket._address"},
     "_api/sockets.py": {"socket._address", "socket._identity", "socket._limits"},
     "_client.py": {
         "http._server.answer",

@@ -6,9 +6,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from lasa.errors import SocketError
-from lasa.lua._api.sockets import direct, text_argument
+from lasa.lua._api.sockets import address_of, direct, text_argument
 from lasa.socket import UdpSocket
-from lasa.socket._address import is_unix, parse_address
 
 if TYPE_CHECKING:
     from lasa.lua._resolver import Resolver
@@ -64,12 +63,10 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         sock.settimeout(timeout if timeout >= 1 else default["read_s"] * 1000)
 
     def setpeername(sock: UdpSocket, host: bytes, port: Any = None) -> Any:
-        name = text_argument(host)
-        if not is_unix(name):
-            try:
-                name, port = parse_address(name, port)
-            except SocketError as error:
-                return None, error.reason
+        try:
+            name, port = address_of(host, port)
+        except SocketError as error:
+            return None, error.reason
         return sock.setpeername(name, port)
 
     def receivefrom(sock: UdpSocket, size: Any = None) -> tuple[Any, ...]:

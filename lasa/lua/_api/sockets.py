@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lasa.lua.runtime import Runtime
     from lasa.socket._identity import Certificate
 
-__all__ = ["direct", "natives", "text_argument", "texts"]
+__all__ = ["address_of", "direct", "natives", "text_argument", "texts"]
 
 _SSL_PLACE: Final = re.compile(r"^\[.*?\] | \(_ssl\.c:\d+\)$")
 
@@ -97,12 +97,10 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
         pool_size: Any = None,
         backlog: Any = None,
     ) -> Any:
-        name = text_argument(host)
-        if not is_unix(name):
-            try:
-                name, port = parse_address(name, port)
-            except SocketError as error:
-                return None, error.reason
+        try:
+            name, port = address_of(host, port)
+        except SocketError as error:
+            return None, error.reason
         return sock.connect(name, port, pool=text_argument(pool), pool_size=pool_size, backlog=backlog)
 
     def receiveuntil(sock: TcpSocket, pattern: bytes, inclusive: bool) -> Any:
@@ -212,6 +210,16 @@ def file_error(error: OSError | ValueError) -> str:
     if isinstance(cause, ssl.SSLError):
         return _SSL_PLACE.sub("", cause.reason or str(cause)).replace("_", " ").lower()
     return system_error(cause).reason if isinstance(cause, OSError) else str(error)
+
+
+def address_of(host: bytes, port: Any) -> tuple[str, Any]:
+    """Return the host and port of a call of Lua's; a port in the host counts, see parse_address().
+
+    Raises:
+        SocketError: as parse_address().
+    """
+    name = text_argument(host)
+    return (name, port) if is_unix(name) else parse_address(name, port)
 
 
 def text_argument(value: Any) -> Any:

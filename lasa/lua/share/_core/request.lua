@@ -223,14 +223,6 @@ function req.set_header(name, value)
     end
 end
 
--- Of these a request has one, and another takes its place.
-local SINGLE = {}
-for name in gmatch("host connection if-modified-since if-unmodified-since if-match if-none-match user-agent referer "
-    .. "content-type content-length range if-range transfer-encoding expect upgrade accept-encoding via authorization "
-    .. "keep-alive x-real-ip depth destination overwrite date", "%S+") do
-    SINGLE[name] = true
-end
-
 -- Add to the headers of a name. Level 1 is whoever calls this.
 function core.add_request_header(level, name, value)
     local handler = request_of(level + 1)
