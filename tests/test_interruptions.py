@@ -79,8 +79,8 @@ def test_nothing_is_lost_and_nothing_stands_still(
     logging.disable(logging.CRITICAL)
     try:
         count, _, outcome = interrupt(scenario, -1, fail)
-        assert (count > 100, outcome) == (True, "done")
-        for at in range(1, count, count // STEPS):
+        assert outcome == "done"
+        for at in range(1, count, max(1, count // STEPS)):
             _here.clear()
             _, place, outcome = interrupt(scenario, at, action)
             assert outcome == "done" or isinstance(outcome, Interrupted), (at, place, outcome)
