@@ -369,8 +369,7 @@ class _RequestContext(Context):
             while piece := next_piece():
                 size += len(piece)
                 if file is None and size > BODY_IN_MEMORY:
-                    file = tempfile.NamedTemporaryFile(prefix="lasa-body-", delete=False)  # noqa: SIM115
-                    self.remove_later(os.fsencode(file.name))
+                    file = self._new_file()
                     file.writelines(pieces)
                 if file is None:
                     pieces.append(piece)
@@ -385,6 +384,19 @@ class _RequestContext(Context):
         if self._watch is not None:
             self._watch.start()
         return (b"".join(pieces),) if file is None else (None, os.fsencode(file.name))
+
+    def put_in_file(self, data: bytes, in_memory: int | None = None) -> bytes | None:
+        """Return the name of a file with a body that is set, None if it has room in memory. Never switches."""
+        if len(data) <= (BODY_IN_MEMORY if in_memory is None else in_memory):
+            return None
+        with self._new_file() as file:
+            file.write(data)
+        return os.fsencode(file.name)
+
+    def _new_file(self) -> Any:
+        file = tempfile.NamedTemporaryFile(prefix="lasa-body-", delete=False)  # noqa: SIM115
+        self.remove_later(os.fsencode(file.name))
+        return file
 
     def has_body(self) -> bool:
         """Whether there is a body that is not read yet. Never switches."""

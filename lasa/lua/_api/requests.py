@@ -192,7 +192,7 @@ def _of_answer(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
         return call
 
     names = ("send", "send_last", "send_whole", "take_over", "read_body", "body_socket", "has_body")
-    return {name: by(name) for name in (*names, "watch_client", "remove_later")}
+    return {name: by(name) for name in (*names, "watch_client", "remove_later", "put_in_file")}
 
 
 def _text(port: int | None) -> bytes:

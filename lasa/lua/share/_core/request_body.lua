@@ -97,11 +97,15 @@ end
 function req.init_body(...)
     local n = select("#", ...)
     if n > 1 then error("expecting 0 or 1 argument but seen " .. n, 2) end
-    local size = ...
-    if n == 1 and not (tonumber(size) and tonumber(size) > 0) then
-        error("bad size argument: " .. tostring(size), 2)
+    local size
+    if n == 1 then
+        size = tonumber((...))
+        if not size then error("bad argument #1 to 'init_body' (number expected, got " .. type((...)) .. ")", 2) end
+        size = core.integer(size)
+        if size < 0 then error("bad size argument: " .. size, 2) end
     end
-    ready().body_parts = {}
+    local handler = ready()
+    handler.body_parts, handler.body_in_memory = {}, size
 end
 
 local function parts_of()
@@ -120,7 +124,8 @@ function req.finish_body(...)
     if select("#", ...) > 0 then error("expecting 0 argument but seen " .. select("#", ...), 2) end
     local parts, handler = parts_of()
     local data = concat(parts)
-    handler.body_parts = nil
-    put(handler, data)
+    local name = data ~= "" and native.put_in_file(handler.number, data, handler.body_in_memory)
+    handler.body_parts, handler.body_in_memory = nil, nil
+    if name then put(handler, nil, name) else put(handler, data) end
     replace_header(handler, "Content-Length", #data)
 end

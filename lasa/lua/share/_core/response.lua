@@ -1,6 +1,7 @@
 -- What a content handler answers: ngx.say and ngx.print gather here and leave at ngx.flush, at the end, or when much
 -- has gathered. An answer that is whole by then goes with its length and in one piece; otherwise it goes in chunks. What
--- a client of HTTP/1.0 gets is kept to the end, and until then the head may change, as with lua_http10_buffering on.
+-- a client of HTTP/1.0 gets is kept to the end, and until then the head may change, as with lua_http10_buffering on; not
+-- if the script has set the Content-Length.
 --
 -- A handler's answer: `pieces` (a string, or an array of them) and `size`, what has not left yet; `has_begun`, the head
 -- has left; `closed`, why nothing more can be said; `left`, how much the Content-Length that the script has set leaves
@@ -94,7 +95,7 @@ local function write(handler, data)
     if handler.closed then return nil, handler.closed end
     local pieces = handler.pieces
     if not handler.headers_sent then
-        if handler.is_old and data ~= "" then
+        if handler.is_old and data ~= "" and (pieces or not core.response_header(handler, "content-length")) then
             handler.status = handler.status or 200
         elseif not pieces then -- nginx keeps no empty piece, and so the head leaves
             handler.is_old = nil
