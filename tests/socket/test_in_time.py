@@ -24,6 +24,7 @@ BUSY_S = 0.05
 def in_time(call: Callable[[], Any], happens: Callable[[], Any]) -> tuple[Any, ...]:
     """Begin ``call``, which waits; then let its event happen, and keep the hub until its time is over."""
     child = spawn(call)
+    settle()
     happens()
     ends_s = time.monotonic() + BUSY_S
     while time.monotonic() < ends_s:
@@ -145,7 +146,6 @@ def test_an_answer_of_http(stack: ExitStack) -> None:
     client = stack.enter_context(http.client.new()[0])
 
     def answer() -> None:
-        settle()
         raw = stack.enter_context(listener.accept()[0])
         raw.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
 
