@@ -146,10 +146,11 @@ class BodySocket(Reading):
 class _Body:
     """A body as a stream for Reading, which only reads."""
 
-    __slots__ = ("_connection",)
+    __slots__ = ("_connection", "hub")
 
     def __init__(self, request: Request) -> None:
         self._connection: Any = request._connection
+        self.hub = self._connection._conduit.hub
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """Return what has come of the body, b"" at its end."""

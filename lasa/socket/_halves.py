@@ -171,7 +171,7 @@ class Halves:
     def _open(self, stream: Stream) -> None:
         """Begin with a new connection, or with TLS over the old one; nothing of it is read yet."""
         self._stream = stream
-        self._hub = _hub.scheduler()
+        self._hub = stream.hub
         self._buffer.clear()
         self._readable = self._buffer
         self._read_open = self._write_open = True

@@ -38,6 +38,7 @@ class TlsStream:
 
     Attributes:
         ended_cleanly: whether the peer said goodbye (close_notify) at the end of its data; False also before the end.
+        hub: as Link.hub.
         showed_certificate: whether the handshake has shown the peer a certificate of ours, as a client.
         is_untouched: for who sets it to True, whether nothing has been sent since, nor a read begun.
     """
@@ -54,6 +55,7 @@ class TlsStream:
         "_takes_common_name",
         "_unsent",
         "ended_cleanly",
+        "hub",
         "is_untouched",
         "showed_certificate",
     )
@@ -69,6 +71,7 @@ class TlsStream:
         takes_common_name: bool = False,
     ) -> None:
         self._inner = inner
+        self.hub = inner.hub
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         make: Callable[..., ssl.SSLObject] = context.wrap_bio

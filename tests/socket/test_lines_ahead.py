@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lasa._hub import scheduler
 from lasa.socket import TcpSocket
 from lasa.socket._buffer import CUT_AHEAD, LINES_IN_A_ROW
 from lasa.socket._limits import Limits
@@ -16,6 +17,7 @@ class Chunks:
 
     def __init__(self, chunks: list[bytes]) -> None:
         self.chunks = chunks
+        self.hub = scheduler()
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         if not self.chunks:
