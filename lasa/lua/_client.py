@@ -149,8 +149,9 @@ class _Body:
     __slots__ = ("_connection", "hub")
 
     def __init__(self, request: Request) -> None:
-        self._connection: Any = request._connection
-        self.hub = self._connection._conduit.hub
+        connection: Any = request._connection
+        self._connection = connection
+        self.hub = connection._conduit.hub
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """Return what has come of the body, b"" at its end."""

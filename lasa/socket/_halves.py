@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from lasa import _hub
 from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
