@@ -179,6 +179,9 @@ class Thread:
         return outcome
 
 
+_hub.calls_users(Thread.run.__code__)
+
+
 class Handler:
     """What counts as running until all its light threads have ended: the main program, a timer callback.
 
@@ -278,18 +281,22 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
     for thread in threads:
         if thread._state == _FINISHED:
             return thread.collect()
-    if threads[-1]._state != _RUNNING:
+    if threads[-1]._state not in (_RUNNING, _FINISHED):
         return None, "already waited or killed"
     sleeper = _hub.getcurrent()
     running = [thread for thread in threads if thread._state in (_RUNNING, _FINISHED)]
     try:
         for thread in running:
             thread._waiter = sleeper
+        has_paused = False
         while True:
             for thread in running:  # first: a finalizer or a signal handler may have let others run
                 if thread._state != _RUNNING:
+                    if not has_paused:
+                        _hub.forget(sleeper)  # the end of one has put us into the queue
                     return thread.collect()
             _hub.pause()
+            has_paused = True
     finally:
         for thread in running:
             thread._waiter = None

@@ -72,8 +72,11 @@ class Calendar:
         timer.is_pending = True
         self.pending += 1
         heappush(self._heap, (due_s, next(self._order), timer))
-        if self._heap[0][2] is timer or not self._alarm.is_set:  # not set where a signal handler has raised before
-            self._alarm.set_after(self._heap[0][0] - time.monotonic())
+        first = self._heap[0] if self._heap else None  # none where a signal handler has let others cancel all
+        if first is not None and (first[2] is timer or not self._alarm.is_set):  # not set where one has raised before
+            self._alarm.set_after(first[0] - time.monotonic())
+        if not self.pending:
+            self._alarm.clear()
 
     def cancel(self, timer: Timer) -> None:
         """Take a timer out; nothing happens if it is not pending."""

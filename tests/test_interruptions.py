@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +12,9 @@ import pytest
 
 import lasa
 from lasa import coroutine, semaphore, thread, timer
+from lasa._hub.core import scheduler
+from lasa._hub.gate import READ, Gate
+from tests.helpers import spend_slice
 from tests.interruptions import Interrupted, interrupt
 
 STEPS = 16
@@ -67,11 +72,16 @@ def interfere() -> None:
         _here["put"].send("extra", 0)
 
 
+def interfere_late() -> None:
+    spend_slice()  # whoever calls now would have to step aside
+    interfere()
+
+
 def fail() -> None:
     raise Interrupted
 
 
-@pytest.mark.parametrize("action", [interfere, fail])
+@pytest.mark.parametrize("action", [interfere, interfere_late, fail])
 @pytest.mark.parametrize("scenario", [light_threads, semaphores, timers, channels])
 def test_nothing_is_lost_and_nothing_stands_still(
     scenario: Callable[[], Any], action: Callable[[], None], capfd: pytest.CaptureFixture[str]
@@ -88,3 +98,46 @@ def test_nothing_is_lost_and_nothing_stands_still(
         logging.disable(logging.NOTSET)
         _here.clear()
         capfd.readouterr()  # gevent tells of what left its callbacks
+
+
+def test_a_call_in_the_middle_of_a_wait_wakes_nobody_from_that_or_a_later_one() -> None:
+    readable, writable = os.pipe()
+    os.write(writable, b"it has come")
+
+    def wait() -> Any:
+        outcome = thread.wait(thread.spawn(coroutine.yield_))
+        gate = Gate(scheduler(), readable, READ)
+        gate.wait(1)
+        gate.close()  # where a wait was ended by nobody, it says that this was
+        began_s = time.monotonic()
+        lasa.sleep(0.002)
+        return outcome, time.monotonic() - began_s > 0.0015
+
+    _here["put"] = lasa.channel(1)
+    try:
+        count, _, outcome = interrupt(wait, -1, fail)
+        assert outcome == ((True, None), True)
+        for at in range(1, count + 1, 2):
+            _, place, outcome = interrupt(wait, at, interfere_late)
+            assert outcome == ((True, None), True), (at, place)
+    finally:
+        _here.clear()
+        os.close(readable)
+        os.close(writable)
+
+
+def test_a_timer_may_be_cancelled_in_the_middle_of_being_set() -> None:
+    def set_timer() -> Any:
+        timer.at(60, lambda _: None)
+        cancel_all()
+        return timer.pending_count(), "alarm" if timer.calendar()._alarm.is_set else None
+
+    def cancel_all() -> None:
+        for _, _, each in list(timer.calendar()._heap):
+            timer.kill(each)
+
+    count, _, outcome = interrupt(set_timer, -1, fail)
+    assert outcome == (0, None)
+    for at in range(count // 3, count + 1):  # before, its arguments are checked
+        _, place, outcome = interrupt(set_timer, at, cancel_all)
+        assert outcome == (0, None), (at, place)

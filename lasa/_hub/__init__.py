@@ -45,6 +45,7 @@ from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.errand import Errands
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
+from lasa._hub.halfway import calls_users
 from lasa._hub.kills import forget_kill, kill_job
 from lasa._hub.os_thread import (
     OsLock,
@@ -95,10 +96,12 @@ __all__ = [
     "Worker",
     "breathe",
     "call_soon",
+    "calls_users",
     "claim_main_thread",
     "current_job",
     "doorbell",
     "end_hub",
+    "forget",
     "forget_kill",
     "get_hub_if_exists",
     "getcurrent",
@@ -147,6 +150,11 @@ def pause() -> Any:
 def wake(sleeper: greenlet) -> None:
     """Let a paused light thread of this hub go on; see Scheduler.wake."""
     scheduler().wake(sleeper)
+
+
+def forget(sleeper: greenlet) -> None:
+    """Take a light thread of this hub out of the run queue; see Scheduler.forget."""
+    scheduler().forget(sleeper)
 
 
 def has_hub() -> bool:

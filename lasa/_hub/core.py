@@ -30,6 +30,7 @@ from greenlet import getcurrent, greenlet
 
 from lasa import _process
 from lasa._hub.asyncio_loop import ASYNCIO, MODULES, asyncio_runs_here, refuse_in_asyncio
+from lasa._hub.halfway import is_halfway
 from lasa.errors import system_error
 
 __all__ = [
@@ -283,13 +284,17 @@ class Scheduler:
     def owes_turn(self) -> bool:
         """Whether the caller, whose credit is used up, has to step aside; it has new credit if not. Never switches.
 
-        For those who take from ``credit`` themselves. Where nobody can wait, in the hub itself or in a light thread
-        that runs asyncio's loop, it is false.
+        For those who take from ``credit`` themselves. Where nobody can wait, in the hub itself, in a light thread
+        that runs asyncio's loop, or in the middle of another wait, it is false.
         """
         if self.is_turning or self.is_slice_spent():
-            return getcurrent() not in self.inner and not (ASYNCIO in MODULES and asyncio_runs_here())
+            return self.may_step_aside()
         self.credit = self._next_credit = min(2 * self._next_credit, LARGEST_CREDIT)
         return False
+
+    def may_step_aside(self) -> bool:
+        """Whether the caller can wait here without having asked for it."""
+        return not (getcurrent() in self.inner or (ASYNCIO in MODULES and asyncio_runs_here()) or is_halfway())
 
     def is_slice_spent(self) -> bool:
         """Whether events have not been polled for a whole slice."""

@@ -10,6 +10,7 @@ import gevent
 from lasa import _process
 from lasa._hub.clock import pause_at_most
 from lasa._hub.core import getcurrent, greenlet, scheduler
+from lasa._hub.halfway import calls_users
 from lasa.errors import SocketTimeout
 
 __all__ = ["Errands"]
@@ -96,3 +97,4 @@ class Errands(Generic[ValueT]):
 
 
 _process.inherited(Errands, Errands.forget_all)
+calls_users(Errands._do.__code__)

@@ -22,8 +22,8 @@ import gevent
 from gevent._hub_local import get_hub_if_exists
 from greenlet import GreenletExit
 
-from lasa._hub.asyncio_loop import ASYNCIO, MODULES, asyncio_runs_here
 from lasa._hub.core import Scheduler, getcurrent, greenlet, scheduler
+from lasa._hub.halfway import calls_users
 
 __all__ = [
     "CoroutineGreenlet",
@@ -147,6 +147,9 @@ class Worker(gevent.Greenlet):  # type: ignore[type-arg]
         return killed
 
 
+calls_users(Worker._run.__code__)
+
+
 class _Nothing:
     """A job that does nothing, so that the worker's references at its end are those of lasa alone."""
 
@@ -241,7 +244,7 @@ def run_job(job: Job, context: Context | None = None) -> None:
     try:
         if me is not hub.gevent_hub:
             is_due = hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent())
-            if is_due and not (ASYNCIO in MODULES and asyncio_runs_here()):
+            if is_due and hub.may_step_aside():
                 hub.step_aside()
             hub.gave_way.append(me)
             hub.drain_soon()
