@@ -67,7 +67,7 @@ def test_an_answer_that_fails_in_its_middle_never_looks_whole(way: str, caplog: 
     with serving(handler) as server:
         data = talk(server, GET + GET)
         assert b"first" in data
-        assert not data.endswith(b"0\r\n\r\n")
+        assert not data.endswith(b"\r\n0\r\n\r\n")
         [answer] = answers(data)
         assert not answer.is_whole
         with connect(server) as sock:  # HTTP/1.0 has no end but the connection's
@@ -304,7 +304,7 @@ def test_a_light_thread_that_still_sends_when_its_handler_is_done_ends_the_conne
     assert data.startswith(b"HTTP/1.1 103" if way == "interim" else b"HTTP/1.1 200")
     assert len(data) < 20_000_000
     assert b"SECOND" not in data
-    assert not data.endswith(b"0\r\n\r\n")
+    assert not data.endswith(b"\r\n0\r\n\r\n")
     assert ended == ["closed"]
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
