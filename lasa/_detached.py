@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from lasa import _hub, _process
 from lasa._functions import check_function, checked_result
-from lasa._life import BUSY_S, GRACE_S, Life, end_hub
+from lasa._life import BUSY_S, GRACE_S, Life
 from lasa._values import kind_of, wait_s
 
 __all__ = ["Detached", "detach"]
@@ -139,7 +139,7 @@ class Detached:
         self._os_thread_id = _hub.os_thread_id()
         outcome = self._live()
         try:
-            end_hub()
+            _hub.end_hub()
         finally:
             with self._lock:
                 self._outcome = outcome

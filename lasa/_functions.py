@@ -1,4 +1,4 @@
-"""What users hand over to be called: plain functions, which may wait anywhere; an async one would wait for nobody.
+"""What users hand over to be called: plain functions, which may wait anywhere. Async ones are refused.
 
 An async function does nothing when it is called but return a coroutine, which only a loop such as asyncio's can run. So
 it is refused where it is handed over, and where it is hidden (in a lambda, for one) its result is.
@@ -59,7 +59,7 @@ def refusal(call: str, function: object, result: Any = None) -> TypeError:
 def is_left_over(result: object) -> bool:
     """Whether ``result`` is what an async function returned, of which nothing has run; a coroutine is closed then."""
     if isinstance(result, CoroutineType):
-        result.close()  # or Python would warn that nobody has awaited it
+        result.close()  # or Python would warn that it was never awaited
     return isinstance(result, _LEFT_OVER)
 
 

@@ -15,7 +15,7 @@ from lasa import _hub
 from lasa.thread import Handler, Thread, make_root, throw
 from lasa.timer import calendar
 
-__all__ = ["BUSY_S", "GRACE_S", "Life", "end_hub"]
+__all__ = ["BUSY_S", "GRACE_S", "Life"]
 
 GRACE_S: Final = 5.0
 BUSY_S: Final = 0.5  # whoever never yields is interrupted so long after the end was asked for
@@ -133,6 +133,3 @@ def _ancestors(thread: Thread) -> int:
         thread = thread.parent
         count += 1
     return count
-
-
-end_hub = _hub.end_hub

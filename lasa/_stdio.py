@@ -1,4 +1,4 @@
-"""stdout and stderr of a program or service: what it says leaves as the reader takes it, and that holds nobody up.
+"""stdout and stderr of a program or service: output leaves as its reader takes it, and holds no light thread up.
 
 A descriptor that the process shares with others must not be made non-blocking, and one that somebody else has made so
 must not lose anything. So it is asked first, and gets no more than it is sure to take; what is left when it takes
@@ -27,8 +27,8 @@ __all__ = ["MUCH", "Outlet", "StandardStreams", "why", "write_now"]
 SURE: Final = select.PIPE_BUF  # what a pipe that has room at all takes without blocking
 PIECE: Final = 65536  # what the OS thread writes at once
 BUFFER: Final = 65536
-MUCH: Final = 1 << 20  # who can wait does so, when so many bytes have not left
-TOO_MUCH: Final = 16 << 20  # nobody says more before they have
+MUCH: Final = 1 << 20  # writers that can wait do so, when so many bytes have not left
+TOO_MUCH: Final = 16 << 20  # all others block the OS thread then
 LOOK_S: Final = 0.5
 RETRY_S: Final = 0.01
 LAST_S: Final = 0.5  # for what has not left at the end of a program that a signal has ended
@@ -37,8 +37,8 @@ LAST_S: Final = 0.5  # for what has not left at the end of a program that a sign
 class Outlet(io.RawIOBase):
     """A descriptor that takes whatever is written, and hands it over in order.
 
-    It has no lock that a signal handler, or a finalizer, could meet: whoever writes puts the data in the queue, and one
-    of those who write has the turn to empty it.
+    It has no lock that a signal handler, or a finalizer, could meet: a writer puts its data into the queue, and
+    one of the writers has the turn to empty it.
 
     Attributes:
         error: what the system said when it took no more; what has not left by then is lost.
@@ -110,7 +110,7 @@ class Outlet(io.RawIOBase):
             call.wait(LOOK_S)
 
     def wait_blocking(self, timeout_s: float | None) -> None:
-        """As wait(), for who cannot let others run: it blocks the OS thread. Signal handlers run meanwhile."""
+        """As wait(), where no other light thread can run: it blocks the OS thread. Signal handlers run meanwhile."""
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self.is_empty and (ends_s is None or time.monotonic() < ends_s):
             lock = _hub.OsLock()
@@ -120,7 +120,7 @@ class Outlet(io.RawIOBase):
                 return
             lock.acquire(True, LOOK_S)
 
-    # Whoever has the turn. The OS thread takes it over from the one who starts it.
+    # -- for the one that has the turn, which the OS thread takes over from the writer that starts it
 
     def _empty(self) -> None:
         while self._queue and self._turn.acquire(False):

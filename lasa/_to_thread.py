@@ -14,7 +14,6 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from lasa import _hub, _process
 from lasa._functions import check_function, checked_result
-from lasa._life import end_hub
 from lasa._values import at_least
 
 __all__ = ["set_thread_limit", "to_thread"]
@@ -91,7 +90,7 @@ class _Pool:
         try:
             while self._take_one() and self is _pool:
                 pass
-            end_hub()  # of functions that waited as light threads do
+            _hub.end_hub()  # of functions that waited as light threads do
         finally:
             with self._lock:
                 self._threads -= 1

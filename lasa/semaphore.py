@@ -105,7 +105,7 @@ class Semaphore:
             if os_thread_id() == self._home:
                 try:
                     self._wake_served()
-                except BaseException:  # of a signal handler: who is to be woken does not stand back for it
+                except BaseException:  # of a signal handler: the waiter is woken all the same
                     self._wake_served()
                     raise
             elif self._bell is not None:

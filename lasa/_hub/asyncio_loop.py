@@ -38,7 +38,7 @@ _running_loop: Callable[[], Any] = _find_running_loop  # asyncio's own, as soon 
 
 
 def refuse_in_asyncio() -> None:
-    """Let pass whoever does not run asyncio's loop.
+    """Do nothing, unless the caller runs asyncio's loop.
 
     Raises:
         RuntimeError: the caller does; nothing has been changed.

@@ -50,7 +50,7 @@ class Doorbell:
         self._is_rung = True
         try:
             self._watcher.send()
-        except ValueError:  # the loop was destroyed; nobody waits there any more
+        except ValueError:  # the loop was destroyed, and no light thread waits there
             self._calls.clear()
 
     def hold(self) -> None:

@@ -26,7 +26,7 @@ __all__ = ["end_hub"]
 def end_hub() -> None:
     """End the calling OS thread's hub with everything in it; nothing happens if there is none.
 
-    Whoever still waits there is killed once: light threads, user coroutines, gevent's greenlets. Idle connections are
+    Light threads, user coroutines and greenlets of gevent's that still wait there are killed once. Idle connections are
     closed, and timers dropped. Then workers, nursery, dispatcher, doorbell and kills end, and gevent gives back its
     loop and its pool of threads.
 
@@ -94,7 +94,7 @@ def _end_dispatcher(hub: Scheduler) -> None:
 
 
 class _Keeper:
-    """Ends the hub of an OS thread that nobody ends: Python drops what an OS thread has of its own when that ends."""
+    """Ends the hub of an OS thread that does not end it itself: Python drops what an OS thread owns when that ends."""
 
     def __init__(self, gevent_hub: Any) -> None:
         self._gevent_hub = gevent_hub

@@ -41,12 +41,12 @@ class Errands(Generic[ValueT]):
         self._under_way: dict[str, _Errand[ValueT]] = {}
 
     def ask(self, what: str, timeout_s: float) -> ValueT | None:
-        """Return what ``run(what)`` returns, which may have been called for somebody else a while ago.
+        """Return what ``run(what)`` returns, which may have been called for another asker a while ago.
 
         When all who asked have given up, it is killed, and the next one begins anew.
 
         Returns:
-            None if somebody has killed what runs it.
+            None if what runs it was killed.
         Raises:
             SocketTimeout: ``timeout_s`` is over. What ``run`` raises.
         Switches: always.

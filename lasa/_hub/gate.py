@@ -86,7 +86,7 @@ class Gate:
             self._timer = hub.loop.timer(timeout_s, max(timeout_s, 1e-6), priority=TIMER_PRIORITY)
             self._timeout_s = timeout_s
         timer = self._timer
-        try:  # from here on a signal handler may raise: whoever stayed the waiter would be woken from a later wait
+        try:  # from here on a signal handler may raise: a waiter that stayed noted would be woken from a later wait
             self._waiter = getcurrent()
             if not self._started:
                 self._watcher.start(self._on_event)

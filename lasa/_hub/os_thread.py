@@ -19,7 +19,7 @@ _start: Any = monkey.get_original("_thread", "start_new_thread")
 
 
 def wrong_os_thread(what: str) -> RuntimeError:
-    """Return the error of whoever uses what belongs to another OS thread, and may be in use there right now."""
+    """Return the error for the use of what belongs to another OS thread, and may be in use there right now."""
     return RuntimeError(f"{what} belongs to the OS thread that made it; hand values over to it by a lasa.channel()")
 
 

@@ -27,7 +27,7 @@ class ResolveError(Exception):
 def resolve(name: str, timeout_s: float) -> list[tuple[int, str]]:
     """Return the ``(family, ip)`` of ``name``, IPv4 and IPv6, in the resolver's order.
 
-    Whoever asks for a name that is being looked up waits for the same answer, for no longer than he would alone.
+    A call for a name that is being looked up waits for the same answer, for no longer than it would alone.
 
     Raises:
         ResolveError: no such name, the resolver failed, or ``timeout_s`` is over.
@@ -51,7 +51,7 @@ def resolve(name: str, timeout_s: float) -> list[tuple[int, str]]:
 
 
 def _look_up(name: str) -> list[tuple[int, str]] | str:
-    # Returns the reason of a failure, of which each who has asked makes an exception of his own.
+    # Returns the reason of a failure: each call that has asked makes an exception of its own.
     try:
         found = scheduler().gevent_hub.resolver.getaddrinfo(name, 0, 0, _socket.SOCK_STREAM)
     except OSError as error:

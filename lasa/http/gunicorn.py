@@ -248,7 +248,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
         def forgetful(request: Request) -> Any:
             try:
                 return handler(request)
-            except _hub.GreenletExit:  # nobody tells the hook of it
+            except _hub.GreenletExit:  # the hook is not told of it
                 self._environs.pop(request, None)
                 raise
 

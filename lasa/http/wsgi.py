@@ -298,7 +298,7 @@ class _Response:
             raise ValueError(f"Content-Length says {length}, the application gave {len(data)} bytes")
         self._is_answered = True
         if self._hides_body and not data and length is None:
-            self._begin().end()  # nobody knows what a GET would have got
+            self._begin().end()  # there is no telling what a GET would have got
             return
         request._connection.respond_whole(request, self._status, self._headers, data, self._reason)
 

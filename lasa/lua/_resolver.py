@@ -116,7 +116,7 @@ class Resolver:
         return found
 
     def _shared(self, question: str, deadline_s: float) -> Found:
-        # Ask, or wait with those who have asked already; what they began may be over before our time is.
+        # Ask, or wait for a question that is under way, which may be over before our time is.
         while (left_s := deadline_s - time.monotonic()) > 0:
             try:
                 found = self._questions.ask(question, left_s)

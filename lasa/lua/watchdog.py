@@ -33,7 +33,7 @@ from lasa.lua._luajit import LuaJit, address_of_mode, is_free
 
 __all__ = ["Watchdog", "Watched"]
 
-LOOK_S: Final = 1.0  # who has not yielded for so long is looked at
+LOOK_S: Final = 1.0  # Lua that has not yielded for so long is looked at
 ANSWER_S: Final = 0.1  # a line of Lua takes microseconds: whoever takes longer is in a function of C
 PRESS_S: Final = 0.005
 PRESSES: Final = 40

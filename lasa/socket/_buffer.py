@@ -16,7 +16,7 @@ __all__ = ["LINES_IN_A_ROW", "ReceiveBuffer", "find_text"]
 
 LINES_IN_A_ROW: Final = 16  # after so many, the next lines are cut ahead
 CUT_AHEAD: Final = 4096  # bytes; bounds what another read has to put together again
-LINES_AHEAD: Final = 64  # so many at the most: nobody looks at the clock between them
+LINES_AHEAD: Final = 64  # so many at the most: the clock is not looked at between them
 
 _NO_LINES: Final[list[bytes]] = []
 

@@ -89,7 +89,7 @@ class Connection:
                 self.certificates = (*self.certificates, asked.certificate)
 
     def covers(self, asked: Identity) -> bool:
-        """Whether whom it talks to, and as whom, is what is asked for now."""
+        """Whether its peer, and what it is to that peer, are what is asked for now."""
         return bool(self.identities) and self.identities[-1].covers(asked)
 
     def shows(self, certificate: object) -> bool:
@@ -120,7 +120,7 @@ class Connection:
         self.stream.close()
 
     def forget_pool(self) -> None:
-        """Belong to no pool any more, in a child: the parent's connection is handed to nobody here."""
+        """Belong to no pool any more, in a child: the parent's connection is not handed out here."""
         self.pool = None
 
     def _is_spoilt(self) -> bool:

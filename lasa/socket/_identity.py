@@ -110,7 +110,7 @@ def new_client_context(
     certificate: Certificate | None,
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2,
 ) -> ssl.SSLContext:
-    """Return a context that nobody else has, for a caller who changes it; it has OpenSSL's rule for names.
+    """Return a context that is not shared, for a caller that changes it; it has OpenSSL's rule for names.
 
     By that rule the common name counts where a certificate has no alternative names. Otherwise as client_context().
     """

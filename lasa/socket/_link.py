@@ -92,7 +92,7 @@ class Link:
         """The gate of the write direction.
 
         Raises:
-            SocketClosed: nobody may wait for it.
+            SocketClosed: no wait for it is allowed.
         """
         if self._writable is None:
             if not self.may_wait_to_send:
@@ -107,7 +107,7 @@ class Link:
             self._writable = None
 
     def end_waits_to_send(self) -> None:
-        """Raise SocketClosed in whoever waits to send, or would have to, until may_wait_to_send is set again."""
+        """Raise SocketClosed in every send that waits, or would have to, until may_wait_to_send is set again."""
         self.may_wait_to_send = False
         self.close_writable()
 

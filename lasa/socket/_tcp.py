@@ -159,8 +159,8 @@ class TcpSocket(Serving):
         return self._open_connection(host, port, chosen.pool, pool, deadline_s)
 
     def _accepts(self) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:
-        # Which idle connections of a pool that nobody has named connect() takes, and which ones where there is no place
-        # for a new one: the peer of one that was made under a certificate knows whom it talks to.
+        # Which idle connections connect() takes of a pool without a name of the user's, and which ones where there is
+        # no place for a new one. The peer of one that was made under a certificate takes its user for the owner.
         try:
             mine = certificate_key(self.client_certificate)
         except OSError:  # its files are gone, and nothing was made under what is there now
@@ -396,7 +396,7 @@ class TcpSocket(Serving):
             raise ValueError(f'bad "pool_size" option value: {pool_size}')
         try:
             if connection.stream.has_input():
-                # Bytes that nobody has read hide the end that follows them.
+                # Unread bytes hide the end that follows them.
                 raise SocketError("closed" if connection.link.has_ended() else DUBIOUS)
             if self._is_dubious and not self.keeps_dubious:
                 raise SocketError(DUBIOUS)

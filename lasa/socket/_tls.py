@@ -254,7 +254,7 @@ class TlsStream:
         self._inner.shutdown(how)
 
     def say_goodbye(self) -> None:
-        """Tell the peer, if it goes at once, that no data follow and that nobody has cut them off. Never switches.
+        """Tell the peer, if it goes at once, that no data follow, and that they were not cut off. Never switches.
 
         Not in a child of the process that has opened the connection: the parent's data may follow.
         """

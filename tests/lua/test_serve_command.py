@@ -95,6 +95,17 @@ def test_a_handler_that_holds_the_hub_is_named(tmp_path: Path) -> None:
         assert asked.answer() == (200, "done\n")
 
 
+@pytest.mark.parametrize("workers", [(), ("--workers", "1")], ids=["here", "workers"])
+def test_a_request_may_have_as_many_fields_as_its_head_has_room_for(tmp_path: Path, workers: tuple[str, ...]) -> None:
+    if workers:
+        pytest.importorskip("gunicorn")
+    file = write(tmp_path, "web.lua", "local found = ngx.req.get_headers(0) ngx.say(found.x_0, ' ', found.x_2999)")
+    with program(tmp_path, "serve", file, *workers, *HERE) as served:
+        port = int(served.line_with(r"^lasa serving http://127\.0\.0\.1:(\d+) ")[1])
+        assert ask(port, headers={f"X-{number}": str(number) for number in range(3000)}) == (200, "0 2999\n")
+        assert ask(port, headers={f"X-{number}": "a" * 60 for number in range(1000)})[0] == 431
+
+
 def test_workers_have_a_runtime_each(tmp_path: Path) -> None:
     pytest.importorskip("gunicorn")
     file = write(tmp_path, "web.lua", "ngx.say(ngx.worker.pid())")

@@ -35,7 +35,7 @@ class Holdings:
             conduit.disown(self)
 
     def close(self) -> None:
-        """Close the idle ones that nobody else has used; those in use are closed when that is over. Never switches."""
+        """Close the idle ones that no other client has used; those in use are closed after that. Never switches."""
         self._is_closed = True
         for reference in list(self._conduits):
             conduit = reference()

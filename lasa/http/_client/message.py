@@ -57,7 +57,7 @@ class Message:
 
     @property
     def may_resend(self) -> bool:
-        """Whether the body can be had once more, or nobody has begun to take it."""
+        """Whether the body can be had once more, or has not been begun."""
         return self.stream is None or self.stream.is_replayable or not self.stream.has_begun
 
     def redirected(self, redirect: Redirect) -> Message:

@@ -40,7 +40,7 @@ class Transfer:
         self._conduit = conduit
         self._policy = policy
         self._has_ended = False  # nothing more is sent: the server has answered early, or does not listen any more
-        self._taker: _hub.greenlet | None = None  # who waits for the caller's next piece
+        self._taker: _hub.greenlet | None = None  # what waits for the caller's next piece
         self._deadline = deadline
         self._alarm = deadline.alarm(self._expire)
 
@@ -224,7 +224,7 @@ def _sliced(pieces: Iterator[bytes]) -> Iterator[bytes]:
 class BodyNotWanted(BaseException):
     """Ends the wait of what a request's body comes from: the server has answered, or the time is over.
 
-    As gevent.Timeout it is no Exception, since who waits there should let it pass.
+    As gevent.Timeout it is no Exception, so that an `except Exception` there lets it pass.
     """
 
 

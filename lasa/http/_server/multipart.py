@@ -27,7 +27,7 @@ _FOLD: Final = re.compile(rb"\r\n[ \t]+")
 _FIELD: Final = re.compile(rf"({TOKEN}):([^\x00\r\n]*)")
 _READ_HERE: Final = frozenset(("content-disposition", "content-type", "content-transfer-encoding"))
 
-# What changes nothing; RFC 7578 has done away with the others, and nobody sends them.
+# Those that change nothing; RFC 7578 has done away with the others, and they are not sent.
 _PLAIN_TRANSFER_ENCODINGS: Final = ("7bit", "8bit", "binary")
 
 _LAST: Final = -1

@@ -309,7 +309,7 @@ class Conduit:
         return True
 
     def disown(self, owner: Any) -> None:
-        """Be kept for ``owner`` no longer; whose last one that was closes, after its request. Never switches."""
+        """Be kept for ``owner`` no longer; without owners it closes, after its request. Never switches."""
         owners = self._owners
         if owners is None:
             return
@@ -322,7 +322,7 @@ class Conduit:
 
     def to_socket(self) -> TcpSocket:
         """Return a cosocket that takes the connection over, with what has been read too many. Never switches."""
-        self.connection.may_be_kept = False  # nobody who takes it out of HTTP's pool could go on with it
+        self.connection.may_be_kept = False  # no user of HTTP's pool could go on with it
         sock = TcpSocket()
         sock.adopt(self.connection, self.exchange.unread)
         return sock

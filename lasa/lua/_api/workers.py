@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from lasa import _hub, _process
-from lasa._life import end_hub
 from lasa.lua._driver import Values, message_of
 from lasa.lua.settings import Settings
 
@@ -93,7 +92,7 @@ class _Pool:
             del call  # what it holds is its caller's
         if lua is not None:
             lua.close()
-        end_hub()
+        _hub.end_hub()
 
 
 class _WorkerLua:

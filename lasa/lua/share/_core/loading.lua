@@ -1,5 +1,5 @@
--- Which modules are being loaded, by whom, and who waits for them: a module may wait while it is loaded, and a second
--- light thread that requires it waits for the first. Where nobody could ever go on, the last to wait is told so.
+-- Which modules are being loaded, by which light thread, and which ones wait for them: a module may wait while it is loaded, and a second
+-- light thread that requires it waits for the first. Where none could ever go on, the last to wait is told so.
 
 local core = ...
 
@@ -82,7 +82,7 @@ function core.forget_modules(record)
     end
 end
 
--- A light thread is about to wait for others: whoever waits for a module looks once more whether it can come.
+-- A light thread is about to wait for others: those that wait for a module look once more whether it can come.
 function core.waits_on(records)
     current().waits_on = records
     if waiters == 0 then return end

@@ -39,7 +39,7 @@ int lasa_OCSP_check_validity(void *, void *, long, long) __asm__("OCSP_check_val
 ]]
 
 local BIO_CTRL_EOF = 2
-local NOVERIFY = 0x10 -- as nginx has it: the signature is checked, not who has signed
+local NOVERIFY = 0x10 -- as nginx has it: the signature is checked, but not the signer
 local GOOD = 0
 local LATE_S = 300 -- how much clocks may differ
 

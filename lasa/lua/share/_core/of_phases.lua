@@ -9,7 +9,7 @@ local current = core.current
 local error, format, select, type, unpack = error, string.format, select, type, unpack
 local VERSION = core.ngx_lua_resty_version
 
--- Complain where there is no connection at all: before the first request. Level 1 is whoever calls this.
+-- Complain where there is no connection at all: before the first request. Level 1 is the caller of this.
 local function needs_connection(level)
     if current().handler.phase == "init" then error("no request found", level + 2) end
 end

@@ -223,7 +223,7 @@ function req.set_header(name, value)
     end
 end
 
--- Add to the headers of a name. Level 1 is whoever calls this.
+-- Add to the headers of a name. Level 1 is the caller of this.
 function core.add_request_header(level, name, value)
     local handler = request_of(level + 1)
     if name == nil then error("bad 'name' argument: string expected, got nil", level + 2) end

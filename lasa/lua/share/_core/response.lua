@@ -26,7 +26,7 @@ local BROKEN = "nginx output filter error" -- as a script knows it
 
 -- ---- output ---------------------------------------------------------------------------------------------------------
 
--- What is of a body that a 304 does not have.
+-- Headers about a body, which a 304 does not have.
 local OF_THE_BODY = { ["content-length"] = true, ["accept-ranges"] = true, ["content-encoding"] = true }
 
 local function remove(headers, names)

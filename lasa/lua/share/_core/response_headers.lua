@@ -153,7 +153,7 @@ local function set_header(_, key, value)
     if complaint then error(complaint, 2) end
 end
 
--- Add to the headers of a name, or with `sets` set them. Level 1 is whoever calls this.
+-- Add to the headers of a name, or with `sets` set them. Level 1 is the caller of this.
 function core.add_response_header(level, key, value, sets)
     local handler = request_of(level + 1)
     if not sets then

@@ -92,7 +92,7 @@ function vars.host(handler)
     return match(text, "^%[[^%]]*%]") or (gsub(match(text, "^[^:]*"), "%.$", ""))
 end
 
--- Whom the client says it is, whoever checks that.
+-- The name that the client gives itself; whether it is true is for others to check.
 function vars.remote_user(handler)
     local scheme, code = match(http_of(handler, "authorization") or "", "^(%a+) +(.*)$")
     local text = scheme and lower(scheme) == "basic" and ngx.decode_base64(code)
