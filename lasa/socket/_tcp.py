@@ -61,6 +61,8 @@ class TcpSocket(Serving):
         if holder is None:
             return
         if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
+            if not self.warns_unclosed:
+                holder.link.sock.close()
             return
         try:
             if self.warns_unclosed:

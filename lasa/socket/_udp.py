@@ -66,6 +66,8 @@ class UdpSocket:
         if link is None:
             return
         if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
+            if not self.warns_unclosed:
+                link.sock.close()
             return
         try:
             if self.warns_unclosed:
