@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 import gzip
 import io
 import json
@@ -13,6 +14,7 @@ from gevent.event import Event
 
 import lasa
 from lasa import thread
+from lasa.http._client.transfer import Transfer
 from lasa.http.client import Piece, Response
 from tests.helpers import no_switch
 from tests.http.client_tools import (
@@ -82,6 +84,18 @@ def test_the_second_example_of_the_seed_works_word_for_word() -> None:
                     break
                 sizes.append(len(resp["body"]))
     assert sum(sizes) == len("hello, world")
+
+
+@pytest.mark.parametrize("body", [None, b"whole", [b"in ", b"pieces"]])
+def test_a_request_with_a_timeout_leaves_nothing_for_the_collector(body: Any) -> None:
+    with recording() as server:
+        hc = new_client(timeout=5)
+        gc.disable()
+        try:
+            get(server.url, hc=hc, body=body)
+            assert not any(type(each) is Transfer for each in gc.get_objects())
+        finally:
+            gc.enable()
 
 
 def test_the_method_follows_the_body_unless_it_is_given() -> None:

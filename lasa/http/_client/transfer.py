@@ -34,7 +34,7 @@ class Transfer:
         has_answered: whether a byte of an answer has come.
     """
 
-    __slots__ = ("_alarm", "_conduit", "_deadline", "_has_ended", "_policy", "_taker")
+    __slots__ = ("_conduit", "_deadline", "_has_ended", "_policy", "_taker")
 
     def __init__(self, conduit: Conduit, policy: Policy, deadline: Deadline) -> None:
         self._conduit = conduit
@@ -42,7 +42,6 @@ class Transfer:
         self._has_ended = False  # nothing more is sent: the server has answered early, or does not listen any more
         self._taker: _hub.greenlet | None = None  # what waits for the caller's next piece
         self._deadline = deadline
-        self._alarm = deadline.alarm(self._expire)
 
     @property
     def has_answered(self) -> bool:
@@ -67,18 +66,17 @@ class Transfer:
         Switches: whenever it has to wait.
         """
         conduit = self._conduit
+        alarm = self._deadline.alarm(self._expire)  # it holds this object, so that must not hold it
         try:
             self._deadline.stage = "send"
             self._send(request, head, message)
             event = self._read_head()
             self._deadline.stage = "body"
-            stream = ResponseBody(
-                conduit, self._policy, event, self._alarm, progress, message.method, is_stream=is_stream
-            )
+            stream = ResponseBody(conduit, self._policy, event, alarm, progress, message.method, is_stream=is_stream)
             return Response(event, url, message.method, stream)
         except BaseException:
-            if self._alarm is not None:
-                self._alarm.clear()
+            if alarm is not None:
+                alarm.clear()
             conduit.close()
             raise
 
