@@ -75,9 +75,10 @@ def connect(
     Raises, Switches: as TcpSocket.connect(). Source: seed, "lasa.socket.connect".
     """
     sock = tcp(max_line=max_line, max_pattern=max_pattern, max_all=max_all)
-    if timeout_ms is not None and number(timeout_ms) is None:
-        raise TypeError(f"bad timeout_ms: number expected, got {kind_of(timeout_ms)}")
-    sock.settimeout(timeout_ms)
+    if timeout_ms is not None:
+        if number(timeout_ms) is None:
+            raise TypeError(f"bad timeout_ms: number expected, got {kind_of(timeout_ms)}")
+        sock.settimeout(timeout_ms)
     ok, err = sock.connect(host, port, options, pool=pool, pool_size=pool_size, backlog=backlog)
     return (sock, None) if ok else (None, err)
 

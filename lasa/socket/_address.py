@@ -78,7 +78,7 @@ def parse_port(port: object) -> int:
     Raises:
         SocketError: "missing the port number", "bad port number: N".
     """
-    number = integer(port)
+    number = port if type(port) is int else integer(port)
     if number is None:
         raise SocketError("missing the port number" if port != float("inf") else "bad port number: inf")
     if not 0 <= number <= 65535:

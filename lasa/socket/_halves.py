@@ -159,7 +159,8 @@ class Halves:
                 self._readable = self._buffer
 
     def _refuse_if_busy(self) -> None:
-        self._refuse_others()
+        if os_thread_id() != self._home:
+            raise wrong_os_thread("a socket")
         if self._is_connecting:
             raise SocketError(BUSY_CONNECTING)
         if self._is_reading:

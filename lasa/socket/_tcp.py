@@ -15,7 +15,7 @@ from lasa.socket._address import host_text, is_unix, parse_host, parse_port, uni
 from lasa.socket._connection import Connection, pool_name_of, pools
 from lasa.socket._dial import addresses_of, dial, dial_unix
 from lasa.socket._halves import DUBIOUS
-from lasa.socket._identity import certificate_key, may_be_set
+from lasa.socket._identity import Certificate, certificate_key, may_be_set
 from lasa.socket._limits import DEFAULT_LIMITS, Limits
 from lasa.socket._link import address_text
 from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions, keepalive_of
@@ -110,7 +110,7 @@ class TcpSocket(Serving):
         Switches: whenever it has to wait. Source: seed, "tcpsock:connect".
         """
         host = host_text(host)
-        if isinstance(port, Mapping) and options is None:
+        if type(port) is not int and isinstance(port, Mapping) and options is None:
             port, options = None, port
         chosen = NO_OPTIONS
         if options is not None or pool is not None or pool_size is not None or backlog is not None:
@@ -142,7 +142,11 @@ class TcpSocket(Serving):
             pool = here.find(pool_name_of(host, port, chosen.pool))
         deadline_s = time.monotonic() + self._connect_s
         if pool is not None:
-            accepts, at_least = (None, None) if chosen.pool is not None else self._accepts()
+            certificate = self.client_certificate if chosen.pool is None else None
+            accepts: Callable[[Connection], bool] | None = None if chosen.pool is not None else _is_anonymous
+            at_least = accepts
+            if certificate is not None:
+                accepts, at_least = _accepts(certificate)
             idle = pool.take_idle(accepts)
             if idle is None and pool.is_full:
                 accepts = at_least
@@ -159,17 +163,6 @@ class TcpSocket(Serving):
                 idle.reused += 1
                 return idle
         return self._open_connection(host, port, chosen.pool, pool, deadline_s)
-
-    def _accepts(self) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:
-        # Which idle connections connect() takes of a pool without a name of the user's, and which ones where there is
-        # no place for a new one. The peer of one that was made under a certificate takes its user for the owner.
-        try:
-            mine = certificate_key(self.client_certificate)
-        except OSError:  # its files are gone, and nothing was made under what is there now
-            return _is_anonymous, _is_anonymous
-        if mine is None:
-            return _is_anonymous, _is_anonymous
-        return lambda idle: idle.shows(mine), lambda idle: idle.shows(mine) or _is_anonymous(idle)
 
     def _open_connection(
         self, host: str, port: int | str | None, pool_name: str | None, pool: Pool[Connection] | None, deadline_s: float
@@ -460,6 +453,17 @@ class TcpSocket(Serving):
         if connection is not None:
             connection.give_back()
             self._detach()
+
+
+def _accepts(certificate: Certificate) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:
+    # Which idle connections connect() takes of a pool without a name of the user's, for a socket with a certificate, and
+    # which ones where there is no place for a new one. The peer of one that was made under a certificate takes its user
+    # for the owner.
+    try:
+        mine = certificate_key(certificate)
+    except OSError:  # its files are gone, and nothing was made under what is there now
+        return _is_anonymous, _is_anonymous
+    return lambda idle: idle.shows(mine), lambda idle: idle.shows(mine) or _is_anonymous(idle)
 
 
 def _is_anonymous(connection: Connection) -> bool:
