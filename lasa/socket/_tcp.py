@@ -456,7 +456,7 @@ class TcpSocket(Serving):
 
 
 def _accepts(certificate: Certificate) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:
-    # Which idle connections connect() takes of a pool without a name of the user's, for a socket with a certificate, and
+    # Which idle connections connect() takes of a pool without a name of the user, for a socket with a certificate, and
     # which ones where there is no place for a new one. The peer of one that was made under a certificate takes its user
     # for the owner.
     try:
