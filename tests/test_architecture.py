@@ -106,6 +106,7 @@ LUA_KNOWS_INSIDE = {
         "socket._inlet",
         "socket._reading",
     },
+    "_request.py": {"http._server.request"},
     "_resolver.py": {"socket._address"},
     "_tls.py": {"socket._identity"},
     "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
