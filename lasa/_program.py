@@ -57,11 +57,13 @@ class _Program(Life):
     def run(self) -> int:
         """Run to the end and return the exit status; raises SystemExit for sys.exit()."""
         previous = {number: signal.signal(number, self._on_signal) for number in self._handled}
+        end_noticing = _hub.notice_signals()
         end_overhearing = _hub.overhear_signals(self._handled if self._stop is None else (), self._on_overheard)
         try:
             self.live()
         finally:
             end_overhearing()
+            end_noticing()
             self._stop_alarm()
             for number, handler in previous.items():
                 signal.signal(number, handler)

@@ -244,6 +244,21 @@ def test_two_signals_end_whatever_the_program_does(tmp_path: Path, body: str) ->
     assert process.returncode == 143
 
 
+def test_a_signal_that_comes_in_another_os_thread_ends_the_program_at_once(tmp_path: Path) -> None:
+    script = """
+        import signal, threading, time
+        import lasa
+        def other():
+            time.sleep(0.1)  # until the hub waits
+            signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        threading.Thread(target=other, daemon=True).start()
+        lasa.sleep(60)
+    """
+    with Program(tmp_path, textwrap.dedent(script)).running() as process:
+        process.communicate(timeout=10)
+    assert process.returncode == 143
+
+
 def test_the_script_is_compiled_without_lasas_own_future_imports(tmp_path: Path) -> None:
     script = "def f(x: int): ...\nprint(f.__annotations__['x'])"
     assert Program(tmp_path, script).run() == (0, "<class 'int'>\n", "")

@@ -18,7 +18,7 @@ and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for a
 ``kill_job(job)``, ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
 ``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``, ``wrong_os_thread(what)``, ``require_descriptors()``
 before one starts with a hub, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
-``claim_main_thread()``, ``overhear_signals(numbers, heard)``.
+``claim_main_thread()``, ``overhear_signals(numbers, heard)``, ``notice_signals()``.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ from lasa._hub.os_thread import (
     start_os_thread,
     wrong_os_thread,
 )
-from lasa._hub.process import claim_main_thread, overhear_signals, patch_all
+from lasa._hub.process import claim_main_thread, notice_signals, overhear_signals, patch_all
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -124,6 +124,7 @@ __all__ = [
     "now",
     "os_poll",
     "os_thread_id",
+    "notice_signals",
     "overhear_signals",
     "patch_all",
     "pause",

@@ -6,11 +6,13 @@ where they wait: they do not run, not even their finally clauses, which would sp
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
+import gevent
 import gevent.hub
 from gevent import monkey, reinit
 from gevent._hub_local import get_hub_if_exists
@@ -23,7 +25,9 @@ from lasa._hub.doorbell import Doorbell
 from lasa._hub.gate import Chorus, Gate
 from lasa._hub.worker import CoroutineGreenlet, Worker
 
-__all__ = ["claim_main_thread", "overhear_signals", "patch_all"]
+__all__ = ["claim_main_thread", "notice_signals", "overhear_signals", "patch_all"]
+
+read = monkey.get_original("os", "read")
 
 
 def patch_all() -> None:
@@ -83,6 +87,41 @@ def overhear_signals(numbers: Collection[int], heard: Callable[[int], bool]) -> 
 
     pythons.signal = set_overheard
     gevents.__init__ = begin_overheard
+    return end
+
+
+def notice_signals() -> Callable[[], None]:
+    """Have the hub wake up for each signal, so that its handler runs then.
+
+    Python runs handlers between two instructions of the main OS thread. A signal that comes just before the hub polls,
+    or in another OS thread, would wait for the next event.
+
+    Returns:
+        What ends it.
+    """
+    reading, writing = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    owner = os.getpid()
+    watcher: Any = gevent.get_hub().loop.io(reading, 1, ref=False)
+
+    def wake() -> None:
+        if os.getpid() == owner:
+            try:
+                read(reading, 4096)
+            except BlockingIOError:
+                pass  # it was read with the one before
+        else:  # a child has the pipe of its parent
+            watcher.stop()
+            signal.set_wakeup_fd(-1)
+
+    def end() -> None:
+        signal.set_wakeup_fd(previous)
+        watcher.stop()
+        watcher.close()
+        os.close(reading)
+        os.close(writing)
+
+    watcher.start(wake)
+    previous = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     return end
 
 
