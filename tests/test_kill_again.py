@@ -80,6 +80,32 @@ def test_who_swallows_three_kills_ends_at_the_fourth(name: str) -> None:
     assert seen[:3] == ["swallowed"] * 3
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_kill_made_or_swallowed_in_a_callback_of_the_hub_comes_again_though_nothing_else_happens(
+    is_late: bool,
+) -> None:
+    throws = [0]
+    go_on, _ = semaphore.new()
+
+    def stubborn() -> None:
+        while throws[0] < 3:
+            try:
+                lasa.sleep(1000)
+            except ThreadKilled:
+                if is_late and not throws[0]:
+                    lasa.sleep(0.001)
+                    _hub.call_soon(go_on.post)
+                    go_on.wait(1000)
+                throws[0] += 1
+
+    def kill_child() -> None:
+        kill(spawn(stubborn))
+
+    gevent.spawn(kill_child)
+    lasa.sleep(0.02)
+    assert throws == [3]
+
+
 def test_one_that_swallows_for_ever_spins_alone() -> None:
     throws = [0]
     is_over: list[bool] = []

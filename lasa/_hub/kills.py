@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 from weakref import ref
 
-from lasa._hub.core import Scheduler, greenlet, scheduler
+from lasa._hub.core import TURN_PRIORITY, Scheduler, greenlet, scheduler
 from lasa._hub.worker import Job, ThreadKilled, kill_greenlet
 
 __all__ = ["Kills", "forget_kill", "kill_job"]
@@ -25,13 +25,15 @@ class Kills:
 
     def __init__(self, hub: Scheduler) -> None:
         self._thrown: dict[Job, ref[ThreadKilled]] = {}
-        self._before_poll: Any = hub.loop.prepare(ref=False)
+        # Behind gevent's own, which runs the callbacks: those may let a killed one go on.
+        self._before_poll: Any = hub.loop.prepare(ref=False, priority=TURN_PRIORITY)
         self._again: Any = hub.loop.timer(0.0)
 
     def note(self, job: Job, error: ThreadKilled) -> None:
         """Look after ``job``, at whom ``error`` is thrown. Never switches."""
         if not self._thrown:
             self._before_poll.start(self._look)
+            self._again.start(_nothing)  # in a callback, it comes too late to be asked before this poll
         self._thrown[job] = ref(error)
 
     def forget(self, job: Job) -> None:
