@@ -18,7 +18,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable
-from time import monotonic
+from time import monotonic, thread_time
 from typing import Any, Final, cast
 
 import gevent
@@ -62,6 +62,8 @@ TURN_PRIORITY: Final = -2
 DESCRIPTORS_OF_HUB: Final = 3  # an epoll, an eventfd, and one for a moment only
 
 SLICE_S: Final = 0.010  # after so long without a poll it is the others' turn
+SLICE_OF_CPU_S: Final = 0.009  # somewhat less, since its mark may be a little younger
+LONGEST_ORDER_S: Final = 0.100  # those who spawn and give way go on so long at most if the process could not run
 
 # Work is charged in bytes, a call that moves few or none as this many. The clock is looked at when a credit is used up;
 # the first credit of a slice is one call, and each is twice as large as the one before, since nobody knows beforehand
@@ -90,6 +92,7 @@ class Scheduler:
 
     __slots__ = (
         "__weakref__",
+        "_cpu_mark",
         "_drain_callback",
         "_next_credit",
         "_nursery",
@@ -133,6 +136,7 @@ class Scheduler:
         self._turn_timer: Any = self.loop.timer(0.0, priority=TURN_PRIORITY)
         self.slice_ends = 0.0
         self._slice_iteration = -1
+        self._cpu_mark = thread_time()
         self.credit = self._next_credit = CALL_COST
         gevents: Any = gevent_hub
         gevents.handle_error = self._handle_error
@@ -230,7 +234,7 @@ class Scheduler:
         Raises:
             BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
-        if self.is_turning or self.is_slice_spent():
+        if self.is_turning or self.is_order_over():
             self.step_aside()
             return
         me = getcurrent()
@@ -308,7 +312,24 @@ class Scheduler:
         self._slice_iteration = iteration
         since_poll_s: float = max(0.0, time.time() - self.loop.now())
         self._begin_slice(now_s - since_poll_s)
-        return since_poll_s >= SLICE_S
+        if since_poll_s >= SLICE_S:
+            return True
+        self._cpu_mark = thread_time()
+        return False
+
+    def is_order_over(self) -> bool:
+        """Whether the slice is spent by work: for those who spawn or give way.
+
+        What stands around such a call must stay one step on a busy machine, too: the time for which this process was
+        kept from running counts only once it is long. The mark of the processor's time is that of the slice's first
+        look at the clock, or, if that came late, of a look before.
+        """
+        if not self.is_slice_spent():
+            return False
+        return (
+            thread_time() - self._cpu_mark >= SLICE_OF_CPU_S
+            or monotonic() - self.slice_ends >= LONGEST_ORDER_S - SLICE_S
+        )
 
     def _begin_slice(self, start_s: float) -> None:
         self.slice_ends = start_s + SLICE_S
@@ -326,6 +347,7 @@ class Scheduler:
         self.is_turning = False
         self._slice_iteration = self.loop.iteration
         self._begin_slice(monotonic())
+        self._cpu_mark = thread_time()
         self.credit = 0
         self._drain()
 

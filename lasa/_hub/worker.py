@@ -243,7 +243,7 @@ def run_job(job: Job, context: Context | None = None) -> None:
         _measure(hub)
     try:
         if me is not hub.gevent_hub:
-            is_due = hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_slice_spent())
+            is_due = hub.is_turning or (monotonic() >= hub.slice_ends and hub.is_order_over())
             if is_due and hub.may_step_aside():
                 hub.step_aside()
             hub.gave_way.append(me)

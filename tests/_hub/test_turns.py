@@ -23,8 +23,8 @@ from tests.helpers import settle, spend_credit
 
 def compute(seconds: float) -> None:
     """Keep the CPU."""
-    ends = time.monotonic() + seconds
-    while time.monotonic() < ends:
+    ends = time.thread_time() + seconds
+    while time.thread_time() < ends:
         pass
 
 
@@ -84,6 +84,27 @@ def test_no_turn_is_taken_before_the_slice_is_spent(call: Callable[[], Any]) -> 
     before = gevent.get_hub().loop.iteration
     call()
     assert gevent.get_hub().loop.iteration == before
+
+
+@pytest.mark.parametrize("give_way", [coroutine.yield_, lambda: spawn(int)])
+def test_a_process_that_was_kept_from_running_keeps_the_order(give_way: Callable[[], Any]) -> None:
+    bell, _ = semaphore.new()
+    seen: list[str] = []
+
+    def kept_from_running(seconds: float) -> None:
+        give_way()
+        bell.post()
+        time.sleep(seconds)  # the standard library's: nobody runs meanwhile
+        give_way()
+        seen.append("caller")
+
+    for seconds, order in ((0.03, ["caller", "woken"]), (0.12, ["woken", "caller"])):
+        woken = spawn(lambda: (bell.wait(10), seen.append("woken")))
+        lasa.sleep(0.001)  # a poll
+        kept_from_running(seconds)
+        wait(woken)
+        assert seen == order
+        seen.clear()
 
 
 @pytest.mark.parametrize("give_way", [coroutine.yield_, lambda: lasa.sleep(0)])
