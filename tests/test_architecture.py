@@ -38,6 +38,7 @@ RANK = {
     "websocket": 5,
     "lua": 6,
     "_serve": 7,
+    "_served": 7,
     "cli": 7,
     "__init__": 8,
     "__main__": 8,
