@@ -15,7 +15,8 @@ import stat
 import sys
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from signal import SIGPIPE
 from typing import Any, Final
 
@@ -104,10 +105,9 @@ class Outlet(io.RawIOBase):
         """Wait until all has left, or an error came. Switches: where it has to wait."""
         while not self.is_empty:
             call = _hub.WakeUpCall()
-            self._waiters.append(call.ring)
-            if self.is_empty:
-                return
-            call.wait(LOOK_S)
+            with self._told_by(call.ring):
+                if not self.is_empty:
+                    call.wait(LOOK_S)
 
     def wait_blocking(self, timeout_s: float | None) -> None:
         """As wait(), where no other light thread can run: it blocks the OS thread. Signal handlers run meanwhile."""
@@ -115,10 +115,18 @@ class Outlet(io.RawIOBase):
         while not self.is_empty and (ends_s is None or time.monotonic() < ends_s):
             lock = _hub.OsLock()
             lock.acquire()
-            self._waiters.append(lock.release)
-            if self.is_empty:
-                return
-            lock.acquire(True, LOOK_S)
+            with self._told_by(lock.release):
+                if not self.is_empty:
+                    lock.acquire(True, LOOK_S)
+
+    @contextmanager
+    def _told_by(self, ring: Callable[[], object]) -> Iterator[None]:
+        self._waiters.append(ring)
+        try:
+            yield
+        finally:
+            with suppress(ValueError, IndexError):  # it has been called; or another OS thread has changed the queue
+                self._waiters.remove(ring)
 
     # -- for the one that has the turn, which the OS thread takes over from the writer that starts it
 

@@ -12,8 +12,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+import gevent
 import pytest
 
+import lasa
 from lasa._stdio import Outlet
 from tests.helpers import original_socket_class
 from tests.lua.tools import DEADLINE_S, run_lua
@@ -221,8 +223,32 @@ def test_an_outlet_takes_all_at_once_and_its_error_is_told_to_later_writers() ->
     os.close(writing)
 
 
+@pytest.mark.parametrize("blocks", [False, True])
+def test_a_wait_for_a_reader_that_never_comes_gathers_nothing(blocks: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lasa._stdio.LOOK_S", 0.001)
+    reading, writing = os.pipe()
+    outlet = Outlet(writing)
+    outlet.write(bytes(1 << 20))
+    waiters: list[int] = []
+    watcher = lasa.check(lasa.timer.every(0.005, lambda _: waiters.append(len(outlet._waiters))))
+    if blocks:
+        outlet.wait_blocking(0.03)
+        waiters.append(len(outlet._waiters))
+    else:
+        with pytest.raises(gevent.Timeout), gevent.Timeout(0.03):
+            outlet.wait()
+        assert len(waiters) > 1
+    lasa.timer.kill(watcher)
+    assert max(waiters) <= 1
+    assert not outlet._waiters
+    os.close(reading)
+    outlet.wait_blocking(5)
+    os.close(writing)
+
+
 CHILD = """
 import os
+import lasa
 import lasa
 from lasa._stdio import Outlet
 
