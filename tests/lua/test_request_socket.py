@@ -68,6 +68,26 @@ def test_a_body_is_there_once(before: str, body: bytes, word: str) -> None:
     assert body_of(f"{before} ngx.say(ngx.req.socket())", method="POST", body=body) == f"nil{word}\n"
 
 
+def test_a_body_that_a_light_thread_waits_for_is_nobody_elses() -> None:
+    code = """
+        local reader = ngx.thread.spawn(function() ngx.req.read_body() return ngx.req.get_body_data() end)
+        local said = { select(2, ngx.req.socket()), select(2, ngx.req.socket(true)),
+            select(2, pcall(ngx.req.read_body)) }
+        told = true
+        local _, body = ngx.thread.wait(reader)
+        ngx.say(table.concat(said, ", "), ", ", body)
+    """
+    with running(code) as (runtime, server), connect(server) as sock:
+        sock.send(head(method="POST", headers=("Content-Length: 10",), body=b"hello"))
+        while runtime.load("return told")() is None:
+            settle()
+        sock.send(b"world")
+        answer = sock.receive("*a")[0]
+    pending = b"pending request body reading in some other thread"
+    assert answer is not None
+    assert answer.endswith(b", ".join([b"request body already exists", pending, pending, b"helloworld\n"]))
+
+
 def test_a_body_reader_reads_and_nothing_else() -> None:
     code = """
         local sock = ngx.req.socket()

@@ -1,5 +1,6 @@
 -- A request's body: ngx.req.read_body and what follows it. A handler's `body_read` says that it was read, `body` is
--- its data (nil if it is empty), `body_file` the name of the file that a large one is in.
+-- its data (nil if it is empty), `body_file` the name of the file that a large one is in; `body_is_being_read`, that a
+-- light thread waits for it.
 -- Source: OpenResty's manual; errors of arguments, lua-nginx-module.
 
 local core = ...
@@ -11,6 +12,7 @@ local error, select, tonumber, tostring, type = error, select, tonumber, tostrin
 local req = core.ngx.req
 
 local NO_OBJECT = "request object not found"
+core.BODY_IS_BEING_READ = "pending request body reading in some other thread"
 
 local function no_arguments(n)
     if n > 0 then error("expecting 0 arguments but seen " .. n, 3) end
@@ -30,7 +32,10 @@ function req.read_body(...)
     no_arguments(select("#", ...))
     local handler = core.request_in(1, NO_OBJECT)
     if handler.body_read or handler.body_discarded then return end
+    if handler.body_is_being_read then error(core.BODY_IS_BEING_READ, 2) end
+    handler.body_is_being_read = true
     local data, file = wait(native.read_body, handler.number)
+    handler.body_is_being_read = nil
     handler.body_read = true
     if data ~= "" then handler.body = data end
     handler.body_file = file
@@ -39,7 +44,8 @@ end
 function req.discard_body(...)
     no_arguments(select("#", ...))
     local handler = request_of(1, NO_OBJECT)
-    if not handler.body_read and native.has_body(handler.number) then handler.body_discarded = true end
+    if handler.body_read or handler.body_is_being_read then return end
+    if native.has_body(handler.number) then handler.body_discarded = true end
 end
 
 function req.get_body_data(...)

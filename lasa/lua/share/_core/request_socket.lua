@@ -28,7 +28,7 @@ local function make_metas()
 end
 
 local function body_reader(handler)
-    if handler.body_read then return nil, "request body already exists" end
+    if handler.body_read or handler.body_is_being_read then return nil, "request body already exists" end
     if handler.body_discarded then return nil, "request body discarded" end
     local sock = native.body_socket(handler.number)
     if not sock then return nil, "no body" end
@@ -38,6 +38,7 @@ end
 
 local function whole_connection(handler)
     if handler.has_raw then return nil, "duplicate call" end
+    if handler.body_is_being_read then return nil, core.BODY_IS_BEING_READ end
     if handler.is_old and handler.pieces then return nil, "http 1.0 buffering" end
     if handler.size > 0 and not handler.closed then handler:flush(true) end
     local sock, err = wait(native.take_over, handler.number)
