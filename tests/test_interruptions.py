@@ -141,3 +141,19 @@ def test_a_timer_may_be_cancelled_in_the_middle_of_being_set() -> None:
     for at in range(count // 3, count + 1):  # before, its arguments are checked
         _, place, outcome = interrupt(set_timer, at, cancel_all)
         assert outcome == (0, None), (at, place)
+
+
+def test_a_light_thread_may_end_in_the_middle_of_its_being_killed() -> None:
+    def kill_one() -> Any:
+        child = thread.spawn(coroutine.yield_)
+        outcome = thread.kill(child)
+        lasa.sleep(0)  # where it spawns while it ends, the killer goes on at once
+        noted = scheduler().kills._thrown if scheduler().kills else ()
+        return outcome, child.dead, len(noted)
+
+    ways = [((1, None), True, 0), ((None, "already terminated"), True, 0)]
+    count, _, outcome = interrupt(kill_one, -1, fail)
+    assert outcome == ways[0]
+    for at in range(count // 3, count + 1, 2):
+        _, place, outcome = interrupt(kill_one, at, interfere)
+        assert outcome in ways, (at, place)

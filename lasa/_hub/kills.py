@@ -77,7 +77,9 @@ def kill_job(job: Job) -> None:
         hub.kills = Kills(hub)
     error = ThreadKilled()
     hub.kills.note(job, error)
-    kill_greenlet(job.innermost(), error)  # not by way of a variable, see there
+    kill_greenlet(job.innermost(), error, job)  # not by way of a variable, see there
+    if job.greenlet is None:  # a finalizer or a signal handler may have let it end before it was noted
+        hub.kills.forget(job)
 
 
 def forget_kill(job: Job) -> None:

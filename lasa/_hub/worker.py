@@ -264,8 +264,15 @@ def note_coroutine(resumer: greenlet) -> None:
         resumer.ran_coroutine = True
 
 
-def kill_greenlet(victim: greenlet, error: ThreadKilled | type[ThreadKilled] = ThreadKilled) -> None:
-    """Raise ``error`` in ``victim``; come back, before anybody else, when it ends or waits again."""
+def kill_greenlet(
+    victim: greenlet | None, error: ThreadKilled | type[ThreadKilled] = ThreadKilled, job: Job | None = None
+) -> None:
+    """Raise ``error`` in ``victim``; come back, before anybody else, when it ends or waits again.
+
+    Not if it has run ``job`` and that has ended: a finalizer or a signal handler may let others run in between.
+    """
+    if victim is None:
+        return
     hub = scheduler()
     me = getcurrent()
     throw = greenlet.throw.__get__(victim)
@@ -273,7 +280,8 @@ def kill_greenlet(victim: greenlet, error: ThreadKilled | type[ThreadKilled] = T
     try:
         hub.gave_way.appendleft(me)
         hub.drain_soon()
-        throw(error)
+        if job is None or job.greenlet is not None:  # no call stands between this and the next line
+            throw(error)
     finally:  # a user coroutine that ends comes straight back to whoever resumed it
         hub.forget(me)
 
