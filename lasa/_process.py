@@ -4,23 +4,30 @@ Whatever must not be used by parent and child at once says so here: a module by 
 ``inherited()``. The table in docs/architecture.md lists them all, and a test compares.
 
 A child of ``os.fork()`` forgets at once, by a hook of Python's. Where a hook did not run, since C code has forked,
-``look()`` finds out that the process is another one; the pools ask it before they hand out a connection.
+``look()`` finds out that the process is another one; the pools ask it before they hand out a connection, unless a
+page that the kernel wipes in a child says that it is the same one, which costs no system call.
 """
 
 from __future__ import annotations
 
 import gc
+import mmap
 import os
 from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
-__all__ = ["KINDS", "OWNED", "at_fork", "inherited", "look", "use"]
+__all__ = ["IS_SAME", "KINDS", "OWNED", "at_fork", "inherited", "look", "use"]
 
 KindT = TypeVar("KindT", bound=type)
 
 # What a child does: by name, where there is one in a process, and for each object of a type.
 OWNED: Final[dict[str, Callable[[], object]]] = {}
 KINDS: Final[dict[type, Callable[[Any], object]]] = {}
+
+# The first byte is 1 in the process that has written it, and 0 in a child.
+IS_SAME: Final = mmap.mmap(-1, mmap.PAGESIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+_MADV_WIPEONFORK: Final = 18
 
 _is_used = False
 _pid = os.getpid()
@@ -56,6 +63,7 @@ def look() -> None:
 def _become_child() -> None:
     global _pid
     _pid = os.getpid()
+    _mark()
     for forget_all in OWNED.values():
         forget_all()
     if _is_used:
@@ -63,6 +71,14 @@ def _become_child() -> None:
         for kind, forget in KINDS.items():
             for each in found[kind]:
                 forget(each)
+
+
+def _mark() -> None:
+    try:
+        IS_SAME.madvise(_MADV_WIPEONFORK)
+        IS_SAME[0] = 1
+    except OSError:
+        pass  # a kernel without it: look() is called each time
 
 
 def _inherited_objects() -> dict[type, list[Any]]:
@@ -79,4 +95,5 @@ def _inherited_objects() -> dict[type, list[Any]]:
     return found
 
 
+_mark()
 os.register_at_fork(after_in_child=_become_child)

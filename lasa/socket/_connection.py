@@ -148,7 +148,8 @@ def pool_name_of(host: str, port: int | str | None, chosen: str | None) -> str:
 
 def pools() -> Pools[Connection]:
     """Return the pools of the calling OS thread's hub."""
-    _process.look()
+    if not _process.IS_SAME[0]:
+        _process.look()
     extras = _hub.scheduler().extras
     found = extras.get("pools")
     if found is None:

@@ -144,9 +144,10 @@ class ResponseBody:
                 if piece is None:
                     self._inflating = None
                 continue
-            hub.credit -= _hub.CALL_COST  # pieces that have come already need no wait
-            if hub.credit < 0:
-                self._conduit.breathe(0)
+            if self._received:  # the pieces behind the first may need no wait
+                hub.credit -= _hub.CALL_COST
+                if hub.credit < 0:
+                    self._conduit.breathe(0)
             event = self._conduit.next_event()
             if type(event) is h11.Data:
                 data: bytes = event.data
