@@ -180,7 +180,7 @@ class Channel:
             me.wake_up.wait(limit_s)
         finally:
             with self._lock:  # another OS thread may have served us when the time was over already
-                if me.outcome is None:
+                if me.outcome is None and me in queue:  # it is not where one is just closing the channel
                     queue.remove(me)
         return me.outcome or (None, "timeout")
 

@@ -157,3 +157,17 @@ def test_a_light_thread_may_end_in_the_middle_of_its_being_killed() -> None:
     for at in range(count // 3, count + 1, 2):
         _, place, outcome = interrupt(kill_one, at, interfere)
         assert outcome in ways, (at, place)
+
+
+def test_a_channel_may_be_closed_between_a_receivers_entry_and_its_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lasa._channel._tell_closed", lambda waiting: None)  # the other OS thread is slow to tell
+
+    def receive() -> Any:
+        _here["closing"] = lasa.channel(1)
+        return _here["closing"].receive(0.001)
+
+    count, _, outcome = interrupt(receive, -1, fail)
+    assert outcome == (None, "timeout")
+    for at in range(count // 3, count):
+        _, place, outcome = interrupt(receive, at, lambda: _here["closing"].close())
+        assert outcome in [(None, "timeout"), (None, "closed")], (at, place)
