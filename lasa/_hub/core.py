@@ -95,7 +95,6 @@ class Scheduler:
         "_cpu_mark",
         "_drain_callback",
         "_next_credit",
-        "_nursery",
         "_run_next",
         "_slice_iteration",
         "_turn_timer",
@@ -111,6 +110,7 @@ class Scheduler:
         "is_turning",
         "kills",
         "loop",
+        "nursery",
         "parked",
         "ready",
         "slice_ends",
@@ -123,7 +123,7 @@ class Scheduler:
         self.switch = cast("Callable[[], Any]", greenlet.switch.__get__(gevent_hub))
         self.gave_way: deque[greenlet] = deque()
         self.ready: deque[greenlet] = deque()
-        self._nursery: greenlet | None = None
+        self.nursery: greenlet | None = None
         self._start_dispatcher()
         self._drain_callback: Any = None
         self.parked: list[Any] = []
@@ -148,20 +148,11 @@ class Scheduler:
         # would know of a light thread that stands in no queue.
         queues = self.gave_way, self.ready
         self._run_next = [map(greenlet.switch, iter(queue.popleft, None)).__next__ for queue in queues]
-        self._note_inner()
+        self.note_inner()
 
-    def _note_inner(self) -> None:
-        self.inner = frozenset({self.gevent_hub, self.dispatcher, self._nursery})
-
-    @property
-    def nursery(self) -> greenlet | None:
-        """The greenlet that starts workers; see worker.py."""
-        return self._nursery
-
-    @nursery.setter
-    def nursery(self, made: greenlet | None) -> None:
-        self._nursery = made
-        self._note_inner()
+    def note_inner(self) -> None:
+        """Note which greenlets are the hub's own, where one of them is another one now."""
+        self.inner = frozenset({self.gevent_hub, self.dispatcher, self.nursery})
 
     # -- to wake
 

@@ -202,6 +202,7 @@ def _make_worker(hub: Scheduler) -> None:
 def _open_nursery(hub: Scheduler) -> None:
     """Start the nursery from the hub, whose stack is shallow: all workers ever will start at that depth."""
     hub.nursery = greenlet(_nurse, hub.gevent_hub)
+    hub.note_inner()
     if getcurrent() is hub.gevent_hub:
         _make_worker(hub)
     else:
