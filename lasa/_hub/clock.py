@@ -47,7 +47,9 @@ def sleep(seconds: float) -> bool:
             "lasa.sleep() takes a number of seconds, got T".
     Switches: always. Source: seed, "lasa.sleep".
     """
-    delay_s = whole_ms(seconds_of(seconds, "lasa.sleep()"))
+    kind = type(seconds)
+    is_number = kind is int or (kind is float and seconds == seconds)  # nan is none
+    delay_s = whole_ms(seconds if is_number else seconds_of(seconds, "lasa.sleep()"))
     if delay_s < 0:
         raise ValueError(f"lasa.sleep(): no negative number of seconds, got {seconds}")
     sleep_s(delay_s)
@@ -57,20 +59,24 @@ def sleep(seconds: float) -> bool:
 def sleep_s(delay_s: float) -> None:
     """Switch for ``delay_s`` seconds; 0 is one trip through the event loop."""
     hub = scheduler()
-    if getcurrent() in hub.inner:
-        hub.refuse_wait()
     if ASYNCIO in MODULES:
         refuse_in_asyncio()
-    timer = hub.loop.timer(delay_s, priority=TIMER_PRIORITY if delay_s else TURN_PRIORITY)
+    if delay_s:
+        timer = hub.loop.timer(delay_s, priority=TIMER_PRIORITY)
+        is_updated = True
+    else:
+        timer = hub.loop.timer(0.0, priority=TURN_PRIORITY)
+        is_updated = False  # the loop's time says since when it has not polled
     try:  # from here on a signal handler may raise: a timer that was left would end a later wait
-        timer.start(getcurrent().switch, update=bool(delay_s))  # the loop's time says since when it has not polled
-        hub.dispatch()
+        timer.start(getcurrent().switch, TIMEOUT, update=is_updated)
+        outcome = hub.dispatch()
     finally:
         timer.stop()
         timer.close()
-    if (
-        not delay_s and monotonic() >= hub.slice_ends and hub.is_slice_spent()
-    ):  # by another one that the same poll has let go on
+    if outcome is not TIMEOUT and getcurrent() in hub.inner:  # where a switch comes straight back
+        hub.refuse_wait()
+    # Another one that the same poll has let go on may have spent the slice.
+    if not delay_s and monotonic() >= hub.slice_ends and hub.is_slice_spent():
         hub.step_aside()
 
 

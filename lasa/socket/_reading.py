@@ -228,11 +228,10 @@ class Reading(Halves):
         # The door of all reads that need more than the buffer has, or whose slice is spent.
         if os_thread_id() != self._home:  # what is read already costs no such look
             raise wrong_os_thread("a socket")
-        stream = self._stream
-        assert stream is not None
-        if steps_aside:
-            buffer.begin_row()
+        stream: Any = self._stream
         if buffer.front:
+            if steps_aside:
+                buffer.begin_row()
             buffer.drop_used_front()
         elif buffer is NO_BUFFER:
             buffer = self._buffer = ReceiveBuffer()

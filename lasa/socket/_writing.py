@@ -44,8 +44,7 @@ class Writing(Reading):
             return 0, None
         if os_thread_id() != self._home:
             raise wrong_os_thread("a socket")
-        stream = self._stream
-        assert stream is not None
+        stream: Any = self._stream
         self._is_writing = True
         try:
             stream.send(payload, self._send_s)
