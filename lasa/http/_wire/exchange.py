@@ -58,6 +58,9 @@ class Limits:
     max_field: int | None = None
 
 
+_NOTHING_YET: Final = (None, None, None)
+
+
 class Exchange(h11.Connection):
     """A connection's state; ``role`` is h11.CLIENT or h11.SERVER, ours."""
 
@@ -66,6 +69,7 @@ class Exchange(h11.Connection):
         super().__init__(role, limits.max_head)
         self._wire = WireBuffer(limits.max_head, limits.max_headers, is_lenient=role is CLIENT)
         self._receive_buffer: Any = self._wire
+        self._last_length: tuple[Any, bytes | None, int | None] = _NOTHING_YET
 
     @property
     def has_ended(self) -> bool:
@@ -193,13 +197,13 @@ class Exchange(h11.Connection):
                     self._reader = expect_nothing
                 return None
         elif kind is h11.Response and state is SEND_RESPONSE and states[CLIENT] in _OPEN:
-            length = _plain_length(event, self._request_method)
+            length = self._length_of(role, event, self._request_method)
             if length is not None:
                 self.client_is_waiting_for_100_continue = False
                 self._begin_body(role, event, length)
                 return None
         elif kind is h11.Request and state is IDLE and states[SERVER] is IDLE and event.method != b"CONNECT":
-            length = _plain_length(event, None)
+            length = self._length_of(role, event, None)
             if length is not None:
                 states[SERVER] = SEND_RESPONSE
                 self._request_method = event.method
@@ -210,6 +214,16 @@ class Exchange(h11.Connection):
                     self._writer = _WRITE_RESPONSE
                 return None
         return super()._process_event(role, event)
+
+    def _length_of(self, role: Any, event: Any, request_method: bytes | None) -> int | None:
+        # A peer says the same head again and again, and known heads are the same object.
+        if role is self.our_role:
+            return _plain_length(event, request_method)
+        last, last_method, length = self._last_length
+        if last is not event or last_method != request_method:
+            length = _plain_length(event, request_method)
+            self._last_length = event, request_method, length
+        return length
 
     def _begin_body(self, role: Any, event: Any, length: int) -> None:
         self._cstate.states[role] = SEND_BODY
