@@ -169,12 +169,13 @@ def request_event(
     else:
         proxy_authorization = None
     own = message.headers
+    given = own.values
     content, stream = message.content, message.stream
     expects = (content is not None or stream is not None) and expects_continue(message, policy)
-    if not expects and own.values.get(b"expect", b"").lower() == _CONTINUE:
+    if b"expect" in given and not expects and given[b"expect"].lower() == _CONTINUE:
         own = Prepared([item for item in own.items if item[1] != b"expect"])
+        given = own.values
     headers = _plain_headers(own, message.removed, target.authority, authorization, proxy_authorization, policy.decode)
-    given = own.values
     if (
         content is not None
         or stream is not None
