@@ -12,6 +12,7 @@ from typing import Any
 
 import gevent
 import pytest
+from gevent import monkey
 from gevent.exceptions import BlockingSwitchOutError
 
 import lasa
@@ -19,6 +20,8 @@ from lasa import _hub, coroutine, semaphore
 from lasa._hub.core import SLICE_S
 from lasa.thread import kill, spawn, wait
 from tests.helpers import settle, spend_credit
+
+os_sleep = monkey.get_original("time", "sleep")
 
 
 def compute(seconds: float) -> None:
@@ -94,7 +97,7 @@ def test_a_process_that_was_kept_from_running_keeps_the_order(give_way: Callable
     def kept_from_running(seconds: float) -> None:
         give_way()
         bell.post()
-        time.sleep(seconds)  # the standard library's: nobody runs meanwhile
+        os_sleep(seconds)  # nobody runs meanwhile
         give_way()
         seen.append("caller")
 

@@ -292,18 +292,20 @@ def test_unbuffered_streams_stay_so() -> None:
         assert process.wait(DEADLINE_S) == 0
 
 
-def test_what_a_detached_program_says_at_its_end_arrives_too() -> None:
+def test_what_a_detached_program_says_at_its_end_arrives_too(tmp_path: Path) -> None:
+    has_begun = tmp_path / "has begun"
     code = """
         lasa.detach { name = "w", content_by_lua = [[
             ngx.timer.at(60, function(premature)
                 io.write("late ", tostring(premature), "\\n")
                 ngx.log(ngx.ERR, "late")
             end)
+            io.open("HAS_BEGUN", "w"):close()
             ngx.sleep(60)
         ]] }
-        ngx.sleep(0.05)
+        while not io.open("HAS_BEGUN") do ngx.sleep(0.001) end
         ngx.say("end")
     """
-    status, out, err = run_lua("-e", code)
+    status, out, err = run_lua("-e", code.replace("HAS_BEGUN", str(has_begun)))
     assert (status, out) == (0, "end\nlate true\n")
     assert err.endswith(": late\n")

@@ -371,10 +371,10 @@ def nothing_left() -> Iterator[None]:
     assert in_use() == {}
     close_idle()
     assert pools()._by_name == {}
-    if _open_numbers() != before or loop.activecnt > watchers:
+    if _open_numbers() - before or loop.activecnt > watchers:  # what an earlier test has left may be gone
         gc.collect()
         settle()
-        assert _open_numbers() == before
+        assert _open_numbers() <= before
         assert loop.activecnt <= watchers
 
 
