@@ -17,6 +17,9 @@ __all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s",
 AGAIN_S: Final = 0.05
 
 
+LONG_S: Final = 1e9
+
+
 def now() -> float:
     """Return the seconds since the epoch, with fractions, as the system clock has them.
 
@@ -48,8 +51,10 @@ def sleep(seconds: float) -> bool:
     Switches: always. Source: seed, "lasa.sleep".
     """
     kind = type(seconds)
-    is_number = kind is int or (kind is float and seconds == seconds)  # nan is none
-    delay_s = whole_ms(seconds if is_number else seconds_of(seconds, "lasa.sleep()"))
+    if (kind is float or kind is int) and 0 <= seconds < LONG_S:
+        delay_s = int(seconds * 1000) / 1000  # as whole_ms(), for what nearly all ask for
+    else:
+        delay_s = whole_ms(seconds_of(seconds, "lasa.sleep()"))
     if delay_s < 0:
         raise ValueError(f"lasa.sleep(): no negative number of seconds, got {seconds}")
     sleep_s(delay_s)

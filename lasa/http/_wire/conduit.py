@@ -74,7 +74,7 @@ class Conduit:
         self._inlet = Inlet(connection.stream)
         self.has_received = self.has_expired = False
         self._informational = 0
-        self._ahead: deque[Any] = deque()  # events that hear() has taken in, pieces of a body as bytes
+        self._ahead: deque[Any] | None = None  # events that hear() has taken in, pieces of a body as bytes
         self._ahead_size = 0
         self._broken: SocketError | None = None  # what ended the hearing
         self._send_failure: SocketError | None = None
@@ -138,10 +138,10 @@ class Conduit:
                 if kind is h11.Data:
                     self._keep_ahead(event.data, most)
                 elif kind is h11.EndOfMessage:
-                    self._ahead.append(event)
+                    self._heard.append(event)
                     return True
                 elif self._is_final(event):
-                    self._ahead.append(event)
+                    self._heard.append(event)
                     if not 200 <= event.status_code < 300:
                         return True
         except SocketError as error:
@@ -149,8 +149,14 @@ class Conduit:
             return True
         return False
 
+    @property
+    def _heard(self) -> deque[Any]:
+        if self._ahead is None:  # most connections hear nothing ahead, and an empty one takes as much as all else
+            self._ahead = deque()
+        return self._ahead
+
     def _keep_ahead(self, data: bytes, most: int) -> None:
-        ahead = self._ahead
+        ahead = self._heard
         self._ahead_size += len(data)
         if self._ahead_size > most:
             raise BadMessage("response body too large")
@@ -161,7 +167,7 @@ class Conduit:
 
     def put_back(self, event: Any) -> None:
         """Have next_event() return this event once more."""
-        self._ahead.appendleft(event)
+        self._heard.appendleft(event)
 
     def note_send_failure(self, error: SocketError) -> None:
         """Read on for an answer that came before the sending broke; if it is not whole, ``error`` is why."""
