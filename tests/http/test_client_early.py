@@ -263,7 +263,7 @@ def test_what_is_heard_ahead_is_bounded_in_bytes_and_in_memory() -> None:
     many = b"1\r\nx\r\n" * 30_000
     with small_peer(answering_early(chunked()[:-5] + many + b"0\r\n\r\n", 100_000, keeps)) as server:
         response = get(server.url, body=bytes(SIZE))
-        assert len(response._stream._conduit._ahead) < 10
+        assert len(response._stream._conduit._heard) < 10
         assert response.read() == b"x" * 30_000
 
 
