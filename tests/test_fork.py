@@ -27,7 +27,7 @@ class Peers:
 
     def __init__(self, certificate: str) -> None:
         self.certificate = certificate
-        self.who: dict[Any, set[str]] = defaultdict(set)
+        self.who: dict[Any, set[str]] = defaultdict(set)  # by both ends: one port of a client may meet several servers
         self.ports: list[int] = []
         self.started = lasa.channel(1)
         self.program = lasa.detach(content=self.serve)
@@ -58,7 +58,7 @@ class Peers:
             if is_tls and sock.sslaccept(self.certificate)[0] is None:
                 return
             for line in sock:
-                self.who[sock.getpeername()].add(line.decode())
+                self.who[sock.getsockname(), sock.getpeername()].add(line.decode())
                 sock.send(line + b"\n")
 
     def answer(self, request: Any) -> Any:
@@ -67,11 +67,11 @@ class Peers:
         if request.path == "/ws":
             with lasa.check(request.websocket()) as ws:
                 for text in ws:
-                    self.who[request.peer].add(text)
+                    self.who[request.local, request.peer].add(text)
                     ws.send(text)
             return None
         who = request.path.removeprefix("/say/").replace("%20", " ")
-        self.who[request.peer].add(who)
+        self.who[request.local, request.peer].add(who)
         return who
 
     def pieces(self) -> Iterator[bytes]:
