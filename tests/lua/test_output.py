@@ -307,5 +307,5 @@ def test_what_a_detached_program_says_at_its_end_arrives_too(tmp_path: Path) -> 
         ngx.say("end")
     """
     status, out, err = run_lua("-e", code.replace("HAS_BEGUN", str(has_begun)))
-    assert (status, out) == (0, "end\nlate true\n")
+    assert (status, out) == (0, "end\nlate true\n"), err
     assert err.endswith(": late\n")
