@@ -136,7 +136,7 @@ def run_detached(
         found = tuple([to_python(value) for value in values])
         return found[0] if len(found) == 1 else (found or None)
     finally:
-        main.flush()
+        main.end()
 
 
 class _Main(Context):
@@ -148,6 +148,7 @@ class _Main(Context):
         raw = getattr(self._out, "raw", self._out)
         self._outlet = raw if isinstance(raw, Outlet) else None  # None where the host has another stdout
         self._will_flush = False
+        self._is_over = False
         me = proxy(self)  # Lua must not hold what holds it
         runtime.core.to_stdout(
             self.handler,
@@ -175,10 +176,19 @@ class _Main(Context):
             self._out.write(data)
         except (OSError, ValueError) as error:
             return why(error)
-        if not self._will_flush:
+        if self._is_over:
+            err = self.flush()
+            if err is not None:
+                return err
+        elif not self._will_flush:
             self._will_flush = True
             _hub.call_soon(partial(_flush, ref(self)))  # what is due no more must not keep the runtime
         return outlet is not None and outlet.size > MUCH
+
+    def end(self) -> None:
+        """Say all now, and what timers say later at once: nobody may be there to do it soon."""
+        self._is_over = True
+        self.flush()
 
     def flush(self) -> bytes | None:
         """Say it now; return why that cannot be, None if it can."""
