@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import lasa
 from lasa import thread, websocket
 from lasa.websocket import WebSocket
-from tests.helpers import open_descriptors, settle
+from tests.helpers import settle
 from tests.socket.tools import failure_of, result_of, spawn_blocked
 from tests.websocket.tools import (
     BINARY,
@@ -826,24 +826,26 @@ def test_those_who_wait_to_send_behind_one_that_failed_fail_too(role: str) -> No
 
 def test_a_kill_of_the_reader_closes_the_connection_for_everyone(role: str) -> None:
     with OPENS[role]() as (wb, far), no_light_thread_left():
-        before = open_descriptors()
+        assert wb._session is not None
+        link = wb._session.connection.link
         reader = spawn_blocked(wb.recv_frame)
         assert thread.kill(reader) == (1, None)
         assert far.next() is None
         assert not wb.is_open
-        assert len(before - open_descriptors()) == 1
+        assert link.sock.fileno() == -1
         assert wb.send_text("hello") == (None, "failed to send frame: closed")
 
 
 def test_a_kill_of_a_sender_closes_the_connection_for_everyone(role: str) -> None:
     with OPENS[role](timeout=5_000) as (wb, far), no_light_thread_left():
-        before = open_descriptors()
+        assert wb._session is not None
+        link = wb._session.connection.link
         reader = spawn_blocked(wb.recv_frame)
         sender = spawn_blocked(flood, wb, b"x" * 65_535)
         assert thread.kill(sender) == (1, None)
         assert result_of(reader) == (None, None, f"{FIRST}: closed")
         assert not wb.is_open
-        assert len(before - open_descriptors()) == 1
+        assert link.sock.fileno() == -1
         assert far.wire.rest()
 
 
