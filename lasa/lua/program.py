@@ -144,7 +144,8 @@ class _Main(Context):
 
     def __init__(self, runtime: Runtime) -> None:
         super().__init__(runtime, runtime.core.new_handler(b"content"))
-        self._out = sys.stdout.buffer
+        self._stream = sys.stdout  # which closes what is below it once nobody holds it, as at the end of the program
+        self._out = self._stream.buffer
         raw = getattr(self._out, "raw", self._out)
         self._outlet = raw if isinstance(raw, Outlet) else None  # None where the host has another stdout
         self._will_flush = False
