@@ -37,7 +37,7 @@ class Semaphore:
 
     def __init__(self, resources: int) -> None:
         self._resources = resources
-        self._home = _hub.os_thread_id()
+        self._home = _hub.home_id()
         self._bell: _hub.Doorbell | None = None  # of the hub in which the first one waited
         self._queue: deque[_Waiter] = deque()
         self._waiting = 0  # how many are in the queue
@@ -133,7 +133,7 @@ class Semaphore:
 
     def _forget_waiters(self) -> None:
         # In a child, whose parent they belong to.
-        self._home = _hub.os_thread_id()
+        self._home = _hub.home_id()
         self._bell = None
         _hub.leave_behind(self._queue)
         self._queue = deque()

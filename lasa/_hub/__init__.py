@@ -50,6 +50,7 @@ from lasa._hub.kills import forget_kill, kill_job
 from lasa._hub.os_thread import (
     OsLock,
     OsRLock,
+    home_id,
     interrupt_os_thread,
     os_poll,
     os_thread_id,
@@ -124,6 +125,7 @@ __all__ = [
     "now",
     "os_poll",
     "os_thread_id",
+    "home_id",
     "notice_signals",
     "overhear_signals",
     "patch_all",

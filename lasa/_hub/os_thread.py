@@ -8,14 +8,30 @@ from typing import Any
 
 from gevent import monkey
 
-__all__ = ["OsLock", "OsRLock", "interrupt_os_thread", "os_poll", "os_thread_id", "start_os_thread", "wrong_os_thread"]
+__all__ = [
+    "OsLock",
+    "OsRLock",
+    "home_id",
+    "interrupt_os_thread",
+    "os_poll",
+    "os_thread_id",
+    "start_os_thread",
+    "wrong_os_thread",
+]
 
 # After patching, those of the module are greenlets and their locks.
 OsLock: Any = monkey.get_original("_thread", "allocate_lock")
 OsRLock: Any = monkey.get_original("_thread", "RLock")
 os_thread_id: Callable[[], int] = monkey.get_original("_thread", "get_ident")
 os_poll: Any = monkey.get_original("select", "poll")  # an object that looks at descriptors at once
+_homes: dict[int, int] = {}
 _start: Any = monkey.get_original("_thread", "start_new_thread")
+
+
+def home_id() -> int:
+    """As os_thread_id(), for many objects to keep: the same int each time, since its 32 bytes would be in each."""
+    ident = os_thread_id()
+    return _homes.setdefault(ident, ident)
 
 
 def wrong_os_thread(what: str) -> RuntimeError:

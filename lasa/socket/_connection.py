@@ -25,19 +25,15 @@ class Connection:
         pool_name: the name that the user gave its pool, or None.
         pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
         reused: how often it came out of the pool.
-        expires_at_s: until when its last user wanted it to be kept, on the monotonic clock.
-        identities: what TLS was made with, the outer one first; () without TLS.
-        certificates: of clients, that it was made under.
+        expires_at_s: until when its last user wanted it to be kept, on the monotonic clock; its pool sets it.
         may_be_kept: whether it can go into its pool: not where it has switched to a protocol that the pool is not for.
         companion: what a protocol keeps beside it, also while it is idle.
     """
 
     __slots__ = (
-        "certificates",
         "companion",
         "expires_at_s",
         "host",
-        "identities",
         "link",
         "may_be_kept",
         "pool",
@@ -63,8 +59,6 @@ class Connection:
         self.pool = pool
         self.reused = 0
         self.expires_at_s = 0.0
-        self.identities: tuple[Identity, ...] = ()
-        self.certificates: tuple[object, ...] = ()
         self.may_be_kept = True
         self.companion: Any = None
 
@@ -81,22 +75,25 @@ class Connection:
 
     def secure(self, stream: TlsStream, asked: Identity | None) -> None:
         """Go on with ``stream``, which has shaken hands; as a client, it was made with what was ``asked``."""
-        self.stream = stream
+        below, self.stream = self.stream, stream
+        stream.identities, stream.certificates = below.identities, below.certificates
         if asked is not None:
-            self.identities = (*self.identities, asked.made(stream.object.version()))
+            stream.identities += (asked.made(stream.object.version()),)
             is_known = isinstance(asked.certificate, tuple)  # and no context, which may have one loaded or not
             if is_known or stream.showed_certificate:
-                self.certificates = (*self.certificates, asked.certificate)
+                stream.certificates += (asked.certificate,)
 
     def covers(self, asked: Identity) -> bool:
         """Whether its peer, and what it is to that peer, are what is asked for now."""
-        return bool(self.identities) and self.identities[-1].covers(asked)
+        identities = self.stream.identities
+        return bool(identities) and identities[-1].covers(asked)
 
     def shows(self, certificate: object) -> bool:
         """Whether it was made under this certificate of a client and no other; None: under none."""
+        certificates = self.stream.certificates
         if certificate is None:
-            return not self.certificates
-        return bool(self.certificates) and all(shown == certificate for shown in self.certificates)
+            return not certificates
+        return bool(certificates) and all(shown == certificate for shown in certificates)
 
     def rest(self) -> None:
         """Watch the idle connection: what the peer does ends it, but for TLS's own messages."""

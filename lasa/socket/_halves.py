@@ -6,9 +6,9 @@ nobody; an error closes its own half only; a read timeout closes nothing.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
-from lasa._hub import os_thread_id, wrong_os_thread
+from lasa._hub import home_id, os_thread_id, wrong_os_thread
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
 from lasa.socket._buffer import ReceiveBuffer
@@ -38,9 +38,9 @@ class Halves:
         "__weakref__",
         "_buffer",
         "_connect_s",
+        "_dial_limits",
         "_generation",
         "_home",
-        "_hub",
         "_is_connecting",
         "_is_dubious",
         "_is_reading",
@@ -48,33 +48,29 @@ class Halves:
         "_limits",
         "_line",
         "_more_expected",
-        "_queue_s",
         "_read_open",
         "_read_s",
         "_readable",
         "_recv_size",
         "_send_s",
         "_stream",
-        "_until_s",
         "_write_open",
     )
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         self._stream: Stream | None = None
-        self._hub: Any = None  # the connection's
         self._buffer = NO_BUFFER
         # The buffer again, while a read may begin: connected, read half open, nobody reading.
         self._readable: ReceiveBuffer | None = None
         self._read_open = self._write_open = False
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
-        self._queue_s: float | None = None
-        self._until_s: float | None = None
+        self._dial_limits: tuple[float | None, float | None] = (None, None)  # queue_s and until_s of limit_waits()
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
-        self._home = os_thread_id()
+        self._home = home_id()
         # Whether the last read that needed more than was there has failed, so that what it waited for may still come.
         self._is_dubious = False
         self._generation = 0  # counts connections; a reader's end marker belongs to one of them
@@ -135,9 +131,9 @@ class Halves:
         Switches: never.
         """
         if queue_s is not None:
-            self._queue_s = queue_s
+            self._dial_limits = queue_s, self._dial_limits[1]
         if until_s is not None:
-            self._until_s = until_s
+            self._dial_limits = self._dial_limits[0], until_s
         if connect_s is not None:
             self._connect_s = connect_s
         if send_s is not None:
@@ -171,7 +167,6 @@ class Halves:
     def _open(self, stream: Stream) -> None:
         """Begin with a new connection, or with TLS over the old one; nothing of it is read yet."""
         self._stream = stream
-        self._hub = stream.hub
         self._buffer.clear()
         self._readable = self._buffer
         self._read_open = self._write_open = True

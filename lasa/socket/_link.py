@@ -12,11 +12,12 @@ from collections.abc import Callable
 from fcntl import ioctl
 from sys import byteorder
 from termios import TIOCOUTQ
-from typing import Any, Final, Protocol
+from typing import Any, Final, NoReturn, Protocol
 
 from lasa import _hub, _process
 from lasa._hub import CALL_COST, READ, WRITE
 from lasa.errors import SocketClosed, system_error
+from lasa.socket._identity import Identity
 
 __all__ = ["Link", "Stream", "address_text"]
 
@@ -44,9 +45,27 @@ class Stream(Protocol):
     def holds_input(self) -> bool: ...
     @property
     def is_inherited(self) -> bool: ...
+    @property
+    def identities(self) -> tuple[Identity, ...]: ...
+    @property
+    def certificates(self) -> tuple[object, ...]: ...
     def has_input(self) -> bool: ...
     def shutdown(self, how: int) -> None: ...
     def close(self) -> None: ...
+
+
+class _NoGate:
+    """In the place of a gate through which nobody may wait."""
+
+    def wait(self, timeout_s: float) -> NoReturn:
+        """Raise SocketClosed. Never switches."""
+        raise SocketClosed
+
+    def close(self) -> None:
+        """Give nothing back."""
+
+
+_NO_GATE: Final = _NoGate()
 
 
 class Link:
@@ -55,29 +74,31 @@ class Link:
     Attributes:
         hub: the scheduler of the OS thread in which it was made.
         is_open: whether close() was not called.
-        may_wait_to_send: False after end_waits_to_send().
         peer: of an accepted connection: the address of the other end, which the kernel forgets as soon as that breaks
             the connection.
         has_unsent: whether send_now() has taken bytes that have not left: never, here.
         holds_input: whether bytes have left the kernel that recv() has not returned, so that no event tells of them:
             never, here.
         is_inherited: whether the process that has opened it is the parent of this one, and may be using it.
+        identities: what TLS was made with, the outer one first: (), without TLS.
+        certificates: of clients, that it was made under.
     """
 
     is_inherited = False
     has_unsent: Final = False
     holds_input: Final = False
+    identities: Final[tuple[Identity, ...]] = ()
+    certificates: Final[tuple[object, ...]] = ()
 
-    __slots__ = ("_readable", "_writable", "hub", "is_open", "may_wait_to_send", "peer", "sock")
+    __slots__ = ("_readable", "_writable", "hub", "is_open", "peer", "sock")
 
     def __init__(self, sock: _socket.socket, peer: Any = None) -> None:
         sock.setblocking(False)
         self.sock = sock
         self.peer = peer
-        self.may_wait_to_send = True
         self.hub = _hub.scheduler()
         self._readable: _hub.Gate | None = None
-        self._writable: _hub.Gate | None = None
+        self._writable: _hub.Gate | _NoGate | None = None
         self.is_open = True
 
     @property
@@ -88,15 +109,9 @@ class Link:
         return self._readable
 
     @property
-    def writable(self) -> _hub.Gate:
-        """The gate of the write direction.
-
-        Raises:
-            SocketClosed: no wait for it is allowed.
-        """
+    def writable(self) -> _hub.Gate | _NoGate:
+        """The gate of the write direction."""
         if self._writable is None:
-            if not self.may_wait_to_send:
-                raise SocketClosed
             self._writable = _hub.Gate(self.hub, self.sock.fileno(), WRITE)
         return self._writable
 
@@ -107,9 +122,14 @@ class Link:
             self._writable = None
 
     def end_waits_to_send(self) -> None:
-        """Raise SocketClosed in every send that waits, or would have to, until may_wait_to_send is set again."""
-        self.may_wait_to_send = False
+        """Raise SocketClosed in every send that waits, or would have to, until allow_waits_to_send()."""
         self.close_writable()
+        self._writable = _NO_GATE
+
+    def allow_waits_to_send(self) -> None:
+        """Let sends wait again."""
+        if self._writable is _NO_GATE:
+            self._writable = None
 
     def breathe(self, cost: int = CALL_COST) -> None:
         """Step aside if the slice is spent, before a call that may find its answer there at once, again and again.

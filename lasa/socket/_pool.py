@@ -10,19 +10,25 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from lasa import _hub, _process
 from lasa.errors import SocketError, SocketTimeout
 
-__all__ = ["DEFAULT_SIZE", "Idle", "Pool", "Pools", "plan_idle"]
+__all__ = ["DEFAULT_SIZE", "Pool", "Pools", "plan_idle"]
 
 DEFAULT_SIZE = 30
 FOREVER_S = float("inf")
 
 
 class Poolable(Protocol):
-    """What a pool keeps."""
+    """What a pool keeps.
+
+    Attributes:
+        expires_at_s: until when, on the monotonic clock.
+    """
+
+    expires_at_s: float
 
     def rest(self) -> None:
         """Begin to watch for the peer: closing or sending ends an idle connection. Never switches."""
@@ -37,19 +43,10 @@ class Poolable(Protocol):
 ConnectionT = TypeVar("ConnectionT", bound=Poolable)
 
 
-class Idle(NamedTuple, Generic[ConnectionT]):
-    """A connection that nobody uses."""
-
-    connection: ConnectionT
-    expires_at_s: float
-
-
-def plan_idle(
-    idle: list[Idle[ConnectionT]], now_s: float, limit: int
-) -> tuple[list[Idle[ConnectionT]], list[Idle[ConnectionT]]]:
+def plan_idle(idle: list[ConnectionT], now_s: float, limit: int) -> tuple[list[ConnectionT], list[ConnectionT]]:
     """Split idle connections, the longest parked first, into (keep, close); closes none itself."""
-    expired = [entry for entry in idle if entry.expires_at_s <= now_s]
-    fresh = [entry for entry in idle if entry.expires_at_s > now_s]
+    expired = [connection for connection in idle if connection.expires_at_s <= now_s]
+    fresh = [connection for connection in idle if connection.expires_at_s > now_s]
     surplus = max(0, len(fresh) - limit)
     return fresh[surplus:], expired + fresh[:surplus]
 
@@ -81,7 +78,7 @@ class Pool(Generic[ConnectionT]):
         self.size = size
         self.backlog = backlog
         self.counted = 0
-        self.idle: list[Idle[ConnectionT]] = []
+        self.idle: list[ConnectionT] = []
         self._pools = pools
         self._queue: deque[_Waiter[ConnectionT]] = deque()
         self._alarm = _hub.Alarm(self._close_expired)
@@ -101,7 +98,7 @@ class Pool(Generic[ConnectionT]):
         index = len(self.idle)
         while index:
             index -= 1
-            connection = self.idle[index].connection
+            connection = self.idle[index]
             if accepts is not None and not accepts(connection):
                 continue
             del self.idle[index]
@@ -164,23 +161,23 @@ class Pool(Generic[ConnectionT]):
                 connection.rest()
                 self._grant(waiter, connection, timeout_s)
                 return
-        expires_at_s = time.monotonic() + timeout_s
-        self.idle.append(Idle(connection, expires_at_s))
+        connection.expires_at_s = time.monotonic() + timeout_s
+        self.idle.append(connection)
         connection.rest()
         if len(self.idle) > self.size:
             self._close_surplus()
-        if expires_at_s < self._alarm_at_s:
+        if connection.expires_at_s < self._alarm_at_s:
             self._set_alarm()
 
-    def exchange(self, connection: ConnectionT, timeout_s: float) -> None:
+    def exchange(self, connection: ConnectionT, is_sound: bool) -> None:
         """Take a place for a new connection in exchange for ``connection``, which its user has no use for.
 
-        It is kept for ``timeout_s``, to be taken after all others; where that would be one connection too many, or its
-        time is over, it is closed. Never switches.
+        If it is sound it is kept for what is left of its time, to be taken after all others; where that would be one
+        connection too many, or its time is over, it is closed. Never switches.
         """
-        if timeout_s > 0 and not self.is_full:
+        if is_sound and connection.expires_at_s > time.monotonic() and not self.is_full:
             self.counted += 1
-            self.idle.insert(0, Idle(connection, time.monotonic() + timeout_s))
+            self.idle.insert(0, connection)
             connection.rest()
             if len(self.idle) > self.size:
                 self._close_surplus()
@@ -190,8 +187,8 @@ class Pool(Generic[ConnectionT]):
 
     def drop(self, connection: ConnectionT) -> None:
         """Close an idle connection whose peer closed or sent something. Never switches."""
-        for index, entry in enumerate(self.idle):
-            if entry.connection is connection:
+        for index, idle in enumerate(self.idle):
+            if idle is connection:
                 del self.idle[index]
                 connection.close()
                 self.leave()
@@ -199,8 +196,8 @@ class Pool(Generic[ConnectionT]):
 
     def forget_all(self) -> None:
         """Forget everything, in a child."""
-        for entry in self.idle:
-            entry.connection.close()
+        for connection in self.idle:
+            connection.close()
         self.idle.clear()
         _hub.leave_behind(self._queue)
         self._queue = deque()
@@ -232,14 +229,14 @@ class Pool(Generic[ConnectionT]):
 
     def _close_surplus(self) -> None:
         self.idle, gone = plan_idle(self.idle, time.monotonic(), self.size)
-        for entry in gone:
-            entry.connection.close()
+        for connection in gone:
+            connection.close()
         for _ in gone:
             self.leave()
 
     def _set_alarm(self) -> None:
         # Set for the first to expire; one that is taken before leaves the alarm as it is.
-        first_s = min((entry.expires_at_s for entry in self.idle), default=FOREVER_S)
+        first_s = min((connection.expires_at_s for connection in self.idle), default=FOREVER_S)
         if first_s < self._alarm_at_s and first_s != FOREVER_S:
             self._alarm_at_s = first_s
             self._alarm.set_after(first_s - time.monotonic())
@@ -287,8 +284,8 @@ class Pools(Generic[ConnectionT]):
     def close_idle(self) -> None:
         """Close all idle connections, before the hub ends."""
         for pool in list(self._by_name.values()):
-            for entry in list(pool.idle):
-                pool.drop(entry.connection)
+            for connection in list(pool.idle):
+                pool.drop(connection)
 
 
 _process.inherited(Pools, Pools.forget_all)

@@ -71,7 +71,7 @@ class Reading(Halves):
             front = buffer.front
             if not front:
                 return self._read_on(self._line, buffer)
-            hub = self._hub
+            hub: Any = self._stream.hub  # type: ignore[union-attr]
             hub.credit -= CALL_COST
             if hub.credit < 0 and hub.owes_turn():
                 return self._read_on(self._line, buffer, steps_aside=True)
@@ -158,7 +158,7 @@ class Reading(Halves):
             if ended_in == self._generation:
                 ended_in = -1
                 return None, None, None
-            hub, front = self._hub, buffer.front
+            hub, front = self._stream.hub, buffer.front  # type: ignore[union-attr]
             credit = hub.credit - CALL_COST
             if not size and front and not buffer.lines and credit > 0:
                 hub.credit = credit
@@ -211,7 +211,7 @@ class Reading(Halves):
         # For patterns that the buffer may satisfy; a read may begin.
         buffer = self._readable
         assert buffer is not None
-        hub = self._hub
+        hub: Any = self._stream.hub  # type: ignore[union-attr]
         hub.credit -= CALL_COST
         if hub.credit < 0 and hub.owes_turn():
             return self._read_on(pattern, buffer, steps_aside=True)
@@ -239,7 +239,7 @@ class Reading(Halves):
         self._is_reading = self._is_dubious = True
         try:
             if steps_aside:
-                self._hub.step_aside()
+                stream.hub.step_aside()
                 if not self._read_open:
                     raise SocketClosed
                 data = pattern.take(buffer, 0) if buffer.size else None

@@ -154,10 +154,11 @@ class TcpSocket(Serving):
                 if idle is None and (useless := pool.take_idle(_is_for_nobody)) is not None:
                     useless.give_back()
             if idle is None:
-                if self._queue_s is None:
+                queue_s = self._dial_limits[0]
+                if queue_s is None:
                     idle = pool.enter(self._connect_s, accepts)
                 else:
-                    idle = pool.enter(self._queue_s, accepts)
+                    idle = pool.enter(queue_s, accepts)
                     deadline_s = time.monotonic() + self._connect_s
             if idle is not None:
                 idle.reused += 1
@@ -168,8 +169,9 @@ class TcpSocket(Serving):
         self, host: str, port: int | str | None, pool_name: str | None, pool: Pool[Connection] | None, deadline_s: float
     ) -> Connection:
         # The place in the pool is taken already, and given back if no connection comes about.
-        if self._until_s is not None:
-            deadline_s = min(deadline_s, self._until_s)
+        until_s = self._dial_limits[1]
+        if until_s is not None:
+            deadline_s = min(deadline_s, until_s)
         try:
             if isinstance(port, int):
                 bare = parse_host(host)
@@ -198,7 +200,7 @@ class TcpSocket(Serving):
             if pool is None:  # a child's, of its parent
                 old.close()
             else:
-                pool.exchange(old, old.expires_at_s - time.monotonic() if is_sound else 0.0)
+                pool.exchange(old, is_sound)
             new = self._open_connection(old.host, old.port, old.pool_name, pool, deadline_s)
             self._take(new)
         finally:
@@ -403,9 +405,7 @@ class TcpSocket(Serving):
             pool.counted += 1
         self._connection = None
         self._detach()
-        kept_s = timeout_s if timeout_s > 0 else float("inf")
-        connection.expires_at_s = time.monotonic() + kept_s
-        pool.park(connection, kept_s)
+        pool.park(connection, timeout_s if timeout_s > 0 else float("inf"))
 
     def getreusedtimes(self) -> Outcome:
         """Return how often the connection came out of the pool, as ``(count, None)``; or ``(None, "closed")``.
@@ -467,8 +467,8 @@ def _accepts(certificate: Certificate) -> tuple[Callable[[Connection], bool], Ca
 
 
 def _is_anonymous(connection: Connection) -> bool:
-    return not connection.certificates
+    return not connection.stream.certificates
 
 
 def _is_for_nobody(connection: Connection) -> bool:
-    return not all(may_be_set(certificate) for certificate in connection.certificates)
+    return not all(may_be_set(certificate) for certificate in connection.stream.certificates)

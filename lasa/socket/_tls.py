@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
-from lasa.socket._identity import has_names_like, is_named
+from lasa.socket._identity import Identity, has_names_like, is_named
 from lasa.socket._link import Stream
 
 __all__ = ["HANDSHAKE_FAILED", "HOST_MISMATCH", "TlsStream", "was_cut"]
@@ -39,6 +39,7 @@ class TlsStream:
     Attributes:
         ended_cleanly: whether the peer said goodbye (close_notify) at the end of its data; False also before the end.
         hub: as Link.hub.
+        identities, certificates: as Link's.
         showed_certificate: whether the handshake has shown the peer a certificate of ours, as a client.
         is_untouched: for who sets it to True, whether nothing has been sent since, nor a read begun.
     """
@@ -54,8 +55,10 @@ class TlsStream:
         "_outgoing",
         "_takes_common_name",
         "_unsent",
+        "certificates",
         "ended_cleanly",
         "hub",
+        "identities",
         "is_untouched",
         "showed_certificate",
     )
@@ -91,6 +94,8 @@ class TlsStream:
         self.ended_cleanly = False
         self.is_untouched = False
         self.showed_certificate = False
+        self.identities: tuple[Identity, ...] = ()
+        self.certificates: tuple[object, ...] = ()
 
     @property
     def object(self) -> ssl.SSLObject:

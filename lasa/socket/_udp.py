@@ -40,7 +40,7 @@ class UdpSocket:
     largest_receive: ClassVar = LARGEST_RECEIVE
 
     def __init__(self) -> None:
-        self._home = _hub.os_thread_id()
+        self._home = _hub.home_id()
         self._link: Link | None = None
         self._has_peer = False
         self._is_busy = False

@@ -69,9 +69,10 @@ class Writing(Reading):
         stream = self._stream
         if not self._write_open or self._is_writing or type(stream) is not Link or os_thread_id() != self._home:
             return None
-        if self._hub.credit < 0:  # whose slice may be spent
+        hub = stream.hub
+        if hub.credit < 0:  # whose slice may be spent
             return None
-        self._hub.credit -= CALL_COST + len(data)
+        hub.credit -= CALL_COST + len(data)
         try:
             return stream.sock.send(data)
         except OSError:

@@ -288,8 +288,8 @@ def header_of(request: tuple[bytes, bytes], name: bytes) -> list[bytes]:
 def close_idle() -> None:
     """Close every idle connection of the pools."""
     for pool in list(pools()._by_name.values()):
-        for entry in list(pool.idle):
-            pool.drop(entry.connection)
+        for connection in list(pool.idle):
+            pool.drop(connection)
 
 
 def in_use() -> dict[str, int]:

@@ -559,7 +559,7 @@ def test_what_has_been_used_before_the_handshake_is_not_kept(
     assert user.secure().reused == 0
     assert user.who()[0] == 2
     user.keep()
-    assert [idle.connection.reused for pool in pools()._by_name.values() for idle in pool.idle] == [0]
+    assert [idle.reused for pool in pools()._by_name.values() for idle in pool.idle] == [0]
 
 
 def test_no_place_in_a_pool_with_a_queue_is_counted_twice(client: Callable[..., Client]) -> None:

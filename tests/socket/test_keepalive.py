@@ -29,7 +29,7 @@ def nothing_is_left_open() -> Iterator[None]:
 def close_all_idle() -> None:
     for pool in list(pools()._by_name.values()):
         for idle in list(pool.idle):
-            pool.drop(idle.connection)
+            pool.drop(idle)
 
 
 class Upstream:

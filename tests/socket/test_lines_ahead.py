@@ -18,6 +18,8 @@ class Chunks:
     def __init__(self, chunks: list[bytes]) -> None:
         self.chunks = chunks
         self.hub = scheduler()
+        self.identities: tuple[()] = ()
+        self.certificates: tuple[()] = ()
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         if not self.chunks:

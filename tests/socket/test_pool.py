@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from lasa import thread
 from lasa.errors import SocketError, SocketTimeout
-from lasa.socket._pool import Idle, Pool, Pools, plan_idle
+from lasa.socket._pool import Pool, Pools, plan_idle
 from tests.helpers import settle
 from tests.socket.tools import failure_of, result_of, spawn_blocked
 
@@ -21,6 +21,7 @@ class Fake:
 
     name: str = ""
     is_good: bool = True
+    expires_at_s: float = 0.0
     events: list[str] = field(default_factory=list)
 
     def rest(self) -> None:
@@ -53,7 +54,7 @@ def full_pool(pools: Pools[Fake], size: int, backlog: int | None = None) -> Pool
 def test_the_plan_loses_nothing_and_keeps_the_latest_within_the_limit(
     expiries: list[float], now_s: float, limit: int
 ) -> None:
-    idle = [Idle(Fake(str(index)), at_s) for index, at_s in enumerate(expiries)]
+    idle = [Fake(str(index), expires_at_s=at_s) for index, at_s in enumerate(expiries)]
     keep, close = plan_idle(idle, now_s, limit)
     assert sorted(map(id, keep + close)) == sorted(map(id, idle))
     assert len(keep) <= limit

@@ -180,7 +180,7 @@ def may_take(connection: Connection, policy: Policy) -> bool:
     A name tells one identity from another, but not a certificate from the one that has replaced it in the same file,
     nor a context of the caller's from itself before the caller changed it. What is outdated is of use to nobody.
     """
-    identities = connection.identities
+    identities = connection.stream.identities
     return not identities or all(policy.identity.made(identity) for identity in identities)
 
 

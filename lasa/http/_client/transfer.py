@@ -115,7 +115,7 @@ class Transfer:
                 raise SocketTimeout from None
         finally:
             gate.on_idle_event = None
-            link.may_wait_to_send = True
+            link.allow_waits_to_send()
 
     def _parts(self, head: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
         for piece in _sliced(_told_apart(self._taken(pieces))):
