@@ -30,10 +30,12 @@ MODULES = Path("/usr/lib/nginx/modules")
 MODULE_VERSION = "10023"  # what the recorded outputs are from: 0.10.23
 DEADLINE_S = 10.0
 
-# Debian's lua-nginx-string has lua-resty-string's modules under names of its own; scripts ask for the usual ones.
+# With a master process: the Lua module of 1.22 may crash its worker behind an error in coroutine.wrap(), and the next
+# script then has a new one. Debian's lua-nginx-string has lua-resty-string's modules under names of its own; scripts
+# ask for the usual ones.
 NGINX_CONF = """
 load_module {modules}/ndk_http_module.so; load_module {modules}/ngx_http_lua_module.so;
-daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/error.log notice; worker_processes 1;
+daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log notice; worker_processes 1; {user}
 env PARITY_PEERS;
 events {{ worker_connections 512; }}
 http {{
@@ -155,6 +157,7 @@ def real_nginx(folder: Path, places: Places) -> Iterator[int]:
             authority=f"{places['folder']}/ca.pem",
             resolver_timeout_s=RESOLVER_TIMEOUT_S,
             socket_timeout_s=SOCKET_TIMEOUT_S,
+            user="" if os.geteuid() else "user root;",  # who may read the scripts and the folders
         )
     )
     command = [binary, "-p", str(folder), "-c", str(conf), "-e", str(folder / "start.log")]
