@@ -10,13 +10,13 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from lasa import _hub, semaphore, thread
+from lasa._stream.inlet import LINGER_S
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._server.answer import Answer, reason_of
 from lasa.http._server.outgoing import _SPENT
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._wire.fields import HeaderSource, lines_of, prepare
 from lasa.socket import TcpSocket
-from lasa.socket._inlet import LINGER_S
 from lasa.socket._reading import Reading
 
 __all__ = [

@@ -21,10 +21,10 @@ import dns.rdataclass
 import dns.rdatatype
 
 from lasa import _hub
+from lasa._stream.address import ip_family
 from lasa.errors import SocketError, SocketTimeout
 from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket, UdpSocket
-from lasa.socket._address import ip_family
 
 __all__ = ["Resolver"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ssl
 from typing import Any, Final
 
+from lasa._stream.identity import Certificate, Identity, certificate_key, new_client_context, versions_of
 from lasa.lua._pem import PemFiles
 from lasa.lua.settings import BadSetting, Settings
-from lasa.socket._identity import Certificate, Identity, certificate_key, new_client_context, versions_of
 
 __all__ = ["Contexts", "chain_is_too_long"]
 

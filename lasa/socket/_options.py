@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
+from lasa._stream.pool import DEFAULT_SIZE
 from lasa._values import integer, kind_of, number, text_of, type_name
-from lasa.socket._pool import DEFAULT_SIZE
 
 __all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "did_you_mean", "keepalive_of", "refuse_unknown"]
 

@@ -7,13 +7,10 @@ from typing import Any, Final
 
 from lasa import _hub
 from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
-from lasa._values import as_bytes, integer, kind_of, type_name
-from lasa.errors import SocketClosed, SocketError, check
-from lasa.socket._buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
-from lasa.socket._halves import NO_BUFFER, Halves
-from lasa.socket._limits import checked_limit
-from lasa.socket._options import refuse_unknown
-from lasa.socket._patterns import (
+from lasa._stream.buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
+from lasa._stream.halves import NO_BUFFER, Halves
+from lasa._stream.limits import checked_limit
+from lasa._stream.patterns import (
     LINE_TOO_LONG,
     SECTION_TOO_LONG,
     STREAM_TOO_LONG,
@@ -24,6 +21,9 @@ from lasa.socket._patterns import (
     Size,
     parse_pattern,
 )
+from lasa._values import as_bytes, integer, kind_of, type_name
+from lasa.errors import SocketClosed, SocketError, check
+from lasa.socket._options import refuse_unknown
 
 __all__ = ["Reading", "Received"]
 

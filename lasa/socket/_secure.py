@@ -9,10 +9,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from lasa._values import kind_of
-from lasa.errors import SocketError
-from lasa.socket._connection import Connection
-from lasa.socket._identity import (
+from lasa._stream.connection import Connection
+from lasa._stream.identity import (
     Asked,
     Identity,
     authorities_of,
@@ -22,8 +20,10 @@ from lasa.socket._identity import (
     server_context,
     server_name_of,
 )
-from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._tls import TlsStream, was_cut
+from lasa._stream.limits import DEFAULT_LIMITS, Limits
+from lasa._stream.tls import TlsStream, was_cut
+from lasa._values import kind_of
+from lasa.errors import SocketError
 from lasa.socket._writing import Writing
 
 __all__ = ["NEVER_CONNECTED", "Secure"]

@@ -6,12 +6,12 @@ import _socket
 from typing import Any, Self
 
 from lasa import _hub
+from lasa._stream.address import ip_of, parse_port, unix_path
+from lasa._stream.connection import Connection
+from lasa._stream.limits import DEFAULT_LIMITS, Limits
+from lasa._stream.listener import LISTEN_BACKLOG, Listener
 from lasa._values import integer, number, type_name
 from lasa.errors import SocketError, system_error
-from lasa.socket._address import ip_of, parse_port, unix_path
-from lasa.socket._connection import Connection
-from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._listener import LISTEN_BACKLOG, Listener
 from lasa.socket._secure import Secure
 
 __all__ = ["Outcome", "Serving"]

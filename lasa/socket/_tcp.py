@@ -9,20 +9,20 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
+from lasa._stream.address import host_text, is_unix, parse_host, parse_port, unix_path
+from lasa._stream.connection import Connection, pool_name_of, pools
+from lasa._stream.dial import addresses_of, dial, dial_unix
+from lasa._stream.halves import DUBIOUS
+from lasa._stream.identity import Certificate, certificate_key, may_be_set
+from lasa._stream.limits import DEFAULT_LIMITS, Limits
+from lasa._stream.link import address_text
+from lasa._stream.pool import DEFAULT_SIZE, Pool
+from lasa._stream.tls import TlsStream
 from lasa._values import integer, kind_of
 from lasa.errors import SocketError, system_error
-from lasa.socket._address import host_text, is_unix, parse_host, parse_port, unix_path
-from lasa.socket._connection import Connection, pool_name_of, pools
-from lasa.socket._dial import addresses_of, dial, dial_unix
-from lasa.socket._halves import DUBIOUS
-from lasa.socket._identity import Certificate, certificate_key, may_be_set
-from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._link import address_text
 from lasa.socket._options import NO_OPTIONS, SOCKET_OPTIONS, ConnectOptions, keepalive_of
-from lasa.socket._pool import DEFAULT_SIZE, Pool
 from lasa.socket._secure import NEVER_CONNECTED
 from lasa.socket._serving import Outcome, Serving
-from lasa.socket._tls import TlsStream
 
 __all__ = ["TcpSocket"]
 

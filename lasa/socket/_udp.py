@@ -10,12 +10,12 @@ from typing import Any, ClassVar, Final, Self
 
 from lasa import _hub
 from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
+from lasa._stream.address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
+from lasa._stream.dial import addresses_of, open_socket
+from lasa._stream.halves import DEFAULT_TIMEOUT_MS
+from lasa._stream.link import Link, address_text
 from lasa._values import flatten, integer, kind_of, timeout_ms
 from lasa.errors import SocketError, system_error
-from lasa.socket._address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
-from lasa.socket._dial import addresses_of, open_socket
-from lasa.socket._halves import DEFAULT_TIMEOUT_MS
-from lasa.socket._link import Link, address_text
 
 __all__ = ["UdpSocket"]
 

@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from lasa import _hub
 from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
+from lasa._stream.halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING
+from lasa._stream.link import Link
 from lasa._values import flatten
 from lasa.errors import SocketError
-from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING
-from lasa.socket._link import Link
 from lasa.socket._reading import Reading
 
 __all__ = ["Writing"]

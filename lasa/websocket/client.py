@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import Any, Final
 
 from lasa._functions import check_function
+from lasa._stream.halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
 from lasa._values import kind_of, timeout_ms
 from lasa.errors import SocketError
 from lasa.http._client.response import Response
 from lasa.http.client import Failure
 from lasa.socket import TcpSocket
-from lasa.socket._halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
 from lasa.socket._options import did_you_mean, keepalive_of
 from lasa.websocket._socket.framing import FATAL, NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from lasa import _hub, semaphore, thread
 from lasa._functions import checked_result
+from lasa._stream.halves import DEFAULT_TIMEOUT_MS
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
 from lasa.http import server as http_server
@@ -21,7 +22,6 @@ from lasa.http._server.request import Request
 from lasa.http._server.service import check_handler, no_handler
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.fields import Prepared
-from lasa.socket._halves import DEFAULT_TIMEOUT_MS
 from lasa.websocket._socket.framing import NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.options import Options, unknown_option

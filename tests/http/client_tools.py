@@ -17,9 +17,9 @@ import gevent.socket
 import gevent.ssl
 from gevent.event import Event
 
+from lasa._stream.connection import pools
 from lasa.http import client
 from lasa.http.client import Response
-from lasa.socket._connection import pools
 from tests.helpers import nothing_left_open, settle
 
 PEER_TIMEOUT_S = 10.0

@@ -10,8 +10,8 @@ import pytest
 
 import lasa
 from lasa import socket
+from lasa._stream.connection import pools
 from lasa.http.client import Client
-from lasa.socket._connection import pools
 from tests.conftest import Certificates
 from tests.helpers import settle
 from tests.http.client_tools import (

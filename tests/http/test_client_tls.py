@@ -27,7 +27,7 @@ OLD_WORDS = {"tlsv1 alert protocol version", "unsupported protocol"}
 
 @pytest.fixture(autouse=True)
 def nothing_is_left_open(certificates: Certificates) -> Iterator[None]:
-    from lasa.socket._connection import pools
+    from lasa._stream.connection import pools
 
     certificates.issue("localhost")
     with nothing_left_open():

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.errors import SocketError
-from lasa.socket._address import (
+from lasa._stream.address import (
     host_text,
     ip_family,
     ip_of,
@@ -17,6 +16,7 @@ from lasa.socket._address import (
     race_order,
     unix_path,
 )
+from lasa.errors import SocketError
 
 V4, V6 = _socket.AF_INET, _socket.AF_INET6
 

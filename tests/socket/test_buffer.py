@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.socket._buffer import ReceiveBuffer, find_text
+from lasa._stream.buffer import ReceiveBuffer, find_text
 
 pieces = st.lists(st.lists(st.sampled_from(b"ab\n"), min_size=1, max_size=12).map(bytes), max_size=12)
 operations = st.lists(

@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 import lasa
 from lasa import socket, thread
+from lasa._stream.connection import pools
+from lasa._stream.identity import Identity, context_identity, is_named, server_name_of, versions_of
 from lasa.errors import SocketError
 from lasa.socket import TcpSocket
-from lasa.socket._connection import pools
-from lasa.socket._identity import Identity, context_identity, is_named, server_name_of, versions_of
 from tests.conftest import Certificates
 from tests.helpers import nothing_left_open, settle
 from tests.socket.tools import (

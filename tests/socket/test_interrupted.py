@@ -16,8 +16,8 @@ import pytest
 from gevent.event import Event
 
 from lasa import _hub, socket, thread
+from lasa._stream.connection import pools
 from lasa.socket import TcpSocket, UdpSocket
-from lasa.socket._connection import pools
 from tests.conftest import Certificates
 from tests.helpers import nothing_left_open, settle
 from tests.socket.tools import (

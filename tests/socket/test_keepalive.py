@@ -12,8 +12,8 @@ from gevent import monkey
 
 import lasa
 from lasa import socket, thread
+from lasa._stream.connection import pools
 from lasa.socket import TcpSocket
-from lasa.socket._connection import pools
 from tests.helpers import Peer, nothing_left_open, raw_listener, settle, wait_for_bytes
 from tests.socket.tools import SHORT_MS, failure_of, free_address, result_of, silent_listener, spawn_blocked
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lasa._hub import scheduler
+from lasa._stream.buffer import CUT_AHEAD, LINES_IN_A_ROW
+from lasa._stream.limits import Limits
 from lasa.socket import TcpSocket
-from lasa.socket._buffer import CUT_AHEAD, LINES_IN_A_ROW
-from lasa.socket._limits import Limits
 from tests.helpers import spend_slice, unspent_slice
 
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lasa._stream.buffer import ReceiveBuffer
+from lasa._stream.patterns import Anything, Boundary, Everything, Line, Pattern, Section, Size
 from lasa.errors import SocketError
-from lasa.socket._buffer import ReceiveBuffer
-from lasa.socket._patterns import Anything, Boundary, Everything, Line, Pattern, Section, Size
 from tests.socket.reference import SlowReader, SlowStream
 
 NO_LIMIT = 1 << 40

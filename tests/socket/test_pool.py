@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lasa import thread
+from lasa._stream.pool import Pool, Pools, plan_idle
 from lasa.errors import SocketError, SocketTimeout
-from lasa.socket._pool import Pool, Pools, plan_idle
 from tests.helpers import settle
 from tests.socket.tools import failure_of, result_of, spawn_blocked
 

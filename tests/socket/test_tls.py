@@ -319,8 +319,8 @@ def test_tls_goes_through_a_light_thread_in_the_middle_to_a_second_tls(tls: Pair
         accepting = thread.spawn(inner.far.sslaccept, certificates.issue("127.0.0.1"))
         outer_stream = tls.near._connection
         assert outer_stream is not None
-        from lasa.socket._identity import client_context
-        from lasa.socket._tls import TlsStream
+        from lasa._stream.identity import client_context
+        from lasa._stream.tls import TlsStream
 
         context = client_context(True, certificates.ca, None)
         double = TlsStream(outer_stream.stream, context, server_side=False, server_name="127.0.0.1")

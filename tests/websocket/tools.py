@@ -23,7 +23,7 @@ from gevent.event import Event
 from gevent.queue import Queue
 
 from lasa import _hub, thread, websocket
-from lasa.socket._connection import pools
+from lasa._stream.connection import pools
 from lasa.websocket import WebSocket
 from lasa.websocket.client import ClientWebSocket
 from lasa.websocket.server import Server, ServerWebSocket

@@ -8,14 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lasa._values import number
-from lasa.http._client.proxies import ProxyVariables, choose_proxy, proxy_variables
-from lasa.http._client.retries import Retries, retries_of
-from lasa.http._wire.auth import authorization_of
-from lasa.http._wire.exchange import Limits
-from lasa.http._wire.fields import Prepared, prepare
-from lasa.http._wire.target import parse_target, split_host_port
-from lasa.socket._identity import (
+from lasa._stream.identity import (
     Identity,
     certificate_key,
     client_context,
@@ -23,6 +16,13 @@ from lasa.socket._identity import (
     context_identity,
     trust_key,
 )
+from lasa._values import number
+from lasa.http._client.proxies import ProxyVariables, choose_proxy, proxy_variables
+from lasa.http._client.retries import Retries, retries_of
+from lasa.http._wire.auth import authorization_of
+from lasa.http._wire.exchange import Limits
+from lasa.http._wire.fields import Prepared, prepare
+from lasa.http._wire.target import parse_target, split_host_port
 from lasa.socket._options import did_you_mean
 
 if TYPE_CHECKING:

@@ -11,6 +11,8 @@ import h11
 from h11._headers import Headers
 
 from lasa import _hub
+from lasa._stream.connection import Connection, pools
+from lasa._stream.tls import HANDSHAKE_FAILED
 from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._client.policy import ANY_PORT, Policy, Tls
 from lasa.http._client.proxies import Proxy, choose_proxy
@@ -19,8 +21,6 @@ from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import field
 from lasa.http._wire.target import Target
 from lasa.socket import TcpSocket
-from lasa.socket._connection import Connection, pools
-from lasa.socket._tls import HANDSHAKE_FAILED
 
 __all__ = ["Deadline", "Route", "may_take", "open_route", "prepare_route", "route_to"]
 

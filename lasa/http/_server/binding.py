@@ -8,11 +8,11 @@ import stat
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lasa._stream.address import is_unix, parse_host, parse_port, unix_path
+from lasa._stream.dial import addresses_of
+from lasa._stream.identity import server_context
 from lasa.errors import SocketError
 from lasa.socket import TcpSocket, tcp
-from lasa.socket._address import is_unix, parse_host, parse_port, unix_path
-from lasa.socket._dial import addresses_of
-from lasa.socket._identity import server_context
 
 __all__ = ["Address", "bind", "parse_address", "tls_context", "unlink_quietly"]
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 import h11
 
 from lasa import _hub, thread
+from lasa._stream.tls import HANDSHAKE_FAILED
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._server.access_log import Served, access_logger
 from lasa.http._server.answer import answer_of, plain_answer
@@ -24,7 +25,6 @@ from lasa.http._server.request import Request
 from lasa.http._server.service import Service
 from lasa.http._wire.errors import BadMessage
 from lasa.socket import TcpSocket
-from lasa.socket._tls import HANDSHAKE_FAILED
 
 __all__ = ["ServerConnection"]
 

@@ -16,14 +16,14 @@ import h11
 
 from lasa import _process
 from lasa._hub import CALL_COST
+from lasa._stream.connection import Connection
+from lasa._stream.inlet import Inlet
+from lasa._stream.tls import TlsStream, was_cut
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.pieces import TINY
 from lasa.socket import TcpSocket
-from lasa.socket._connection import Connection
-from lasa.socket._inlet import Inlet
-from lasa.socket._tls import TlsStream, was_cut
 
 __all__ = ["Conduit"]
 

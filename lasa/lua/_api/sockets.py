@@ -8,18 +8,18 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from lasa._stream.address import is_unix, parse_address
+from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa.errors import SocketError, system_error
 from lasa.lua._driver import failure_of
 from lasa.lua._tls import chain_is_too_long
 from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket
-from lasa.socket._address import is_unix, parse_address
-from lasa.socket._limits import DEFAULT_LIMITS, Limits
 
 if TYPE_CHECKING:
+    from lasa._stream.identity import Certificate
     from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
-    from lasa.socket._identity import Certificate
 
 __all__ = ["address_of", "direct", "natives", "text_argument", "texts"]
 

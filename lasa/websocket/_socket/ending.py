@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any, Final, Self
 
 from lasa import _hub, semaphore, thread
+from lasa._stream.inlet import LINGER_S
+from lasa._stream.tls import TlsStream
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
-from lasa.socket._inlet import LINGER_S
-from lasa.socket._tls import TlsStream
 from lasa.websocket._socket.framing import FrameSizes, Framing, Sent
 from lasa.websocket._socket.keepalive import Keepalive
 from lasa.websocket._socket.options import Options, checked_s

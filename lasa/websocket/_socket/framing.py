@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Self
 
 from lasa import _hub
+from lasa._stream.halves import BUSY_READING, DEFAULT_TIMEOUT_MS
+from lasa._stream.link import address_text
 from lasa._values import integer, kind_of, number, text_of, timeout_ms, type_name
 from lasa.errors import SocketError
 from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES
-from lasa.socket._halves import BUSY_READING, DEFAULT_TIMEOUT_MS
-from lasa.socket._link import address_text
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import HALF_A_CODE, BadFrame, Closing
 from lasa.websocket._wire.extension import Agreement

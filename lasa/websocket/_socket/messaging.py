@@ -12,9 +12,9 @@ from typing import Any, Final, Self, TypeVar
 
 from lasa import _hub, semaphore
 from lasa._hub import CALL_COST
+from lasa._stream.halves import BUSY_READING
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
 from lasa.http._wire.pieces import BYTES_LIKE
-from lasa.socket._halves import BUSY_READING
 from lasa.websocket._socket.ending import Ending
 from lasa.websocket._socket.framing import NAME, FrameSizes, Sent
 from lasa.websocket._socket.options import Options, checked_s

@@ -13,8 +13,8 @@ from functools import partial
 from typing import Final
 
 from lasa import _hub, semaphore, thread
+from lasa._stream.connection import Connection
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
-from lasa.socket._connection import Connection
 
 __all__ = ["Outlet", "Turn"]
 

@@ -6,9 +6,9 @@ from typing import Final
 
 from lasa import _process
 from lasa._hub import CALL_COST
+from lasa._stream.connection import Connection
+from lasa._stream.inlet import Inlet
 from lasa.errors import SocketClosed, SocketError
-from lasa.socket._connection import Connection
-from lasa.socket._inlet import Inlet
 from lasa.websocket._socket.outlet import Outlet
 from lasa.websocket._wire.extension import Agreement
 from lasa.websocket._wire.frames import CLOSE, FIN, LENGTH_MAX, FrameReader, frame_head

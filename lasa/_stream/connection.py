@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, cast
 
 from lasa import _hub, _process
+from lasa._stream.identity import Identity
+from lasa._stream.link import Link, Stream
+from lasa._stream.pool import Pool, Pools
+from lasa._stream.tls import TlsStream
 from lasa.errors import SocketError
-from lasa.socket._identity import Identity
-from lasa.socket._link import Link, Stream
-from lasa.socket._pool import Pool, Pools
-from lasa.socket._tls import TlsStream
 
 __all__ = ["Connection", "pool_name_of", "pools"]
 

@@ -9,9 +9,9 @@ from collections import deque
 
 from lasa import _hub
 from lasa._hub import Chorus
+from lasa._stream.address import ip_family, race_order
+from lasa._stream.link import Link
 from lasa.errors import SocketError, SocketTimeout, system_error
-from lasa.socket._address import ip_family, race_order
-from lasa.socket._link import Link
 
 __all__ = ["addresses_of", "dial", "dial_unix", "open_socket"]
 

@@ -8,9 +8,9 @@ import time
 from typing import Any, Final, Self
 
 from lasa import _hub
+from lasa._stream.dial import open_socket
+from lasa._stream.link import Link
 from lasa.errors import system_error
-from lasa.socket._dial import open_socket
-from lasa.socket._link import Link
 
 __all__ = ["LISTEN_BACKLOG", "Listener"]
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Final
 
 from lasa._hub import home_id, os_thread_id, wrong_os_thread
+from lasa._stream.buffer import ReceiveBuffer
+from lasa._stream.limits import DEFAULT_LIMITS, Limits
+from lasa._stream.link import Stream
+from lasa._stream.patterns import Line
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
-from lasa.socket._buffer import ReceiveBuffer
-from lasa.socket._limits import DEFAULT_LIMITS, Limits
-from lasa.socket._link import Stream
-from lasa.socket._patterns import Line
 
 __all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "DUBIOUS", "NO_BUFFER", "Halves"]
 

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from lasa._stream.identity import Identity, has_names_like, is_named
+from lasa._stream.link import Stream
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
-from lasa.socket._identity import Identity, has_names_like, is_named
-from lasa.socket._link import Stream
 
 __all__ = ["HANDSHAKE_FAILED", "HOST_MISMATCH", "TlsStream", "was_cut"]
 

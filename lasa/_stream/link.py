@@ -16,8 +16,8 @@ from typing import Any, Final, NoReturn, Protocol
 
 from lasa import _hub, _process
 from lasa._hub import CALL_COST, READ, WRITE
+from lasa._stream.identity import Identity
 from lasa.errors import SocketClosed, system_error
-from lasa.socket._identity import Identity
 
 __all__ = ["Link", "Stream", "address_text"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Final
 
-from lasa.socket._link import Stream
+from lasa._stream.link import Stream
 
 __all__ = ["LINGER_S", "Inlet"]
 

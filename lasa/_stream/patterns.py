@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+from lasa._stream.buffer import ReceiveBuffer
+from lasa._stream.limits import Limits, checked_limit
 from lasa._values import kind_of, number
 from lasa.errors import SocketError
-from lasa.socket._buffer import ReceiveBuffer
-from lasa.socket._limits import Limits, checked_limit
 
 __all__ = [
     "LINE_TOO_LONG",
