@@ -7,7 +7,6 @@ timers fire with ``premature=True``, and what they do then has GRACE_S seconds.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -110,9 +109,8 @@ class Life:
         calendar().expire_all()
         alarm = _hub.Alarm(self.look_again, ref=True)
         alarm.set_after(GRACE_S)
-        deadline_s = time.monotonic() + GRACE_S
         try:
-            self._wait_for(lambda: self.is_quiet() or self.is_enough() or time.monotonic() >= deadline_s)
+            self._wait_for(lambda: self.is_quiet() or self.is_enough() or not alarm.is_set)
         except (_hub.LoopExit, SystemExit, KeyboardInterrupt):
             return  # whoever is left waits for nothing
         finally:

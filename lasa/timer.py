@@ -7,7 +7,6 @@ once, with ``premature=True``, so that it can give back what it holds.
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from heapq import heapify, heappop, heappush
@@ -74,7 +73,7 @@ class Calendar:
         heappush(self._heap, (due_s, next(self._order), timer))
         first = self._heap[0] if self._heap else None  # none where a signal handler has let others cancel all
         if first is not None and (first[2] is timer or not self._alarm.is_set):  # not set where one has raised before
-            self._alarm.set_after(first[0] - time.monotonic())
+            self._alarm.set_after(first[0] - _hub.clock.monotonic_s())
         if not self.pending:
             self._alarm.clear()
 
@@ -96,7 +95,7 @@ class Calendar:
     def expire_all(self) -> None:
         """Fire every pending timer early, with ``premature=True``; from now on only zero delays are taken."""
         self.is_ending = True
-        now_s = time.monotonic()
+        now_s = _hub.clock.monotonic_s()
         early = sorted(entry for entry in self._heap if entry[2].is_pending)
         self._heap.clear()
         self._alarm.clear()
@@ -115,7 +114,7 @@ class Calendar:
         self._alarm.clear()
 
     def _fire_due(self) -> None:
-        now_s = time.monotonic()  # timers that the callbacks make have to wait until events have been polled
+        now_s = _hub.clock.monotonic_s()  # timers that the callbacks make have to wait until events have been polled
         timer: Timer | None = None
         try:
             while self._heap and self._heap[0][0] <= now_s:
@@ -136,7 +135,7 @@ class Calendar:
             raise
         finally:
             if self._heap:
-                self._alarm.set_after(self._heap[0][0] - time.monotonic())
+                self._alarm.set_after(self._heap[0][0] - _hub.clock.monotonic_s())
         self._tell_if_quiet()
 
     def _run(self, timer: Timer, *, premature: bool, next_s: float | None = None) -> None:
@@ -244,7 +243,7 @@ def _schedule(
     if ours.pending >= ours.max_pending:
         return None, "too many pending timers"
     timer = Timer(callback, tuple(arguments), copy_context(), delay_s if repeats else None, ours)
-    ours.add(timer, time.monotonic() + delay_s)
+    ours.add(timer, _hub.clock.monotonic_s() + delay_s)
     return timer, None
 
 

@@ -145,6 +145,18 @@ LUA_CORES = {
     "watchdog.py",
 }
 
+# Who asks the machine what time it is; all others ask the hub's clock, which can be replaced.
+KNOWS_THE_MACHINES_TIME = {
+    "_hub/clock.py": "it is what stands behind the hub's clock",
+    "_hub/core.py": "slices say how long the machine was busy",
+    "_hub/worker.py": "likewise",
+    "_detached.py": "it holds up the OS thread, at the end of the process",
+    "_program.py": "a signal of the system's looks at those who hold it up",
+    "_stdio.py": "it holds up the OS thread",
+    "lua/watchdog.py": "an OS thread that watches the others",
+}
+CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
+
 # Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
 CORES_BELOW_HTTP = {"_functions", "_process", "errors", "_values", "codec", "_stream.address", "socket._options"}
 
@@ -281,6 +293,22 @@ def test_an_http_server_loads_no_websocket_before_somebody_asks_for_one() -> Non
 def test_only_the_hub_imports_gevent_and_greenlet(path: Path) -> None:
     foreign = {name for name in imported_names(path) if name.split(".")[0] in ("gevent", "greenlet")}
     assert not foreign or part_of(path) == "_hub"
+
+
+def test_only_those_who_are_named_ask_the_machine_what_time_it_is() -> None:
+    assert {path.as_posix() for path in lasa_modules() if asks_the_machine(path)} == set(KNOWS_THE_MACHINES_TIME)
+
+
+def asks_the_machine(path: Path) -> bool:
+    for node in ast.walk(ast.parse((ROOT / path).read_text())):
+        if isinstance(node, ast.Attribute) and node.attr in CLOCKS and ast.unparse(node.value) == "time":
+            return True
+        if isinstance(node, ast.ImportFrom) and node.module == "time" and CLOCKS & {alias.name for alias in node.names}:
+            return True
+        # What stands there can be replaced, so nobody may keep it.
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lasa._hub"):
+            assert not {"monotonic_s", "system_s"} & {alias.name for alias in node.names}, path
+    return False
 
 
 @pytest.mark.parametrize("path", lasa_modules(), ids=str)

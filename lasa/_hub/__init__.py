@@ -13,6 +13,8 @@ for a name's addresses               ``resolve(name, timeout_s)``
 for what others may have asked for   ``Errands(run).ask(what, timeout_s)``
 ===================================  ==================================================================
 
+What time it is: ``clock.monotonic_s()``, ``clock.system_s()``; what is left of a time: ``Deadline(timeout_s)``.
+
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_job(job)``, ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
@@ -30,7 +32,8 @@ from gevent._hub_local import get_hub_if_exists
 from gevent.exceptions import LoopExit
 from greenlet import GreenletExit
 
-from lasa._hub.clock import Alarm, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
+from lasa._hub import clock
+from lasa._hub.clock import Alarm, Deadline, monotonictime, now, pause_at_most, sleep, sleep_s, update_time
 from lasa._hub.core import (
     CALL_COST,
     Scheduler,
@@ -82,6 +85,7 @@ __all__ = [
     "Alarm",
     "Chorus",
     "CoroutineGreenlet",
+    "Deadline",
     "Doorbell",
     "Errands",
     "Gate",
@@ -99,6 +103,7 @@ __all__ = [
     "call_soon",
     "calls_users",
     "claim_main_thread",
+    "clock",
     "current_job",
     "doorbell",
     "end_hub",

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from time import monotonic
+from math import inf
+from time import monotonic  # the machine's, for slices
 from typing import Any, Final
 
 from lasa._hub.asyncio_loop import ASYNCIO, MODULES, refuse_in_asyncio
 from lasa._hub.core import TIMEOUT, TIMER_PRIORITY, TURN_PRIORITY, getcurrent, scheduler
 from lasa._values import seconds_of, whole_ms
+from lasa.errors import SocketTimeout
 
-__all__ = ["Alarm", "monotonictime", "now", "pause_at_most", "sleep", "sleep_s", "update_time"]
+__all__ = [
+    "Alarm",
+    "Deadline",
+    "monotonic_s",
+    "monotonictime",
+    "now",
+    "pause_at_most",
+    "sleep",
+    "sleep_s",
+    "system_s",
+    "update_time",
+]
 
 
 AGAIN_S: Final = 0.05
@@ -20,12 +33,18 @@ AGAIN_S: Final = 0.05
 LONG_S: Final = 1e9
 
 
+# What time it is for the calling OS thread's hub: in seconds that never go back, and in seconds since the epoch. Other
+# functions stand here where a hub's clock is replaced, so all call them as clock.monotonic_s() and clock.system_s().
+monotonic_s: Callable[[], float] = time.monotonic
+system_s: Callable[[], float] = time.time
+
+
 def now() -> float:
     """Return the seconds since the epoch, with fractions, as the system clock has them.
 
     Switches: never. Source: seed, "lasa.now".
     """
-    return time.time()
+    return system_s()
 
 
 def monotonictime() -> float:
@@ -33,7 +52,7 @@ def monotonictime() -> float:
 
     Switches: never. Source: seed, "lasa.monotonictime".
     """
-    return time.monotonic_ns() / 1000
+    return monotonic_s() * 1e6
 
 
 def update_time() -> None:
@@ -128,6 +147,43 @@ class Alarm:
         self._on_time()
         if self._timer is timer:
             self.clear()
+
+
+class Deadline:
+    """When something has to be over, whatever it waits for until then.
+
+    Attributes:
+        at_s: as clock.monotonic_s() has it; inf if it may take any time.
+    """
+
+    __slots__ = ("at_s",)
+
+    def __init__(self, timeout_s: float | None) -> None:
+        self.at_s = inf if timeout_s is None else monotonic_s() + timeout_s
+
+    @property
+    def left_s(self) -> float:
+        """How long it may still take; 0.0 when it is over, for a wait that then looks once."""
+        return max(0.0, self.at_s - monotonic_s())
+
+    def left_of(self, wait_s: float) -> float:
+        """Return how long a wait may last: ``wait_s``, or less if that is all there is.
+
+        Raises:
+            SocketTimeout: nothing is left.
+        """
+        left_s = self.at_s - monotonic_s()
+        if left_s <= 0:
+            raise SocketTimeout
+        return min(wait_s, left_s)
+
+    def alarm(self, on_time: Callable[[], None]) -> Alarm | None:
+        """Have ``on_time`` called from the hub when the time is over; None where it never is."""
+        if self.at_s == inf:
+            return None
+        alarm = Alarm(on_time)
+        alarm.set_after(self.at_s - monotonic_s())
+        return alarm
 
 
 def pause_at_most(timeout_s: float) -> bool:

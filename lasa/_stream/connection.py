@@ -25,7 +25,7 @@ class Connection:
         pool_name: the name that the user gave its pool, or None.
         pool: the pool it counts in, None before the first setkeepalive() if connect() made no pool.
         reused: how often it came out of the pool.
-        expires_at_s: until when its last user wanted it to be kept, on the monotonic clock; its pool sets it.
+        expires_at_s: until when its last user wanted it to be kept, as clock.monotonic_s() has it; its pool sets it.
         may_be_kept: whether it can go into its pool: not where it has switched to a protocol that the pool is not for.
         companion: what a protocol keeps beside it, also while it is idle.
     """

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import _socket
 import errno
-import time
 from collections import deque
+from math import inf
 
 from lasa import _hub
-from lasa._hub import Chorus
+from lasa._hub import Chorus, Deadline
 from lasa._stream.address import ip_family, race_order
 from lasa._stream.link import Link
 from lasa.errors import SocketError, SocketTimeout, system_error
@@ -50,8 +50,8 @@ def addresses_of(host: str, timeout_s: float) -> list[tuple[int, str]]:
         raise SocketError(f"{host} could not be resolved ({error.reason})") from None
 
 
-def dial(addresses: list[tuple[int, str]], port: int, deadline_s: float, local: tuple[int, str, int] | None) -> Link:
-    """Connect to the first of ``addresses`` that answers, until ``deadline_s`` on the monotonic clock.
+def dial(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local: tuple[int, str, int] | None) -> Link:
+    """Connect to the first of ``addresses`` that answers.
 
     Args:
         local: ``(family, ip, port)`` to bind to first; addresses of another family are not tried.
@@ -64,8 +64,8 @@ def dial(addresses: list[tuple[int, str]], port: int, deadline_s: float, local: 
         if not addresses:
             raise SocketError("cannot assign requested address")
     if len(addresses) == 1:
-        return _dial_one(*addresses[0], port, deadline_s, local)
-    return _race(addresses, port, deadline_s, local)
+        return _dial_one(*addresses[0], port, deadline, local)
+    return _race(addresses, port, deadline, local)
 
 
 def _begin(family: int, ip: str, port: int, local: tuple[int, str, int] | None) -> tuple[_socket.socket, bool]:
@@ -89,13 +89,13 @@ def _begin(family: int, ip: str, port: int, local: tuple[int, str, int] | None) 
     return sock, not code
 
 
-def _dial_one(family: int, ip: str, port: int, deadline_s: float, local: tuple[int, str, int] | None) -> Link:
+def _dial_one(family: int, ip: str, port: int, deadline: Deadline, local: tuple[int, str, int] | None) -> Link:
     sock, is_connected = _begin(family, ip, port, local)
     link = Link(sock)
     if is_connected:
         return link
     try:
-        link.writable.wait(max(0.0, deadline_s - time.monotonic()))
+        link.writable.wait(deadline.left_s)
         link.close_writable()
         _raise_pending_error(sock)
     except BaseException:
@@ -104,7 +104,7 @@ def _dial_one(family: int, ip: str, port: int, deadline_s: float, local: tuple[i
     return link
 
 
-def _race(addresses: list[tuple[int, str]], port: int, deadline_s: float, local: tuple[int, str, int] | None) -> Link:
+def _race(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local: tuple[int, str, int] | None) -> Link:
     waiting = deque(addresses)
     flying: dict[int, _socket.socket] = {}
     chorus = Chorus()
@@ -120,7 +120,7 @@ def _race(addresses: list[tuple[int, str]], port: int, deadline_s: float, local:
                     chorus.add(sock.fileno())
                 elif not flying:
                     raise last_error
-                winner = _next_landing(chorus, flying, deadline_s, may_start_another=bool(waiting))
+                winner = _next_landing(chorus, flying, deadline, may_start_another=bool(waiting))
                 if winner is not None:
                     return Link(winner)
             except SocketTimeout:
@@ -136,14 +136,11 @@ def _race(addresses: list[tuple[int, str]], port: int, deadline_s: float, local:
 
 
 def _next_landing(
-    chorus: Chorus, flying: dict[int, _socket.socket], deadline_s: float, *, may_start_another: bool
+    chorus: Chorus, flying: dict[int, _socket.socket], deadline: Deadline, *, may_start_another: bool
 ) -> _socket.socket | None:
     # Returns the socket that is connected, or None when it is time to try the next address.
     while flying:
-        left_s = deadline_s - time.monotonic()
-        if left_s <= 0:
-            raise SocketTimeout
-        descriptor = chorus.wait(min(left_s, ATTEMPT_DELAY_S) if may_start_another else left_s)
+        descriptor = chorus.wait(deadline.left_of(ATTEMPT_DELAY_S if may_start_another else inf))
         if descriptor is None:
             if may_start_another:
                 return None
@@ -167,14 +164,13 @@ def _raise_pending_error(sock: _socket.socket) -> None:
         raise system_error(OSError(code, ""))
 
 
-def dial_unix(path: bytes, deadline_s: float) -> Link:
+def dial_unix(path: bytes, deadline: Deadline) -> Link:
     """Connect to a unix stream socket; otherwise as dial(). It waits only while the listener's queue is full."""
     sock = open_socket(_socket.AF_UNIX)
     try:
         while (code := sock.connect_ex(path)) == errno.EAGAIN:
             # The listener's queue is full, and the system offers no event for its draining.
-            if time.monotonic() >= deadline_s:
-                raise SocketTimeout
+            deadline.left_of(UNIX_RETRY_S)
             _hub.sleep_s(UNIX_RETRY_S)
         if code:
             raise system_error(OSError(code, ""))

@@ -6,6 +6,7 @@ nobody; an error closes its own half only; a read timeout closes nothing.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from lasa._hub import home_id, os_thread_id, wrong_os_thread
@@ -65,7 +66,7 @@ class Halves:
         self._read_open = self._write_open = False
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
-        self._dial_limits: tuple[float | None, float | None] = (None, None)  # queue_s and until_s of limit_waits()
+        self._dial_limits: tuple[float | None, float] = (None, inf)  # queue_s and until_s of limit_waits()
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
@@ -127,7 +128,7 @@ class Halves:
 
         Args:
             queue_s: for a place in a pool with a backlog; otherwise the connect timeout bounds that too.
-            until_s: when a connect has to be over, on the monotonic clock, however long it had to wait for its place.
+            until_s: when a connect has to be over, as a Deadline's at_s, however long it had to wait for its place.
         Switches: never.
         """
         if queue_s is not None:

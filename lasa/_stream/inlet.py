@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from typing import Final
 
+from lasa._hub import Deadline
 from lasa._stream.link import Stream
 
 __all__ = ["LINGER_S", "Inlet"]
@@ -57,9 +57,9 @@ class Inlet:
             SocketTimeout: it has not ended; SocketError.
         Switches: until the peer has ended the stream.
         """
-        deadline_s = time.monotonic() + wait_s
+        deadline = Deadline(wait_s)
         left = LINGER_BYTES
-        while left > 0 and (left_s := deadline_s - time.monotonic()) > 0:
+        while left > 0 and (left_s := deadline.left_s):
             size = len(self.stream.recv(LARGEST_READ, left_s, False))
             if not size:
                 return

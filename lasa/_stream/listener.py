@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _socket
 import errno
-import time
 from typing import Any, Final, Self
 
 from lasa import _hub
@@ -81,17 +80,17 @@ class Listener:
         """
         self.listen()
         sock = self.link.sock
-        deadline_s = time.monotonic() + timeout_s
+        deadline = _hub.Deadline(timeout_s)
         self.link.breathe()  # a flood of connects must not keep those accepted from being served
         while True:
             try:
                 descriptor, address = sock._accept()  # type: ignore[attr-defined]
             except BlockingIOError:
-                self.link.readable.wait(max(0.0, deadline_s - time.monotonic()))
+                self.link.readable.wait(deadline.left_s)
             except ConnectionAbortedError:
                 continue  # the peer gave up while it stood in the queue
             except OSError as error:
-                if error.errno not in _SHORTAGE or time.monotonic() >= deadline_s:
+                if error.errno not in _SHORTAGE or not deadline.left_s:
                     raise system_error(error) from None
                 _hub.sleep_s(_SHORTAGE_PAUSE_S)
             else:

@@ -7,7 +7,6 @@ own for as long as it lives: what later calls say is ignored.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Generic, Protocol, TypeVar
@@ -25,7 +24,7 @@ class Poolable(Protocol):
     """What a pool keeps.
 
     Attributes:
-        expires_at_s: until when, on the monotonic clock.
+        expires_at_s: until when, as clock.monotonic_s() has it.
     """
 
     expires_at_s: float
@@ -161,7 +160,7 @@ class Pool(Generic[ConnectionT]):
                 connection.rest()
                 self._grant(waiter, connection, timeout_s)
                 return
-        connection.expires_at_s = time.monotonic() + timeout_s
+        connection.expires_at_s = _hub.clock.monotonic_s() + timeout_s
         self.idle.append(connection)
         connection.rest()
         if len(self.idle) > self.size:
@@ -175,7 +174,7 @@ class Pool(Generic[ConnectionT]):
         If it is sound it is kept for what is left of its time, to be taken after all others; where that would be one
         connection too many, or its time is over, it is closed. Never switches.
         """
-        if is_sound and connection.expires_at_s > time.monotonic() and not self.is_full:
+        if is_sound and connection.expires_at_s > _hub.clock.monotonic_s() and not self.is_full:
             self.counted += 1
             self.idle.insert(0, connection)
             connection.rest()
@@ -228,7 +227,7 @@ class Pool(Generic[ConnectionT]):
             self._set_alarm()
 
     def _close_surplus(self) -> None:
-        self.idle, gone = plan_idle(self.idle, time.monotonic(), self.size)
+        self.idle, gone = plan_idle(self.idle, _hub.clock.monotonic_s(), self.size)
         for connection in gone:
             connection.close()
         for _ in gone:
@@ -239,7 +238,7 @@ class Pool(Generic[ConnectionT]):
         first_s = min((connection.expires_at_s for connection in self.idle), default=FOREVER_S)
         if first_s < self._alarm_at_s and first_s != FOREVER_S:
             self._alarm_at_s = first_s
-            self._alarm.set_after(first_s - time.monotonic())
+            self._alarm.set_after(first_s - _hub.clock.monotonic_s())
 
 
 class Pools(Generic[ConnectionT]):

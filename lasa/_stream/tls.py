@@ -7,10 +7,10 @@ after gevent.monkey.patch_all() alike.
 from __future__ import annotations
 
 import ssl
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from lasa._hub import Deadline
 from lasa._stream.identity import Identity, has_names_like, is_named
 from lasa._stream.link import Stream
 from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
@@ -115,20 +115,20 @@ class TlsStream:
             host mismatch", "CODE: text".
         Switches: whenever it has to wait.
         """
-        deadline_s = time.monotonic() + timeout_s
+        deadline = Deadline(timeout_s)
         sent = bytearray()
         try:
             while True:
                 try:
                     self._object.do_handshake()
                 except ssl.SSLWantReadError:
-                    sent += self._flush_handshake(deadline_s)
-                    self._pull(deadline_s - time.monotonic(), False)
+                    sent += self._flush_handshake(deadline)
+                    self._pull(deadline.left_s, False)
                     if self._has_ended:
                         raise SocketClosed from None
                     continue
                 break
-            sent += self._flush_handshake(deadline_s)
+            sent += self._flush_handshake(deadline)
         except ssl.SSLCertVerificationError as error:
             self._say_why()
             if error.verify_code in _MISMATCH_CODES:
@@ -328,11 +328,11 @@ class TlsStream:
             self._inner.send(records, timeout_s)
         self._is_sending = False  # not after a failure: nothing may follow a record that was cut off
 
-    def _flush_handshake(self, deadline_s: float) -> bytes:
+    def _flush_handshake(self, deadline: Deadline) -> bytes:
         # Returns what has been sent.
         records = self._outgoing.read()
         self._unsent += records
-        self._flush(max(0.0, deadline_s - time.monotonic()))
+        self._flush(deadline.left_s)
         return records
 
     def _flush_now(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
@@ -11,14 +10,14 @@ from weakref import WeakSet
 
 from lasa import _hub
 from lasa._functions import check_function
-from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
+from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset
 from lasa.http._client.holdings import Holdings
 from lasa.http._client.message import Message, expects_continue, message_of, request_event
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import plan_redirect
 from lasa.http._client.response import Piece, Response
 from lasa.http._client.retries import IDEMPOTENT, plan_retry
-from lasa.http._client.route import Deadline, open_route, route_to
+from lasa.http._client.route import RequestDeadline, open_route, route_to
 from lasa.http._client.transfer import SourceFailed, Transfer
 from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import prepare
@@ -203,7 +202,7 @@ class _Attempt:
         self._target = target
         self._progress = progress
         self._is_stream = is_stream
-        self.deadline = Deadline(policy.timeout)
+        self.deadline = RequestDeadline(policy.timeout)
         self._history: list[Response] = []
 
     def run(self) -> Response:
@@ -267,17 +266,12 @@ class _Attempt:
                 reason=None if failure is None else failure.reason,
                 status=None if response is None else response.code,
                 retry_after=None if response is None else response.headers.get("retry-after"),
-                now_s=time.time(),
+                now_s=_hub.clock.system_s(),
                 random=random.random(),
                 may_resend=self._message.may_resend,
             )
-            if delay_s is not None:
-                try:
-                    left_s = self.deadline.left(delay_s)
-                except SocketTimeout:
-                    left_s = 0.0
-                if left_s < delay_s:
-                    delay_s = None  # there will be no time for another try
+            if delay_s is not None and self.deadline.left_s < delay_s:
+                delay_s = None  # there will be no time for another try
             if delay_s is None:
                 if response is None:
                     assert failure is not None
@@ -323,12 +317,12 @@ def _read_away(response: Response) -> None:
     # Read what hardly anybody wants, for the sake of the connection, as long as that is cheap.
     stream = response._stream
     pieces = Pieces()
-    over_s = time.monotonic() + DRAIN_S
+    deadline = _hub.Deadline(DRAIN_S)
     try:
         stream.limit_reads(DRAIN_S)
         while piece := stream.next_piece():
             pieces.add(piece)
-            if pieces.size > DRAINED_BODY or time.monotonic() > over_s:
+            if pieces.size > DRAINED_BODY or not deadline.left_s:
                 response.close()
                 return
     except SocketError:

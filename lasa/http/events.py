@@ -13,7 +13,6 @@ from __future__ import annotations
 import logging
 import random
 import re
-import time
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import TracebackType
@@ -167,7 +166,7 @@ class EventSource:
         self._wake.post()
 
     def _connect(self) -> None:
-        delay_s = self._due_at_s - time.monotonic()
+        delay_s = self._due_at_s - _hub.clock.monotonic_s()
         if delay_s > 0 and self._opener is None:
             self._wake, _ = semaphore.new(0)
             self._wake.wait(delay_s)
@@ -186,7 +185,7 @@ class EventSource:
             self._note_failure(error, may_heal=_may_heal(error.reason))
             return
         self._is_fruitful = False
-        self._opened_at_s = time.monotonic()
+        self._opened_at_s = _hub.clock.monotonic_s()
         self._parser = EventParser(self._parser.last_event_id, self._max_event_bytes)
         self._pieces = response.pieces()
 
@@ -257,7 +256,7 @@ class EventSource:
             self._disconnect()
             self._plan(None)
             raise
-        if self._events or (piece and time.monotonic() - self._opened_at_s > STEADY_S):
+        if self._events or (piece and _hub.clock.monotonic_s() - self._opened_at_s > STEADY_S):
             self._is_fruitful = True
             self._failures = 0
         if not piece:
@@ -279,7 +278,7 @@ class EventSource:
         base_s = self._retry_s if asked_ms is None else asked_ms / 1000
         self._retry_s = base_s  # the server's word holds for all connections to come
         delay_s = plan_wait(self._failures, base_s, self._max_retry_s, random.random())
-        self._due_at_s = time.monotonic() + delay_s
+        self._due_at_s = _hub.clock.monotonic_s() + delay_s
         if lost_by is not None:
             url = mask_userinfo(str(self._url).partition("?")[0])  # queries have secrets too
             logger.info("lost %s: %s; connecting again in %.1f s", url, lost_by.reason, delay_s)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import socket as stdlib_socket
 import ssl
-import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 from lasa import semaphore, thread
-from lasa._hub import current_job, sleep_s
+from lasa._hub import Deadline, current_job, sleep_s
 from lasa.errors import SocketError, check
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
@@ -167,10 +166,9 @@ class Server(Service):
             elif connection.is_idle and not connection.has_input():  # a request that is there already is answered
                 connection.cut()
         me = current_job()
-        deadline_s = time.monotonic() + min(grace_s, semaphore.FOREVER_S)
+        deadline = Deadline(min(grace_s, semaphore.FOREVER_S))
         while others := [connection for connection in self._connections if connection.job is not me]:
-            left_s = deadline_s - time.monotonic()
-            if left_s <= 0 or not self._left.wait(left_s)[0]:
+            if not self._left.wait(deadline.left_s)[0]:
                 break
         cut = [connection.description for connection in others if connection.request is not None]
         for connection in others:

@@ -5,7 +5,6 @@ This is the one place in lasa.lua that knows a connection of lasa's HTTP server 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
@@ -39,7 +38,7 @@ TAKEN_OVER: Final = 200  # in the access log: what the script sends is its own b
 
 
 def started_s(request: Request) -> float:
-    """Return when the request came, on the monotonic clock."""
+    """Return when the request came, as clock.monotonic_s() has it."""
     return float(request._connection._started_s)  # type: ignore[attr-defined]
 
 
@@ -202,8 +201,8 @@ class _Goodbye:
         sock = self._sock
         if sock.shutdown("send")[0] is None:
             return
-        deadline_s = time.monotonic() + LINGER_S
-        while (left_s := deadline_s - time.monotonic()) > 0:
+        deadline = _hub.Deadline(LINGER_S)
+        while left_s := deadline.left_s:
             sock.limit_waits(read_s=left_s)
             if sock.receiveany(65_536)[0] is None:
                 return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 import tempfile
-import time
 from functools import lru_cache
 from typing import Any, Final
 
@@ -221,7 +220,7 @@ class RequestContext(Context):
     @property
     def age_s(self) -> float:
         """How long ago the request came."""
-        return time.monotonic() - _client.started_s(self.request)
+        return _hub.clock.monotonic_s() - _client.started_s(self.request)
 
     def raw_head(self, without_line: bool) -> bytes:
         """Its head, without the first line if asked so."""

@@ -8,7 +8,6 @@ waits for a look-up within a timeout.
 from __future__ import annotations
 
 import socket as stdlib_socket
-import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -94,14 +93,14 @@ class Resolver:
             return [(family, host)]
         name = host.lower().removesuffix(".")
         valid_until_s, addresses = self._known.get(name, (0.0, []))
-        if time.monotonic() < valid_until_s:
+        if _hub.clock.monotonic_s() < valid_until_s:
             return addresses
-        deadline_s = time.monotonic() + min(timeout_s, self._timeout_s)
+        deadline = _hub.Deadline(min(timeout_s, self._timeout_s))
         found: Addresses = []
         lifetime_s = 3600.0
         reason = 3
         for each in self._families:
-            code, answers, seconds = self._shared(f"{int(each)} {host}", deadline_s)
+            code, answers, seconds = self._shared(f"{int(each)} {host}", deadline)
             found += [(int(each), answer) for answer in answers]
             lifetime_s = min(lifetime_s, seconds) if answers else lifetime_s
             if code:
@@ -112,12 +111,12 @@ class Resolver:
             raise SocketError(f"{host} could not be resolved ({reason}: {_REASONS.get(reason, 'Unknown error')})")
         if len(self._known) >= MOST_NAMES:
             self._known.clear()
-        self._known[name] = time.monotonic() + lifetime_s, found
+        self._known[name] = _hub.clock.monotonic_s() + lifetime_s, found
         return found
 
-    def _shared(self, question: str, deadline_s: float) -> Found:
+    def _shared(self, question: str, deadline: _hub.Deadline) -> Found:
         # Ask, or wait for a question that is under way, which may be over before our time is.
-        while (left_s := deadline_s - time.monotonic()) > 0:
+        while left_s := deadline.left_s:
             try:
                 found = self._questions.ask(question, left_s)
             except SocketTimeout:
@@ -130,7 +129,7 @@ class Resolver:
 
     def _ask(self, question: str) -> Found:
         family, _, host = question.partition(" ")
-        deadline_s = time.monotonic() + self._timeout_s
+        deadline = _hub.Deadline(self._timeout_s)
         kind = dns.rdatatype.A if int(family) == stdlib_socket.AF_INET else dns.rdatatype.AAAA
         try:
             query = dns.message.make_query(host, kind)
@@ -140,12 +139,11 @@ class Resolver:
         try_s, pause_s = FIRST_TRY_S, PAUSE_S
         while True:
             for server in self._servers:
-                left_s = deadline_s - time.monotonic()
-                if left_s <= 0:
+                if not (left_s := deadline.left_s):
                     return code, [], 0.0
                 reply = _over_udp(server, query, min(left_s, try_s))
                 if reply is not None and reply.flags & dns.flags.TC:
-                    reply = _over_tcp(server, query, deadline_s - time.monotonic())
+                    reply = _over_tcp(server, query, deadline.left_s)
                 if reply is None:
                     continue
                 code = int(reply.rcode())
@@ -166,7 +164,7 @@ class Resolver:
             if code != TIMED_OUT:
                 return code, [], 0.0  # all have refused
             try_s = self._timeout_s
-            _hub.sleep(min(pause_s, max(0.0, deadline_s - time.monotonic())))
+            _hub.sleep(min(pause_s, deadline.left_s))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
 
@@ -188,8 +186,8 @@ def _over_udp(server: tuple[str, int], query: Any, timeout_s: float) -> Any:
         sock.settimeout(max(1.0, timeout_s * 1000))
         if not sock.setpeername(*server)[0] or not sock.send(query.to_wire())[0]:
             return None
-        until_s = time.monotonic() + timeout_s
-        while time.monotonic() < until_s:
+        deadline = _hub.Deadline(timeout_s)
+        while deadline.left_s:
             data, _ = sock.receive(LARGEST_REPLY)
             if data is None:
                 return None

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import ssl
-import time
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from lasa._hub import Deadline
 from lasa._stream.connection import Connection
 from lasa._stream.identity import (
     Asked,
@@ -172,22 +172,20 @@ class Secure(Writing):
             name = server_name_of(connection.bare_host) if context.check_hostname else None
         identity = _checked(lambda: asked(name))
         session = reused_session if isinstance(reused_session, ssl.SSLSession) else None
-        deadline_s = time.monotonic() + self._connect_s
+        deadline = Deadline(self._connect_s)
         has_it = self.tls is not None and not nested
         if has_it and connection.reused and not connection.covers(identity):
-            connection = self._connect_anew(deadline_s)
+            connection = self._connect_anew(deadline)
             has_it = False
         if not has_it:
-            self._begin_tls(
-                connection, context, deadline_s, identity, name, session, takes_common_name=takes_common_name
-            )
+            self._begin_tls(connection, context, deadline, identity, name, session, takes_common_name=takes_common_name)
             session = None
         if reused_session is False:
             return True
         assert self.tls is not None
         return session or self.tls.session
 
-    def _connect_anew(self, deadline_s: float) -> Connection:
+    def _connect_anew(self, deadline: Deadline) -> Connection:
         """Take a new connection to the same peer in place of the one that is there."""
         raise NotImplementedError
 
@@ -229,7 +227,7 @@ class Secure(Writing):
         try:
             connection = self._ready_for_tls()
             if self.tls is None:
-                self._begin_tls(connection, context, time.monotonic() + self._connect_s)
+                self._begin_tls(connection, context, Deadline(self._connect_s))
         except SocketError as error:
             return None, error.reason
         return True, None
@@ -244,7 +242,7 @@ class Secure(Writing):
         self,
         connection: Connection,
         context: ssl.SSLContext,
-        deadline_s: float,
+        deadline: Deadline,
         asked: Identity | None = None,
         server_name: str | None = None,
         session: ssl.SSLSession | None = None,
@@ -266,7 +264,7 @@ class Secure(Writing):
         try:
             # What was read ahead belongs to TLS; nothing that came in plain text may be taken for decrypted data.
             stream.feed(self._buffer.take_all())
-            stream.handshake(deadline_s - time.monotonic())
+            stream.handshake(deadline.left_s)
         except BaseException:
             self._release()
             raise

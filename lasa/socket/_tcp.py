@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import _socket
 import sys
-import time
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
+from lasa._hub import Deadline
 from lasa._stream.address import host_text, is_unix, parse_host, parse_port, unix_path
 from lasa._stream.connection import Connection, pool_name_of, pools
 from lasa._stream.dial import addresses_of, dial, dial_unix
@@ -140,7 +140,7 @@ class TcpSocket(Serving):
             )
         elif here:
             pool = here.find(pool_name_of(host, port, chosen.pool))
-        deadline_s = time.monotonic() + self._connect_s
+        deadline = Deadline(self._connect_s)
         if pool is not None:
             certificate = self.client_certificate if chosen.pool is None else None
             accepts: Callable[[Connection], bool] | None = None if chosen.pool is not None else _is_anonymous
@@ -159,35 +159,38 @@ class TcpSocket(Serving):
                     idle = pool.enter(self._connect_s, accepts)
                 else:
                     idle = pool.enter(queue_s, accepts)
-                    deadline_s = time.monotonic() + self._connect_s
+                    deadline = Deadline(self._connect_s)
             if idle is not None:
                 idle.reused += 1
                 return idle
-        return self._open_connection(host, port, chosen.pool, pool, deadline_s)
+        return self._open_connection(host, port, chosen.pool, pool, deadline)
 
     def _open_connection(
-        self, host: str, port: int | str | None, pool_name: str | None, pool: Pool[Connection] | None, deadline_s: float
+        self,
+        host: str,
+        port: int | str | None,
+        pool_name: str | None,
+        pool: Pool[Connection] | None,
+        deadline: Deadline,
     ) -> Connection:
         # The place in the pool is taken already, and given back if no connection comes about.
-        until_s = self._dial_limits[1]
-        if until_s is not None:
-            deadline_s = min(deadline_s, until_s)
+        deadline.at_s = min(deadline.at_s, self._dial_limits[1])
         try:
             if isinstance(port, int):
                 bare = parse_host(host)
                 self._is_resolving = True
-                addresses = self.addresses_of(bare, max(0.0, deadline_s - time.monotonic()))
+                addresses = self.addresses_of(bare, deadline.left_s)
                 self._is_resolving = False
-                link = dial(addresses, port, deadline_s, self._local)
+                link = dial(addresses, port, deadline, self._local)
             else:
-                link = dial_unix(unix_path(host) or b"", deadline_s)
+                link = dial_unix(unix_path(host) or b"", deadline)
         except BaseException:
             if pool is not None:
                 pool.leave()
             raise
         return Connection(link, host, port, pool_name, pool)
 
-    def _connect_anew(self, deadline_s: float) -> Connection:
+    def _connect_anew(self, deadline: Deadline) -> Connection:
         old = self._connection
         assert old is not None
         pool, stream = old.pool, old.stream
@@ -201,7 +204,7 @@ class TcpSocket(Serving):
                 old.close()
             else:
                 pool.exchange(old, is_sound)
-            new = self._open_connection(old.host, old.port, old.pool_name, pool, deadline_s)
+            new = self._open_connection(old.host, old.port, old.pool_name, pool, deadline)
             self._take(new)
         finally:
             self._is_connecting = self._is_resolving = False

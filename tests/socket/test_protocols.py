@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ssl
-import time
 
 import pytest
 
 from lasa import SocketError, socket, thread
+from lasa._hub import Deadline
 from lasa.socket import TcpSocket
 from tests.conftest import Certificates
 from tests.helpers import cosocket_pair, no_switch, nothing_left_open, wait_for_bytes
@@ -103,7 +103,7 @@ def test_tls_runs_inside_tls(certificates: Certificates) -> None:
 def _accept_inside(sock: TcpSocket, certificates: Certificates) -> tuple[bytes | None, str | None, bytes | None]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificates.issue("inner.example"))
-    sock._begin_tls(sock._ready_for_tls(), context, time.monotonic() + 5)
+    sock._begin_tls(sock._ready_for_tls(), context, Deadline(5.0))
     return sock.receive()
 
 

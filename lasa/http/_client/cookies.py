@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from http.cookiejar import (  # type: ignore[attr-defined]
@@ -25,6 +24,7 @@ from http.cookiejar import (  # type: ignore[attr-defined]
 from typing import Any, Final
 
 from lasa import _process
+from lasa._hub import clock
 from lasa.http._client.dates import unix_time_of
 from lasa.http._wire.grammar import CONTROL, TOKEN
 from lasa.http._wire.target import Target
@@ -132,7 +132,7 @@ def take_cookies(jar: CookieJar, target: Target, set_cookie_values: list[str]) -
     if not set_cookie_values:
         return
     host = _jar_host(target)
-    now_s = int(time.time())
+    now_s = int(clock.system_s())
     request = _Request(target)
     shielded = set()
     if target.scheme != "https":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -22,45 +20,19 @@ from lasa.http._wire.fields import field
 from lasa.http._wire.target import Target
 from lasa.socket import TcpSocket
 
-__all__ = ["Deadline", "Route", "may_take", "open_route", "prepare_route", "route_to"]
+__all__ = ["RequestDeadline", "Route", "may_take", "open_route", "prepare_route", "route_to"]
 
 ROUTES_MAX: Final = 1024
 
 
-class Deadline:
-    """When a request has to be over, on the monotonic clock, and how far it has come.
+class RequestDeadline(_hub.Deadline):
+    """When a request has to be over, and how far it has come.
 
     Attributes:
-        at_s: None if it may take any time.
         stage: "pool", "connect", "proxy", "tls", "send", "read" or "body": what it is waiting for.
     """
 
-    __slots__ = ("at_s", "stage")
-
-    def __init__(self, timeout_s: float | None) -> None:
-        self.at_s = None if timeout_s is None else time.monotonic() + timeout_s
-        self.stage = "connect"
-
-    def left(self, wait_s: float) -> float:
-        """Return how long a wait may last: ``wait_s``, or less if that is all there is.
-
-        Raises:
-            SocketTimeout: nothing is left.
-        """
-        if self.at_s is None:
-            return wait_s
-        left_s = self.at_s - time.monotonic()
-        if left_s <= 0:
-            raise SocketTimeout
-        return min(wait_s, left_s)
-
-    def alarm(self, on_time: Callable[[], None]) -> _hub.Alarm | None:
-        """Have ``on_time`` called from the hub when the time is over; None where it never is."""
-        if self.at_s is None:
-            return None
-        alarm = _hub.Alarm(on_time)
-        alarm.set_after(max(0.0, self.at_s - time.monotonic()))
-        return alarm
+    stage = "connect"
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +108,9 @@ def _find_route(target: Target, policy: Policy) -> Route:
     return Route(host, port, proxy, tunnel, tls, server_name, f"lasa.http {parts!r} {secret!r}", is_absolute)
 
 
-def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new: bool = False) -> tuple[Conduit, bool]:
+def open_route(
+    route: Route, policy: Policy, deadline: RequestDeadline, *, must_be_new: bool = False
+) -> tuple[Conduit, bool]:
     """Return a connection for a request, and whether it has served one before.
 
     Args:
@@ -155,7 +129,7 @@ def open_route(route: Route, policy: Policy, deadline: Deadline, *, must_be_new:
     try:
         while True:
             deadline.stage = "connect" if pool is None or pool.counted < pool.size else "pool"
-            sock.limit_waits(queue_s=deadline.left(policy.pool), connect_s=policy.connect, until_s=deadline.at_s)
+            sock.limit_waits(queue_s=deadline.left_of(policy.pool), connect_s=policy.connect, until_s=deadline.at_s)
             ok, err = sock.connect(
                 route.host, route.port, pool=route.pool_name, pool_size=policy.pool_size, backlog=policy.backlog
             )
@@ -193,7 +167,7 @@ def _again(connection: Connection, policy: Policy) -> Conduit:
     return conduit
 
 
-def prepare_route(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadline) -> None:
+def prepare_route(sock: TcpSocket, route: Route, policy: Policy, deadline: RequestDeadline) -> None:
     """Do what stands between a new connection and its first request: the proxy's TLS, the tunnel, the server's TLS.
 
     Raises:
@@ -203,14 +177,14 @@ def prepare_route(sock: TcpSocket, route: Route, policy: Policy, deadline: Deadl
     proxy = route.proxy
     deadline.stage = "proxy"
     if proxy is not None and proxy.scheme == "https":
-        _shake_hands(sock, policy.identity, proxy.host, deadline.left(policy.tls))
+        _shake_hands(sock, policy.identity, proxy.host, deadline.left_of(policy.tls))
     if route.tunnel is not None:
         assert proxy is not None
         _ask_for_tunnel(sock, route.tunnel, proxy, policy, deadline)
     if route.tls is not None:
         deadline.stage = "tls"
         nested = proxy is not None and proxy.scheme == "https"
-        _shake_hands(sock, route.tls, route.server_name, deadline.left(policy.tls), nested=nested)
+        _shake_hands(sock, route.tls, route.server_name, deadline.left_of(policy.tls), nested=nested)
 
 
 def _shake_hands(sock: TcpSocket, tls: Tls, server_name: str, wait_s: float, *, nested: bool = False) -> None:
@@ -227,7 +201,7 @@ def _server_name(host: str) -> str:
     return host.partition("%")[0].removesuffix(".")
 
 
-def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Policy, deadline: Deadline) -> None:
+def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Policy, deadline: RequestDeadline) -> None:
     exchange = Exchange(h11.CLIENT, policy.limits)
     items = [field("Host", authority)]
     if proxy.authorization is not None:

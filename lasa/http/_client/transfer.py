@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
@@ -14,7 +13,7 @@ from lasa.http._client.body import BodyFailed
 from lasa.http._client.message import Message, expects_continue
 from lasa.http._client.policy import MAX_BODY, Policy
 from lasa.http._client.response import Response
-from lasa.http._client.route import Deadline
+from lasa.http._client.route import RequestDeadline
 from lasa.http._client.stream import Progress, ResponseBody
 from lasa.http._wire.conduit import Conduit
 
@@ -36,7 +35,7 @@ class Transfer:
 
     __slots__ = ("_conduit", "_deadline", "_has_ended", "_policy", "_taker")
 
-    def __init__(self, conduit: Conduit, policy: Policy, deadline: Deadline) -> None:
+    def __init__(self, conduit: Conduit, policy: Policy, deadline: RequestDeadline) -> None:
         self._conduit = conduit
         self._policy = policy
         self._has_ended = False  # nothing more is sent: the server has answered early, or does not listen any more
@@ -182,9 +181,9 @@ class Transfer:
     def _is_answered_at_once(self) -> bool:
         # Whether there is a final answer already, instead of "go on".
         conduit = self._conduit
-        deadline_s = time.monotonic() + min(CONTINUE_S, self._policy.read)
+        deadline = _hub.Deadline(min(CONTINUE_S, self._policy.read))
         try:
-            while (left_s := deadline_s - time.monotonic()) > 0:
+            while left_s := deadline.left_s:
                 conduit.read_s = left_s
                 event = conduit.next_event()
                 if type(event) is not h11.InformationalResponse or event.status_code == 101:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from email.utils import formatdate
@@ -15,6 +14,7 @@ import h11
 from h11._headers import Headers
 
 from lasa._functions import is_left_over
+from lasa._hub import clock
 from lasa.http._wire.fields import HeaderSource, Prepared, kept, lines_of, prepare
 from lasa.http._wire.files import length_left, read_pieces
 from lasa.http._wire.json_text import json_bytes
@@ -237,7 +237,7 @@ _clock = _Clock()
 
 def date_item() -> tuple[bytes, bytes, bytes]:
     """Return the Date field of now."""
-    second = int(time.time())
+    second = int(clock.system_s())
     if second != _clock.second:
         _clock.item = (b"Date", b"date", formatdate(second, usegmt=True).encode())
         _clock.second = second

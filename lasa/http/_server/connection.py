@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import ssl
-import time
 from functools import lru_cache
 from typing import Any, Final
 
@@ -146,7 +145,7 @@ class ServerConnection(Outgoing):
         if type(event) is not h11.Request:
             return False  # the client has closed
         self.is_idle = False
-        self._started_s = time.monotonic()
+        self._started_s = _hub.clock.monotonic_s()
         self._begin()
         request = self.request = Request(self, event)
         try:
@@ -199,8 +198,8 @@ class ServerConnection(Outgoing):
                 if event is not h11.NEED_DATA:
                     return event
             self.is_idle = False
-            deadline_s = time.monotonic() + limits.head_timeout_s
-            while event is h11.NEED_DATA and (left_s := deadline_s - time.monotonic()) > 0:
+            deadline = _hub.Deadline(limits.head_timeout_s)
+            while event is h11.NEED_DATA and (left_s := deadline.left_s):
                 event = self._read_event(left_s)
             if event is not h11.NEED_DATA:
                 return event
@@ -290,7 +289,7 @@ class ServerConnection(Outgoing):
         self.is_idle = False
         self._begin()
         self._read_error = error
-        self._started_s = time.monotonic()
+        self._started_s = _hub.clock.monotonic_s()
         try:
             self._answer(plain_answer(error.status, why))
         except (SocketError, h11.LocalProtocolError):
@@ -301,11 +300,11 @@ class ServerConnection(Outgoing):
 
     def _log(self, request: Request | None) -> None:
         assert self._access_log is not None
-        duration_s = time.monotonic() - self._started_s
+        duration_s = _hub.clock.monotonic_s() - self._started_s
         headers: Any = {} if request is None else request.headers
         served = Served(
             peer=self.peer[0],
-            time_s=time.time() - duration_s,
+            time_s=_hub.clock.system_s() - duration_s,
             method="" if request is None else request.method,
             target="" if request is None else request.target,
             http_version="" if request is None else request.http_version,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any, Final
 
 import h11
 from h11._headers import Headers
 
+from lasa import _hub
 from lasa.errors import SocketClosed, SocketError
 from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import TOO_LARGE, Request
@@ -154,9 +154,9 @@ class Incoming:
         if self._leaves_too_much():
             return False
         most = self._received + DRAINED_BODY
-        deadline_s = time.monotonic() + DRAIN_S
+        deadline = _hub.Deadline(DRAIN_S)
         try:
-            while self._received <= most and (left_s := deadline_s - time.monotonic()) > 0:
+            while self._received <= most and (left_s := deadline.left_s):
                 if not self._next_piece(left_s):
                     return True
                 self._conduit.breathe()

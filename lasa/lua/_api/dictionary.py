@@ -8,7 +8,6 @@ values bytes, floats or booleans, times whole milliseconds.
 from __future__ import annotations
 
 import struct
-import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -42,12 +41,12 @@ class _Entry:
     def __init__(self, value: Scalar | deque[Scalar], size: int, expires_ms: int, flags: int) -> None:
         self.value = value
         self.size = size  # of the key and the value, with nginx's own
-        self.expires_ms = expires_ms  # on the monotonic clock; 0 means never
+        self.expires_ms = expires_ms  # on the hub's clock; 0 means never
         self.flags = flags
 
 
 def _now_ms() -> int:
-    return time.monotonic_ns() // 1_000_000
+    return int(_hub.clock.monotonic_s() * 1000)
 
 
 def _size_of(value: Scalar) -> int:

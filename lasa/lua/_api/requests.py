@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import socket as stdlib_socket
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
+
+from lasa import _hub
 
 if TYPE_CHECKING:
     from lasa.lua.runtime import Runtime
@@ -132,7 +133,7 @@ def _of_connection(of: Callable[[int], Any]) -> dict[str, Callable[..., Any]]:
         return _text(of(number).request.local[1])
 
     def start_time(number: int) -> float:
-        return int((time.time() - float(of(number).age_s)) * 1000) / 1000  # never later than ngx.now()
+        return int((_hub.clock.system_s() - float(of(number).age_s)) * 1000) / 1000  # never later than ngx.now()
 
     def request_time(number: int) -> bytes:
         return b"%.3f" % of(number).age_s

@@ -8,10 +8,10 @@ peer would not learn the reason.
 from __future__ import annotations
 
 import _socket
-import time
 import weakref
 from collections.abc import Callable
 from functools import partial
+from math import inf
 from typing import Any, Final, Self
 
 from lasa import _hub, semaphore, thread
@@ -215,7 +215,7 @@ class Ending(Framing):
         """Wait until that light thread has done so, and return the word for whoever receives."""
         wait_s = self._options.close_timeout_s if timeout_s is None else checked_s("timeout_s", timeout_s)
         try:
-            self._wait_for_close(session, time.monotonic() + wait_s)
+            self._wait_for_close(session, _hub.Deadline(wait_s))
         except SocketTimeout:
             if timeout_s is not None:
                 return "timeout"
@@ -356,7 +356,7 @@ class Ending(Framing):
             return self._close_frames()
         payload = close_payload(NORMAL if code is None else code, reason)
         wait_s = self._options.close_timeout_s if timeout_s is None else checked_s("timeout_s", timeout_s)
-        deadline_s = time.monotonic() + wait_s
+        deadline = _hub.Deadline(wait_s)
         session = self._session
         if session is not None:
             try:
@@ -366,7 +366,7 @@ class Ending(Framing):
                         self.closing = Closing(ABNORMAL, session.outlet.failure, "nobody")
                         raise SocketClosed
                     self.closing = Closing(NORMAL if code is None else code, reason, "us")
-                self._wait_for_close(session, deadline_s)
+                self._wait_for_close(session, deadline)
             except SocketError as error:
                 self._end(session)
                 return None, error.reason
@@ -378,11 +378,11 @@ class Ending(Framing):
             return None, "closed"
         return closing, None
 
-    def _wait_for_close(self, session: Session, deadline_s: float) -> None:
+    def _wait_for_close(self, session: Session, deadline: _hub.Deadline) -> None:
         while self._is_reading or session.is_ending:  # whoever reads meets the peer's close frame, too
             if self._over is None:
                 self._over, _ = semaphore.new(0)
-            if not self._over.wait(max(0.0, deadline_s - time.monotonic()))[0]:
+            if not self._over.wait(deadline.left_s)[0]:
                 raise SocketTimeout
             if not session.is_open:
                 self._over.post()  # for the others who wait
@@ -396,12 +396,9 @@ class Ending(Framing):
                     self._end_by(session, error)
                     raise
                 if event is None:
-                    left_s = deadline_s - time.monotonic()
-                    if left_s <= 0:
-                        raise SocketTimeout
-                    session.read(left_s)
+                    session.read(deadline.left_of(inf))
                 elif type(event) is ControlFrame and self._answer(session, event):
-                    self._finish(session, linger_s=max(0.0, min(LINGER_S, deadline_s - time.monotonic())))
+                    self._finish(session, linger_s=min(LINGER_S, deadline.left_s))
                     return
                 session.connection.link.breathe()
         finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from typing import Final
 
@@ -52,7 +51,7 @@ class Keepalive:
         self._arrivals = -1  # when the first ping was sent that is not answered
         self._taken = self._ahead = 0  # what the peer's system had taken by then, and where that ping stands behind it
         self._lost_s = FOREVER_S  # when the peer is, unless something comes
-        self._due_s = time.monotonic() + interval_s
+        self._due_s = _hub.clock.monotonic_s() + interval_s
         self.latency_s: float | None = None
         self._alarm: _hub.Alarm | None = _hub.Alarm(self._on_time)
         self._alarm.set_after(interval_s)
@@ -68,7 +67,7 @@ class Keepalive:
         """A pong has come."""
         if payload and payload == self._text:
             self._text = b""
-            self.latency_s = time.monotonic() - self._sent_s
+            self.latency_s = _hub.clock.monotonic_s() - self._sent_s
 
     def _on_time(self) -> None:
         session, alarm = self._session, self._alarm
@@ -77,7 +76,7 @@ class Keepalive:
         if not session.is_open or session.outlet.is_closed:  # it was dropped, or is closed, which has a time of its own
             self.stop()
             return
-        now_s = time.monotonic() + EARLY_S
+        now_s = _hub.clock.monotonic_s() + EARLY_S
         if self._lives(session):
             self._lost_s = FOREVER_S
         elif now_s >= self._lost_s:
@@ -105,7 +104,7 @@ class Keepalive:
         return min(taken, self._ahead) > self._taken
 
     def _ping(self, session: Session) -> None:
-        now_s = time.monotonic()
+        now_s = _hub.clock.monotonic_s()
         self._due_s = now_s + self._interval_s
         if session.outlet.is_busy:
             return

@@ -6,12 +6,11 @@ close is noticed also by a handler that only sends; a message that nobody receiv
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Self, TypeVar
 
 from lasa import _hub, semaphore
-from lasa._hub import CALL_COST
+from lasa._hub import CALL_COST, Deadline
 from lasa._stream.halves import BUSY_READING
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
 from lasa.http._wire.pieces import BYTES_LIKE
@@ -80,7 +79,7 @@ class WebSocket(Ending):
         return self._receive_by(self._next_message, timeout_s)
 
     def _receive_by(
-        self, step: Callable[[Session, float | None], ReceivedT], timeout_s: float | None
+        self, step: Callable[[Session, Deadline | None], ReceivedT], timeout_s: float | None
     ) -> tuple[ReceivedT | None, str | None]:
         session = self._session
         if session is not None:
@@ -91,14 +90,14 @@ class WebSocket(Ending):
             return None, self._take_word()
         if session.is_ending:
             return None, self._await_end(session, timeout_s)
-        deadline_s = None if timeout_s is None else time.monotonic() + checked_s("timeout_s", timeout_s)
+        deadline = None if timeout_s is None else Deadline(checked_s("timeout_s", timeout_s))
         self._is_reading = True
         try:
             if not self._is_answering:
                 self._answer_by_itself(session)
             while self._pieces is not None:  # nobody wants the rest of it
-                self._next_piece(session, deadline_s)
-            return step(session, deadline_s), None
+                self._next_piece(session, deadline)
+            return step(session, deadline), None
         except SocketError as error:
             return None, self._end_reading(session, error)
         except _hub.GreenletExit:
@@ -110,33 +109,33 @@ class WebSocket(Ending):
     def _end_reading(self, session: Session, error: SocketError) -> str:
         return "timeout" if type(error) is SocketTimeout else self._end_by(session, error)
 
-    def _next_message(self, session: Session, deadline_s: float | None) -> str | bytes:
+    def _next_message(self, session: Session, deadline: Deadline | None) -> str | bytes:
         next_event = session.protocol.next_event
         session.connection.link.breathe(session.cost)
         while True:
             event = next_event(IN_A_ROW)
             if event is None:
-                self._read_more(session, deadline_s)
+                self._read_more(session, deadline)
             elif type(event) is ControlFrame:
-                self._take_control(session, event, deadline_s)
+                self._take_control(session, event, deadline)
             else:
                 session.cost = CALL_COST + len(event)
                 return event  # type: ignore[return-value]
 
-    def _take_control(self, session: Session, frame: ControlFrame, deadline_s: float | None) -> None:
+    def _take_control(self, session: Session, frame: ControlFrame, deadline: Deadline | None) -> None:
         if self._answer(session, frame):
             self._finish(session)
             raise SocketClosed
         session.connection.link.breathe(IN_A_ROW * CALL_COST if frame is NOTHING_YET else CALL_COST)
-        if deadline_s is not None and deadline_s < time.monotonic():  # under a flood of pings
+        if deadline is not None and not deadline.left_s:  # under a flood of pings
             raise SocketTimeout
 
-    def _read_more(self, session: Session, deadline_s: float | None) -> None:
-        if deadline_s is None:
+    def _read_more(self, session: Session, deadline: Deadline | None) -> None:
+        if deadline is None:
             session.read(self._read_s)
             return
-        left_s = deadline_s - time.monotonic()
-        if left_s > 0:
+        left_s = deadline.left_s
+        if left_s:
             session.read(min(left_s, self._read_s))
         elif not session.read_now():  # what is there already counts
             raise SocketTimeout
@@ -173,8 +172,8 @@ class WebSocket(Ending):
         """
         return self._receive_by(self._begin_pieces, timeout_s)
 
-    def _begin_pieces(self, session: Session, deadline_s: float | None) -> MessagePieces:
-        first = self._next_piece(session, deadline_s)
+    def _begin_pieces(self, session: Session, deadline: Deadline | None) -> MessagePieces:
+        first = self._next_piece(session, deadline)
         pieces = MessagePieces(self, session, first)
         if not first.is_last:
             self._pieces = pieces
@@ -204,15 +203,15 @@ class WebSocket(Ending):
         finally:
             self._end_read(session)
 
-    def _next_piece(self, session: Session, deadline_s: float | None) -> Piece:
+    def _next_piece(self, session: Session, deadline: Deadline | None) -> Piece:
         next_piece = session.protocol.next_piece
         session.connection.link.breathe(session.cost)
         while True:
             event = next_piece()
             if event is None:
-                self._read_more(session, deadline_s)
+                self._read_more(session, deadline)
             elif type(event) is ControlFrame:
-                self._take_control(session, event, deadline_s)
+                self._take_control(session, event, deadline)
             else:
                 assert type(event) is Piece
                 session.cost = CALL_COST + len(event.data)

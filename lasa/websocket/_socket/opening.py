@@ -17,7 +17,7 @@ from lasa._values import number
 from lasa.errors import SocketError
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
-from lasa.http._client.route import Deadline, Route, may_take, prepare_route, route_to
+from lasa.http._client.route import RequestDeadline, Route, may_take, prepare_route, route_to
 from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadStatusLine
@@ -109,7 +109,7 @@ class Opening:
         Switches: whenever it has to wait.
         """
         self._policy = replace(self._policy, send=send_s, tls=connect_s, read=connect_s)
-        deadline = Deadline(self._policy.timeout)
+        deadline = RequestDeadline(self._policy.timeout)
         sock = TcpSocket()
         try:
             try:
@@ -133,13 +133,13 @@ class Opening:
             sock.abort()
             raise
 
-    def _connect(self, sock: TcpSocket, deadline: Deadline, connect_s: float) -> Session | None:
+    def _connect(self, sock: TcpSocket, deadline: RequestDeadline, connect_s: float) -> Session | None:
         # Returns the session of a connection that was idle in the pool.
         route, chosen = self._route, self._pool
         while True:
             deadline.stage = "connect"
             sock.limit_waits(
-                queue_s=deadline.left(connect_s), connect_s=deadline.left(connect_s), until_s=deadline.at_s
+                queue_s=deadline.left_of(connect_s), connect_s=deadline.left_of(connect_s), until_s=deadline.at_s
             )
             ok, err = sock.connect(
                 route.host, route.port, pool=self.pool_name, pool_size=chosen.pool_size, backlog=chosen.backlog
@@ -155,7 +155,7 @@ class Opening:
                 return session
             connection.give_back()
 
-    def _shake_hands(self, sock: TcpSocket, deadline: Deadline, send_s: float) -> Session:
+    def _shake_hands(self, sock: TcpSocket, deadline: RequestDeadline, send_s: float) -> Session:
         event = h11.Request(
             method=b"GET",
             target=self._uri.path.encode(),

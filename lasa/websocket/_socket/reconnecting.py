@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import random
-import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
-from lasa import semaphore
+from lasa import _hub, semaphore
 from lasa._functions import check_function
 from lasa._values import integer
 from lasa.errors import check
@@ -116,7 +115,7 @@ class Reconnecting(Generic[SocketT]):
     def __next__(self) -> SocketT:
         last, self._current = self._current, None
         if last is not None:
-            has_lasted = time.monotonic() - self._opened_s >= LASTED_S
+            has_lasted = _hub.clock.monotonic_s() - self._opened_s >= LASTED_S
             last.close()  # which may take a while
             if not self._is_stopped:
                 self._note_loss(last, has_lasted=has_lasted)
@@ -129,7 +128,7 @@ class Reconnecting(Generic[SocketT]):
             if wb is not None:
                 wb.ends_quietly = True
                 self._current = wb
-                self._opened_s = time.monotonic()
+                self._opened_s = _hub.clock.monotonic_s()
                 return wb
             assert err is not None
             if not self._should_retry(err):
