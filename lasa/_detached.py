@@ -49,9 +49,7 @@ class Detached:
         self.name = name
         self._function: Callable[[], object] | None = function
         self._lock = _hub.OsLock()
-        self._running = _hub.OsLock()  # held until the end
-        self._running.acquire()
-        self._joins: list[_hub.WakeUpCall] = []
+        self._joins = _hub.WakeUpCalls()
         self._outcome: tuple[Any, ...] | None = None
         self._os_thread_id: int | None = None
         self._life: Life | None = None
@@ -90,18 +88,7 @@ class Detached:
                 raise RuntimeError("a detached program cannot join itself")
             if timeout_s == 0:
                 return None, "timeout"
-            wake_up = _hub.WakeUpCall()
-            with self._lock:
-                if self._outcome is None:
-                    self._joins.append(wake_up)
-                else:
-                    wake_up.ring()
-            try:
-                wake_up.wait(timeout_s)
-            finally:
-                with self._lock:
-                    if wake_up in self._joins:
-                        self._joins.remove(wake_up)
+            self._joins.wait(self._is_over, timeout_s)
         return self._outcome or (None, "timeout")
 
     def stop(self) -> None:
@@ -115,6 +102,9 @@ class Detached:
         if end_soon is not None:
             end_soon()
 
+    def _is_over(self) -> bool:
+        return self._outcome is not None
+
     def _start(self) -> None:
         """Begin; called once, by detach()."""
         _alive.add(self)
@@ -126,8 +116,7 @@ class Detached:
 
     def _wait_blocking(self, timeout_s: float) -> None:
         """Wait for its end without a hub, for the end of the process."""
-        if self._running.acquire(timeout=max(0.0, timeout_s)):
-            self._running.release()
+        self._joins.wait(self._is_over, max(0.0, timeout_s), blocks=True)
 
     def _interrupt(self) -> None:
         """Kill whoever runs there and has not yielded since stop()."""
@@ -141,18 +130,14 @@ class Detached:
         try:
             _hub.end_hub()
         finally:
-            with self._lock:
-                self._outcome = outcome
-                joins, self._joins = self._joins, []
-            for wake_up in joins:
-                wake_up.ring()
+            self._outcome = outcome
             _alive.discard(self)
-            self._running.release()
+            self._joins.ring()
 
     def _leave_behind(self) -> None:
         # In a child, where it does not run, unless it is the one that has forked.
         self._lock = _hub.OsLock()
-        self._joins = []
+        self._joins.forget()
         if self._outcome is None and self._os_thread_id != _hub.os_thread_id():
             self._end_soon = self._life = None
             self._outcome = False, RuntimeError("it runs in the process that this one was forked from")

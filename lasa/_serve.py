@@ -11,7 +11,7 @@ import stat
 import sys
 from typing import Any
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, thread
 from lasa._program import run_service
 from lasa._served import (
     FAILED,
@@ -71,12 +71,12 @@ class _Service:
 
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
-        self._news, _ = semaphore.new(0)
+        self._news = _hub.Event()
         self._err: str | None = None
 
     def stop(self) -> None:
         """Have run() return; called from the hub."""
-        self._news.post()
+        self._news.set()
 
     def run(self) -> None:
         """Serve; the body of the main light thread."""
@@ -100,7 +100,7 @@ class _Service:
             sys.exit(_complain(f"cannot listen on {options.listen}: {err}", FAILED))
         thread.spawn(self._run, serving, handler)
         _announce(serving.url)
-        self._news.wait(semaphore.FOREVER_S)
+        self._news.wait(_hub.FOREVER_S)
         if self._err is not None:
             sys.exit(_complain(f"{serving.url} cannot go on: {self._err}", FAILED))
         if serving.connections:
@@ -110,7 +110,7 @@ class _Service:
 
     def _run(self, serving: server.Server, handler: Handler) -> None:
         self._err = serving.run(handler)[1]
-        self._news.post()
+        self._news.set()
 
 
 def _serve_by_gunicorn(options: ServeOptions) -> int:

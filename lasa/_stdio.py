@@ -15,8 +15,6 @@ import stat
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from signal import SIGPIPE
 from typing import Any, Final
 
@@ -57,7 +55,7 @@ class Outlet(io.RawIOBase):
         self._queue: deque[bytes] = deque()
         self._head = memoryview(b"")
         self._turn: Any = _hub.OsLock()
-        self._waiters: deque[Callable[[], object]] = deque()
+        self._waiters = _hub.WakeUpCalls()
         self._poll: Any = _hub.os_poll()
         self._takes_all = True
         if descriptor >= 0:
@@ -104,29 +102,13 @@ class Outlet(io.RawIOBase):
     def wait(self) -> None:
         """Wait until all has left, or an error came. Switches: where it has to wait."""
         while not self.is_empty:
-            call = _hub.WakeUpCall()
-            with self._told_by(call.ring):
-                if not self.is_empty:
-                    call.wait(LOOK_S)
+            self._waiters.wait(lambda: self.is_empty, LOOK_S)
 
     def wait_blocking(self, timeout_s: float | None) -> None:
         """As wait(), where no other light thread can run: it blocks the OS thread. Signal handlers run meanwhile."""
         ends_s = None if timeout_s is None else time.monotonic() + timeout_s
         while not self.is_empty and (ends_s is None or time.monotonic() < ends_s):
-            lock = _hub.OsLock()
-            lock.acquire()
-            with self._told_by(lock.release):
-                if not self.is_empty:
-                    lock.acquire(True, LOOK_S)
-
-    @contextmanager
-    def _told_by(self, ring: Callable[[], object]) -> Iterator[None]:
-        self._waiters.append(ring)
-        try:
-            yield
-        finally:
-            with suppress(ValueError, IndexError):  # it has been called; or another OS thread has changed the queue
-                self._waiters.remove(ring)
+            self._waiters.wait(lambda: self.is_empty, LOOK_S, blocks=True)
 
     # -- for the one that has the turn, which the OS thread takes over from the writer that starts it
 
@@ -165,7 +147,7 @@ class Outlet(io.RawIOBase):
                     self._head = memoryview(self._queue.popleft())
                 except IndexError:
                     self.size = 0
-                    self._tell()
+                    self._waiters.ring()
                     return True
                 continue  # it may be empty
             try:
@@ -187,18 +169,11 @@ class Outlet(io.RawIOBase):
                 self.error = error
                 self._queue.clear()
                 self._head = memoryview(b"")
-                self._tell()
+                self._waiters.ring()
                 return True
             else:
                 self._head = self._head[sent:]
                 self.size -= sent
-
-    def _tell(self) -> None:
-        while self._waiters:
-            try:
-                self._waiters.popleft()()
-            except (IndexError, RuntimeError):  # another has told, or a lock's owner waits no more
-                continue
 
     def _forget(self) -> None:
         # In a child: what has not left is the parent's to write, and so is the OS thread that writes it.
@@ -206,7 +181,7 @@ class Outlet(io.RawIOBase):
         self._head = memoryview(b"")
         self.size = 0
         self._turn = _hub.OsLock()
-        self._waiters.clear()
+        self._waiters.forget()
 
 
 _process.inherited(Outlet, Outlet._forget)

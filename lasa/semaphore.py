@@ -2,46 +2,29 @@
 
 Strictly first in, first out: whoever waits is served before a newcomer, also when resources are there.
 
-A semaphore belongs to the OS thread that made it, but ``post()`` is for all, and for signal handlers. It relies on
-this: the interpreter changes OS threads, and calls signal handlers, behind calls and at the ends of loops alone, so
-lines without a call are one step. Who waits counts as waiting before it looks at the resources again; who posts has
-added them before it looks who waits. So one of the two sees the other.
+A semaphore belongs to the OS thread that made it, but ``post()`` is for all, and for signal handlers.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
+from typing import Any, Final
 
-from lasa import _hub, _process
-from lasa._hub import os_thread_id
+from lasa import _hub
+from lasa._hub import FOREVER_S, os_thread_id
 from lasa._values import at_least, number, wait_s, whole_ms
 
-__all__ = ["Semaphore", "new"]
+__all__ = ["FOREVER_S", "Semaphore", "new"]
 
-FOREVER_S: Final = 1e8  # three years: for waits that only a post() is to end
-
-
-class _Waiter:
-    __slots__ = ("is_woken", "sleeper")
-
-    def __init__(self, sleeper: _hub.greenlet) -> None:
-        self.sleeper = sleeper
-        self.is_woken = False
+_PLAIN: Final = frozenset((float, int))
 
 
 class Semaphore:
     """Resources to wait for; ``lasa.semaphore.new()`` makes it."""
 
-    __slots__ = ("__weakref__", "_bell", "_home", "_queue", "_resources", "_waiting", "_woken")
+    __slots__ = ("__weakref__", "_queue")
 
     def __init__(self, resources: int) -> None:
-        self._resources = resources
-        self._home = _hub.home_id()
-        self._bell: _hub.Doorbell | None = None  # of the hub in which the first one waited
-        self._queue: deque[_Waiter] = deque()
-        self._waiting = 0  # how many are in the queue
-        self._woken = 0  # the first so many of the queue go on soon and take their resource then
+        self._queue: _hub.WaitQueue[Any] = _hub.WaitQueue(resources)
 
     def wait(self, timeout: float) -> tuple[bool | None, str | None]:
         """Take one resource, waiting for it if there is none.
@@ -54,40 +37,19 @@ class Semaphore:
             ValueError: "no negative number". TypeError: not a number. RuntimeError: another OS thread made it.
         Switches: only when it has to wait. Source: seed, "sema:wait".
         """
-        seconds = number(timeout)
-        if seconds is None or seconds < 0:
+        seconds = timeout if type(timeout) in _PLAIN else number(timeout)
+        if seconds is None or not seconds >= 0:  # not a number is neither
             seconds = wait_s(timeout, "Semaphore.wait()")  # which raises
-        if os_thread_id() != self._home:
+        queue = self._queue
+        if os_thread_id() != queue.home:
             raise _hub.wrong_os_thread("a semaphore")
-        if not self._waiting and self._resources > 0:
-            self._resources -= 1
+        if queue.free > 0 and not queue.waiting and not queue.granted:
+            queue.free -= 1
             return True, None
         timeout_s = whole_ms(seconds)
-        if not timeout_s:
+        if not timeout_s or queue.wait(timeout_s) is None:
             return None, "timeout"
-        if self._bell is None:
-            self._bell = _hub.doorbell()
-        waiter = _Waiter(_hub.getcurrent())
-        is_served = False
-        self._waiting += 1
-        try:
-            self._queue.append(waiter)
-            if self._resources > self._woken:
-                self._wake_served()  # there is one for the newcomer, once those before it have taken theirs
-            # Woken and timed out in the same turn: the resource is there, so take it.
-            is_served = _hub.pause_at_most(timeout_s) or waiter.is_woken
-        finally:
-            self._waiting -= 1
-            if waiter.is_woken:
-                self._woken -= 1
-            if is_served:
-                self._resources -= 1
-            try:
-                self._queue.remove(waiter)
-            finally:
-                if not is_served and self._waiting:
-                    self._wake_served()  # one that was killed after it was woken leaves its resource to the next
-        return (True, None) if is_served else (None, "timeout")
+        return True, None
 
     def post(self, n: int = 1) -> bool:
         """Release ``n`` resources; as many waiters go on once the caller yields. Returns True.
@@ -100,16 +62,10 @@ class Semaphore:
         """
         if type(n) is not int or n < 1:
             n = at_least(1, n, "Semaphore.post()")
-        self._resources += n
-        if self._waiting:
-            if os_thread_id() == self._home:
-                try:
-                    self._wake_served()
-                except BaseException:  # of a signal handler: the waiter is woken all the same
-                    self._wake_served()
-                    raise
-            elif self._bell is not None:
-                self._bell.call(self._wake_served)
+        queue = self._queue
+        queue.free += n
+        if queue.waiting:
+            queue.serve()
         return True
 
     def count(self) -> int:
@@ -117,30 +73,7 @@ class Semaphore:
 
         Switches: never. Source: seed, "sema:count".
         """
-        return self._resources - self._waiting
-
-    def _wake_served(self) -> None:
-        hub = _hub.scheduler()
-        hub.drain_soon()
-        while True:
-            index = self._woken
-            if index >= self._resources or index >= self._waiting:
-                return
-            self._woken = index + 1  # no call, and no end of a loop, stands before it; see above
-            waiter = self._queue[index]
-            waiter.is_woken = True
-            hub.ready.append(waiter.sleeper)
-
-    def _forget_waiters(self) -> None:
-        # In a child, whose parent they belong to.
-        self._home = _hub.home_id()
-        self._bell = None
-        _hub.leave_behind(self._queue)
-        self._queue = deque()
-        self._waiting = self._woken = 0
-
-
-_process.inherited(Semaphore, Semaphore._forget_waiters)
+        return self._queue.free - len(self._queue.waiting)
 
 
 def new(n: int = 0) -> tuple[Semaphore, None]:

@@ -7,7 +7,9 @@ until a descriptor is ready          ``Gate(hub, descriptor, READ or WRITE).wait
 for one of several descriptors       ``Chorus`` (happy eyeballs)
 for a time                           ``sleep_s(delay_s)``
 until another light thread wakes us  ``pause()``, ``pause_at_most(timeout_s)``; the other calls ``wake()``
-until another OS thread wakes us     ``WakeUpCall().wait(timeout_s)``; the other calls its ``ring()``
+until something has happened         ``Event().wait(timeout_s)``; another calls its ``set()``
+behind those who wait for the same   ``WaitQueue().wait(timeout_s)``, ``post()``, ``offer(gift)``; ``Turn().take()``
+until another OS thread wakes us     ``WakeUpCall().wait(timeout_s)``; the other calls its ``ring()``; ``WakeUpCalls``
 for our turn                         ``give_way()``, ``step_aside()``; ``breathe()`` when the slice is spent
 for a name's addresses               ``resolve(name, timeout_s)``
 for what others may have asked for   ``Errands(run).ask(what, timeout_s)``
@@ -44,7 +46,7 @@ from lasa._hub.core import (
     require_descriptors,
     scheduler,
 )
-from lasa._hub.doorbell import Doorbell, WakeUpCall, breathe, doorbell
+from lasa._hub.doorbell import Doorbell, WakeUpCall, WakeUpCalls, breathe, doorbell
 from lasa._hub.ending import end_hub
 from lasa._hub.errand import Errands
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
@@ -61,6 +63,7 @@ from lasa._hub.os_thread import (
     wrong_os_thread,
 )
 from lasa._hub.process import claim_main_thread, notice_signals, overhear_signals, patch_all
+from lasa._hub.queue import FOREVER_S, Event, Turn, WaitQueue
 from lasa._hub.resolve import ResolveError, resolve
 from lasa._hub.worker import (
     CoroutineGreenlet,
@@ -80,6 +83,7 @@ from lasa._hub.worker import (
 
 __all__ = [
     "CALL_COST",
+    "FOREVER_S",
     "READ",
     "WRITE",
     "Alarm",
@@ -88,6 +92,7 @@ __all__ = [
     "Deadline",
     "Doorbell",
     "Errands",
+    "Event",
     "Gate",
     "GreenletExit",
     "Job",
@@ -97,7 +102,10 @@ __all__ = [
     "ResolveError",
     "Scheduler",
     "ThreadKilled",
+    "Turn",
+    "WaitQueue",
     "WakeUpCall",
+    "WakeUpCalls",
     "Worker",
     "breathe",
     "call_soon",

@@ -186,11 +186,12 @@ class Deadline:
         return alarm
 
 
-def pause_at_most(timeout_s: float) -> bool:
-    """Stop running until ``wake()`` (True), but ``timeout_s`` seconds at most (False)."""
+def pause_at_most(timeout_s: float | None) -> bool:
+    """Stop running until ``wake()`` (True), but ``timeout_s`` seconds at most (False); None is for ever."""
     hub = scheduler()
-    if getcurrent() in hub.inner:
-        hub.refuse_wait()
+    if timeout_s is None:
+        hub.pause()
+        return True
     timer = hub.loop.timer(timeout_s, priority=TIMER_PRIORITY)
     try:
         timer.start(getcurrent().switch, TIMEOUT, update=True)

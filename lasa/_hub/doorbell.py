@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 
 from gevent._hub_local import get_hub_if_exists
@@ -17,7 +18,7 @@ from lasa._hub.clock import pause_at_most
 from lasa._hub.core import CALL_COST, Scheduler, getcurrent, greenlet, is_current, scheduler
 from lasa._hub.os_thread import OsLock
 
-__all__ = ["Doorbell", "WakeUpCall", "breathe", "doorbell"]
+__all__ = ["Doorbell", "WakeUpCall", "WakeUpCalls", "breathe", "doorbell"]
 
 FOREVER: Final = -1  # of a lock of the system's
 
@@ -111,12 +112,13 @@ class WakeUpCall:
 
     __slots__ = ("_bell", "_hub", "_lock", "_sleeper", "is_rung")
 
-    def __init__(self) -> None:
-        if ASYNCIO in MODULES:  # here, before anybody has given anything for this wait
+    def __init__(self, *, blocks: bool = False) -> None:
+        """Prepare the wait; ``blocks`` has it hold up the whole OS thread also where there is a hub."""
+        if ASYNCIO in MODULES and not blocks:  # here, before anybody has given anything for this wait
             refuse_in_asyncio()
         self.is_rung = False
         self._sleeper: greenlet | None = None
-        if get_hub_if_exists() is None:
+        if blocks or get_hub_if_exists() is None:
             self._lock = OsLock()
             self._lock.acquire()
             self._hub: Scheduler | None = None
@@ -176,6 +178,42 @@ class WakeUpCall:
         if sleeper is not None:  # it has not gone on for another reason meanwhile
             self._sleeper = None
             hub.ready.append(sleeper)
+
+
+class WakeUpCalls:
+    """Who waits for one thing to come about, in whichever OS threads; ``ring()`` ends all the waits of now.
+
+    It has no lock, which a signal handler or a finalizer could meet.
+    """
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: deque[WakeUpCall] = deque()
+
+    def wait(self, is_over: Callable[[], bool], timeout_s: float | None, *, blocks: bool = False) -> None:
+        """Wait until ring(), but ``timeout_s`` at most, unless ``is_over()``; None is for ever. See WakeUpCall."""
+        call = WakeUpCall(blocks=blocks)
+        self._calls.append(call)
+        try:
+            if not is_over():  # now that whoever changes it finds us
+                call.wait(timeout_s)
+        finally:
+            with suppress(ValueError, IndexError):  # it was rung; or another OS thread has changed the queue
+                self._calls.remove(call)
+
+    def ring(self) -> None:
+        """Have all of them look again. By any OS thread. Never switches."""
+        while self._calls:
+            try:
+                call = self._calls.popleft()
+            except IndexError:  # another has taken it
+                return
+            call.ring_surely()
+
+    def forget(self) -> None:
+        """Know of nobody who waits, in a child."""
+        self._calls.clear()
 
 
 def breathe(cost: int = CALL_COST) -> None:

@@ -8,9 +8,8 @@ from typing import Any, Generic, TypeVar
 import gevent
 
 from lasa import _process
-from lasa._hub.clock import pause_at_most
-from lasa._hub.core import getcurrent, greenlet, scheduler
 from lasa._hub.halfway import calls_users
+from lasa._hub.queue import Event
 from lasa.errors import SocketTimeout
 
 __all__ = ["Errands"]
@@ -21,12 +20,11 @@ ValueT = TypeVar("ValueT")
 class _Errand(Generic[ValueT]):
     """One that is under way, in a greenlet of its own, so that no end of an asker's is the others' end."""
 
-    __slots__ = ("asking", "error", "greenlet", "is_over", "value")
+    __slots__ = ("error", "greenlet", "over", "value")
 
     def __init__(self) -> None:
-        self.asking: list[greenlet] = []
         self.greenlet: Any = None
-        self.is_over = False
+        self.over = Event()
         self.value: ValueT | None = None
         self.error: Exception | None = None
 
@@ -55,16 +53,13 @@ class Errands(Generic[ValueT]):
         if errand is None:
             errand = self._under_way[what] = _Errand()
             errand.greenlet = gevent.spawn(self._do, what, errand)
-        me = getcurrent()
-        errand.asking.append(me)
         try:
-            pause_at_most(timeout_s)
+            errand.over.wait(timeout_s)
         finally:
-            errand.asking.remove(me)
-            if not errand.asking and not errand.is_over:
+            if not errand.over.is_awaited and not errand.over.is_set:
                 self._forget(what, errand)
                 errand.greenlet.kill(block=False)
-        if not errand.is_over:
+        if not errand.over.is_set:
             raise SocketTimeout
         if errand.error is not None:
             raise errand.error
@@ -77,11 +72,8 @@ class Errands(Generic[ValueT]):
             errand.error = error
         finally:
             self._forget(what, errand)
-            errand.is_over = True
             errand.greenlet = None
-            hub = scheduler()
-            for sleeper in errand.asking:
-                hub.wake(sleeper)
+            errand.over.set()
 
     def _forget(self, what: str, errand: _Errand[ValueT]) -> None:
         if self._under_way.get(what) is errand:

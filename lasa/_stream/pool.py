@@ -7,9 +7,8 @@ own for as long as it lives: what later calls say is ignored.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeVar
 
 from lasa import _hub, _process
 from lasa.errors import SocketError, SocketTimeout
@@ -50,19 +49,6 @@ def plan_idle(idle: list[ConnectionT], now_s: float, limit: int) -> tuple[list[C
     return fresh[surplus:], expired + fresh[:surplus]
 
 
-class _Waiter(Generic[ConnectionT]):
-    """One connect that waits for its turn; it is granted a connection that it accepts, or a place for one."""
-
-    __slots__ = ("accepts", "connection", "is_granted", "sleeper", "timeout_s")
-
-    def __init__(self, accepts: Callable[[ConnectionT], bool] | None) -> None:
-        self.accepts = accepts
-        self.sleeper = _hub.getcurrent()
-        self.is_granted = False
-        self.connection: ConnectionT | None = None
-        self.timeout_s = 0.0  # for which the connection was to be kept
-
-
 class Pool(Generic[ConnectionT]):
     """The connections of one name.
 
@@ -79,7 +65,7 @@ class Pool(Generic[ConnectionT]):
         self.counted = 0
         self.idle: list[ConnectionT] = []
         self._pools = pools
-        self._queue: deque[_Waiter[ConnectionT]] = deque()
+        self._queue: _hub.WaitQueue[ConnectionT] = _hub.WaitQueue()  # for a place, or a connection that will do
         self._alarm = _hub.Alarm(self._close_expired)
         self._alarm_at_s = FOREVER_S
 
@@ -120,32 +106,25 @@ class Pool(Generic[ConnectionT]):
             self.counted += 1
             self._pools.remember(self)  # forgotten if take_idle() has just closed its last connection
             return None
-        if len(self._queue) >= (self.backlog or 0):
+        if len(self._queue.waiting) >= (self.backlog or 0):
             raise SocketError("too many waiting connect operations")
-        waiter: _Waiter[ConnectionT] = _Waiter(accepts)
-        self._queue.append(waiter)
-        try:
-            if not _hub.pause_at_most(timeout_s) and not waiter.is_granted:
-                raise SocketTimeout
-        except BaseException:
-            if waiter.is_granted:
-                self._give_back(waiter)
-            else:
-                self._queue.remove(waiter)
-            raise
-        connection = waiter.connection
-        if connection is not None and not connection.revive():
-            connection.close()
+        gift = self._queue.wait(timeout_s, accepts=accepts, give_back=self._take_back)
+        if gift is None:
+            raise SocketTimeout
+        if gift is True:
+            return None
+        if not gift.revive():
+            gift.close()
             return None  # the place is ours all the same
-        return connection
+        return gift
 
     def leave(self) -> None:
         """Give a place back: a connection was closed, or none came about. Never switches."""
         self.counted -= 1
-        if self._queue and self.counted < self.size:
+        if self._queue.waiting and self.counted < self.size:
             self.counted += 1
-            self._grant(self._queue[0], None)
-        elif not self.counted and not self._queue:
+            self._queue.post()
+        elif not self.counted and not self._queue.waiting:
             self._alarm.clear()
             self._alarm_at_s = FOREVER_S
             self._pools.forget(self)
@@ -155,12 +134,10 @@ class Pool(Generic[ConnectionT]):
 
         Never switches.
         """
-        for waiter in self._queue:
-            if waiter.accepts is None or waiter.accepts(connection):
-                connection.rest()
-                self._grant(waiter, connection, timeout_s)
-                return
         connection.expires_at_s = _hub.clock.monotonic_s() + timeout_s
+        if self._queue.waiting and self._queue.offer(connection):
+            connection.rest()
+            return
         self.idle.append(connection)
         connection.rest()
         if len(self.idle) > self.size:
@@ -198,26 +175,16 @@ class Pool(Generic[ConnectionT]):
         for connection in self.idle:
             connection.close()
         self.idle.clear()
-        _hub.leave_behind(self._queue)
-        self._queue = deque()
         self.counted = 0
         self._alarm_at_s = FOREVER_S
 
-    def _grant(self, waiter: _Waiter[ConnectionT], connection: ConnectionT | None, timeout_s: float = 0.0) -> None:
-        self._queue.remove(waiter)
-        waiter.is_granted = True
-        waiter.connection = connection
-        waiter.timeout_s = timeout_s
-        _hub.wake(waiter.sleeper)
-
-    def _give_back(self, waiter: _Waiter[ConnectionT]) -> None:
-        # Killed after the grant and before its effect.
-        if waiter.connection is None:
+    def _take_back(self, gift: ConnectionT | Literal[True]) -> None:
+        if gift is True:
             self.leave()
-        elif waiter.connection.revive():
-            self.park(waiter.connection, waiter.timeout_s)
+        elif gift.revive():
+            self.park(gift, gift.expires_at_s - _hub.clock.monotonic_s())
         else:
-            waiter.connection.close()
+            gift.close()
             self.leave()
 
     def _close_expired(self) -> None:

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from types import TracebackType
 from typing import Any, Final, Self
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, thread
 from lasa._values import number
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.http import client as http_client
@@ -106,7 +106,7 @@ class EventSource:
         self._failures = 0
         self._opened_at_s = self._due_at_s = 0.0
         self._is_fruitful = False  # this connection
-        self._wake, _ = semaphore.new(0)
+        self._wake = _hub.Event()
         self._is_busy = False
         self._has_ended = False
         self.last_event_id = last_event_id
@@ -163,12 +163,12 @@ class EventSource:
             self._client.close()
         if self._opener is not None:
             _hub.call_soon(self._stop_opening)  # nobody may be waiting for it just now
-        self._wake.post()
+        self._wake.set()
 
     def _connect(self) -> None:
         delay_s = self._due_at_s - _hub.clock.monotonic_s()
         if delay_s > 0 and self._opener is None:
-            self._wake, _ = semaphore.new(0)
+            self._wake = _hub.Event()
             self._wake.wait(delay_s)
             if self._has_ended:
                 return
@@ -201,11 +201,11 @@ class EventSource:
         # In a light thread of its own, which is the only one that close() can stop wherever it waits. A gevent.Timeout
         # in here leaves it to whoever iterates next, or who polls would never get beyond a slow handshake.
         if self._opener is None:
-            self._wake, _ = semaphore.new(0)
+            self._wake = _hub.Event()
             self._error = None
             self._opener = thread.spawn(self._request, self._wake)
         try:
-            self._wake.wait(semaphore.FOREVER_S)
+            self._wake.wait(_hub.FOREVER_S)
         except _hub.GreenletExit:
             self._stop_opening()
             raise
@@ -223,7 +223,7 @@ class EventSource:
             thread.throw(opener)
         self._disconnect()
 
-    def _request(self, wake: semaphore.Semaphore) -> None:
+    def _request(self, wake: _hub.Event) -> None:
         headers = dict(self._headers)
         last_event_id = self._parser.last_event_id
         try:
@@ -238,7 +238,7 @@ class EventSource:
         except Exception as error:
             self._error = error
         finally:
-            wake.post()
+            wake.set()
 
     def _read(self, pieces: Iterator[bytes]) -> None:
         error: SocketError = SocketClosed()

@@ -24,7 +24,7 @@ from gunicorn.http.wsgi import WSGIErrorsWrapper  # type: ignore[import-untyped]
 from gunicorn.sock import ssl_context  # type: ignore[import-untyped]
 from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, thread
 from lasa._program import run_service
 from lasa.http import server, wsgi
 from lasa.http._gunicorn import (
@@ -75,7 +75,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
         super().__init__(*arguments)
         self._is_quitting = False
         self._reopens_logs = False
-        self._news: semaphore.Semaphore | None = None
+        self._news: _hub.Event | None = None
         self._handler: Handler = _no_handler
         self._running = 0
         self._status = 0
@@ -127,7 +127,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
 
     def _look_again(self) -> None:
         if self._news is not None:
-            self._news.post()
+            self._news.set()
 
     def load_wsgi(self) -> None:
         """Load the application, and make a handler of it; what fails here ends the arbiter too, as it should."""
@@ -152,7 +152,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
             sys.exit(status or self._status)
 
     def _serve(self, handler: Handler) -> None:
-        self._news, _ = semaphore.new(0)
+        self._news = _hub.Event()
         servers = [self._server(one) for one in self.sockets]
         thread.spawn(self._beat)
         for one in servers:
@@ -179,6 +179,7 @@ class LasaWorker(Worker):  # type: ignore[misc]
         # The reloader's OS thread only sets a flag, so look at it now and then.
         if self._news is not None:
             self._news.wait(BEAT_S)
+            self._news.clear()
         if self._reopens_logs:
             self._reopens_logs = False
             self.log.reopen_files()

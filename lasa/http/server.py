@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from lasa import semaphore, thread
-from lasa._hub import Deadline, current_job, sleep_s
+from lasa._hub import Deadline, Event, current_job, sleep_s
 from lasa.errors import SocketError, check
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
@@ -48,7 +48,7 @@ class Server(Service):
         self._owns_path = owns_path  # of a unix address: it goes when the server stops
         self._connections: set[ServerConnection] = set()
         self._places, _ = semaphore.new(limits.max_connections)
-        self._left, _ = semaphore.new(0)
+        self._left = Event()  # a connection has, for run() and each stop()
         self._address: tuple[str, int | None] = listener.getsockname()[:2]
 
     def __repr__(self) -> str:
@@ -112,6 +112,7 @@ class Server(Service):
                     logger.warning("no connection accepted: %s", err)
                     sleep_s(ACCEPT_PAUSE_S)
             while self._connections:
+                self._left.clear()
                 self._left.wait(semaphore.FOREVER_S)
         finally:
             self._listener.abort()
@@ -128,9 +129,7 @@ class Server(Service):
         """A connection has ended."""
         self._connections.discard(connection)
         self._places.post()
-        waiting = -self._left.count()  # run() and each stop()
-        if waiting > 0:
-            self._left.post(waiting)
+        self._left.set()
 
     def stop(self, grace_s: float = DEFAULT_GRACE_S) -> tuple[bool, list[str]]:
         """Stop: take no more connections, let running requests finish within the grace, and cut off the rest.
@@ -168,7 +167,8 @@ class Server(Service):
         me = current_job()
         deadline = Deadline(min(grace_s, semaphore.FOREVER_S))
         while others := [connection for connection in self._connections if connection.job is not me]:
-            if not self._left.wait(deadline.left_s)[0]:
+            self._left.clear()
+            if not self._left.wait(deadline.left_s):
                 break
         cut = [connection.description for connection in others if connection.request is not None]
         for connection in others:

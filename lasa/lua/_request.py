@@ -8,7 +8,7 @@ import tempfile
 from functools import lru_cache
 from typing import Any, Final
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, thread
 from lasa.errors import SocketError, SocketTimeout, check
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.lua import _client
@@ -42,7 +42,7 @@ class RequestContext(Context):
     failure: SocketError | None = None
     _writer: ResponseWriter | None = None
     _raw: TcpSocket | None = None
-    _turn: semaphore.Semaphore | None = None
+    _turn: _hub.Turn | None = None
     _watch: _client.Watch | None = None
     _random_id: bytes | None = None
     _files: list[str] | None = None
@@ -79,8 +79,8 @@ class RequestContext(Context):
         """Send a piece of the body, the first one with the head."""
         turn = self._turn
         if turn is None:
-            turn = self._turn = semaphore.new(1)[0]
-        turn.wait(semaphore.FOREVER_S)  # two light threads may flush
+            turn = self._turn = _hub.Turn()
+        turn.take()  # two light threads may flush
         try:
             if status < 200:
                 self._send_raw(status, data, headers)
@@ -95,7 +95,7 @@ class RequestContext(Context):
         except SocketError:
             return None, "client aborted"
         finally:
-            turn.post()
+            turn.give_back()
         return (1,)
 
     def _send_raw(self, status: int, data: bytes, headers: bytes | None) -> None:

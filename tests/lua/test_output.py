@@ -230,17 +230,17 @@ def test_a_wait_for_a_reader_that_never_comes_gathers_nothing(blocks: bool, monk
     outlet = Outlet(writing)
     outlet.write(bytes(1 << 20))
     waiters: list[int] = []
-    watcher = lasa.check(lasa.timer.every(0.005, lambda _: waiters.append(len(outlet._waiters))))
+    watcher = lasa.check(lasa.timer.every(0.005, lambda _: waiters.append(len(outlet._waiters._calls))))
     if blocks:
         outlet.wait_blocking(0.03)
-        waiters.append(len(outlet._waiters))
+        waiters.append(len(outlet._waiters._calls))
     else:
         with pytest.raises(gevent.Timeout), gevent.Timeout(0.03):
             outlet.wait()
         assert len(waiters) > 1
     lasa.timer.kill(watcher)
     assert max(waiters) <= 1
-    assert not outlet._waiters
+    assert not outlet._waiters._calls
     os.close(reading)
     outlet.wait_blocking(5)
     os.close(writing)

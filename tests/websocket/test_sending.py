@@ -11,9 +11,9 @@ import pytest
 
 import lasa
 from lasa import semaphore, thread
+from lasa._hub import Turn
 from lasa.errors import SocketClosed
 from lasa.websocket import WebSocket
-from lasa.websocket._socket.outlet import Turn
 from tests.conftest import Certificates
 from tests.helpers import no_switch, settle
 from tests.socket.tools import failure_of, result_of, spawn_blocked

@@ -14,7 +14,7 @@ from functools import partial
 from math import inf
 from typing import Any, Final, Self
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, thread
 from lasa._stream.inlet import LINGER_S
 from lasa._stream.tls import TlsStream
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
@@ -57,7 +57,7 @@ class Ending(Framing):
         self._is_due = False  # and does so soon, since something is there already
         self._keepalive: Keepalive | None = None
         self._close_alarm: _hub.Alarm | None = None
-        self._over: semaphore.Semaphore | None = None  # for whoever waits until somebody else has read the close
+        self._over: _hub.Event | None = None  # for whoever waits until somebody else has read the close
         self._word: str | None = None  # why it ended, where "closed" does not say it
 
     def __enter__(self) -> Self:
@@ -164,8 +164,8 @@ class Ending(Framing):
     def _end_read(self, session: Session) -> None:
         """Somebody has read, and does no longer. Never switches."""
         self._is_reading = False
-        if self._over is not None and self._over.count() < 0:
-            self._over.post()
+        if self._over is not None:
+            self._over.set()
         if not self._is_answering:
             return
         if session.protocol.reader.has_unread or session.stream.holds_input:
@@ -297,7 +297,7 @@ class Ending(Framing):
             self.closing = Closing(ABNORMAL, "aborted", "us")
         super().abort()
         if self._over is not None:
-            self._over.post()
+            self._over.set()
 
     def _rest(self) -> None:
         """Give the connection away, open as it is. Never switches."""
@@ -381,11 +381,11 @@ class Ending(Framing):
     def _wait_for_close(self, session: Session, deadline: _hub.Deadline) -> None:
         while self._is_reading or session.is_ending:  # whoever reads meets the peer's close frame, too
             if self._over is None:
-                self._over, _ = semaphore.new(0)
-            if not self._over.wait(deadline.left_s)[0]:
+                self._over = _hub.Event()
+            self._over.clear()
+            if session.is_open and not self._over.wait(deadline.left_s):
                 raise SocketTimeout
             if not session.is_open:
-                self._over.post()  # for the others who wait
                 return
         self._is_reading = True
         try:

@@ -12,58 +12,24 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from lasa import _hub, semaphore, thread
+from lasa import _hub, thread
+from lasa._hub import Turn
 from lasa._stream.connection import Connection
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 
-__all__ = ["Outlet", "Turn"]
+__all__ = ["MessageTurn", "Outlet"]
 
 SPLIT_AT: Final = 65_536  # bytes; larger payloads are not copied behind their head
 POSTED_MAX: Final = 1_048_576  # bytes that may wait for a slow peer, besides the frame that is on its way
 FRAME_COST: Final = 64  # bytes of memory for a frame beside its own: of pongs there may be many
 
 
-class Turn:
-    """Whose turn it is; first come, first served."""
+class MessageTurn(Turn):
+    """The turn of whoever sends a message."""
 
-    __slots__ = ("_holder", "_waiting", "is_taken")
+    __slots__ = ()
 
-    def __init__(self) -> None:
-        self.is_taken = False
-        self._holder: _hub.greenlet | None = None
-        self._waiting: semaphore.Semaphore | None = None
-
-    def take(self, wait_s: float = semaphore.FOREVER_S) -> bool:
-        """Wait for the turn, and say whether it has come in time.
-
-        Raises:
-            RuntimeError: the caller has it already, and would wait for itself.
-        Switches: if it is another's.
-        """
-        if self.is_taken:
-            if self._holder is _hub.getcurrent():
-                raise RuntimeError("a message is being sent by this light thread already")
-            if self._waiting is None:
-                self._waiting, _ = semaphore.new(0)
-            try:
-                if not self._waiting.wait(wait_s)[0]:
-                    return False
-            except BaseException:
-                if self._waiting.count() > 0:  # ours just now, and nobody else waits for it
-                    self._waiting.wait(0)
-                    self.is_taken = False
-                raise
-        self.is_taken = True  # and it was, if it was handed over
-        self._holder = _hub.getcurrent()
-        return True
-
-    def give_back(self) -> None:
-        """Let the next one have it. Never switches."""
-        self._holder = None
-        if self._waiting is not None and self._waiting.count() < 0:
-            self._waiting.post()
-        else:
-            self.is_taken = False
+    refusal = "a message is being sent by this light thread already"
 
 
 class Outlet:
@@ -101,7 +67,7 @@ class Outlet:
         self.has_failed = self.is_closed = self.is_fragmented = False
         self.failure = "closed"
         self.on_broken: Callable[[Outlet, str], None] | None = None
-        self.message = Turn()
+        self.message = MessageTurn()
         self._wire = Turn()
         self._posted: deque[bytes] | None = None  # made when the first frame has to wait
         self._posted_size = 0

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
-from lasa import _hub, semaphore
+from lasa import _hub
 from lasa._functions import check_function
 from lasa._values import integer
 from lasa.errors import check
@@ -89,7 +89,7 @@ class Reconnecting(Generic[SocketT]):
         self._current: SocketT | None = None
         self._opened_s = 0.0
         self._is_stopped = False
-        self._stopped, _ = semaphore.new(0)
+        self._stopped = _hub.Event()
 
     def __enter__(self) -> Self:
         return self
@@ -158,7 +158,7 @@ class Reconnecting(Generic[SocketT]):
         Switches: never.
         """
         self._is_stopped = True
-        self._stopped.post()
+        self._stopped.set()
         if self._current is not None:
             self._current.go_away()
 
