@@ -16,6 +16,7 @@ for what others may have asked for   ``Errands(run).ask(what, timeout_s)``
 ===================================  ==================================================================
 
 What time it is: ``clock.monotonic_s()``, ``clock.system_s()``; what is left of a time: ``Deadline(timeout_s)``.
+For tests, ``virtual.virtual_clock()`` replaces the clock of a hub.
 
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),

@@ -16,6 +16,7 @@ from lasa.errors import SocketTimeout
 __all__ = [
     "Alarm",
     "Deadline",
+    "is_replaced",
     "monotonic_s",
     "monotonictime",
     "now",
@@ -37,6 +38,11 @@ LONG_S: Final = 1e9
 # functions stand here where a hub's clock is replaced, so all call them as clock.monotonic_s() and clock.system_s().
 monotonic_s: Callable[[], float] = time.monotonic
 system_s: Callable[[], float] = time.time
+
+
+def is_replaced() -> bool:
+    """Whether they may tell another time than the machine's."""
+    return monotonic_s is not time.monotonic
 
 
 def now() -> float:

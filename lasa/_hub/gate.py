@@ -138,6 +138,11 @@ class Gate:
         leave_behind(self._waiter)
         self._waiter = self.on_idle_event = None
 
+    def renew_timer(self, hub: Scheduler) -> None:
+        """Make another timer for the next wait, where the loop of its hub is another."""
+        if self._hub is hub:
+            self._timeout_s = -1.0
+
     def start_again(self) -> None:
         """Watch on, where gevent has stopped the watcher since a signal handler has raised in its callback."""
         if self._started and hasattr(self, "_on_event"):

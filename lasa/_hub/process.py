@@ -147,7 +147,8 @@ def _renew_hub() -> None:
     for queue in (hub.gave_way, hub.ready):
         leave_behind(list(queue))
         queue.clear()
-    for watcher in (gevent_hub.loop.timer(0), gevent_hub.loop.io(0, 1)):  # to know their types
+    loop = gevent_hub.loop
+    for watcher in (loop.timer(0), loop.timer(1), loop.io(0, 1)):  # to know their types
         _process.inherited(type(watcher), _stop_watcher)
         watcher.close()
 

@@ -98,6 +98,10 @@ def _family(runtime: Runtime, name: bytes) -> tuple[Any, ...]:
     return tuple([part for native, function in found.items() for part in (native.encode(), function)])
 
 
+def _time_of(is_monotonic: bool) -> float:
+    return _hub.clock.monotonic_s() if is_monotonic else _hub.clock.system_s()
+
+
 def _text_of(error: object) -> bytes | None:
     """Return what Lua is told of what a native raised; None for what is no error, such as a signal's exception."""
     if not isinstance(error, Exception):
@@ -270,6 +274,8 @@ class Runtime:
         core.path = b";".join(f"{folder}/?.lua;{folder}/?/init.lua".encode() for folder in path)
         for name in CORE:
             self.load_shared(f"_core/{name}.lua")(core)
+        if _hub.clock.is_replaced():
+            core.replace_clock(_time_of)
 
     def load_shared(self, name: str) -> Any:
         """Return a chunk of the runtime's own, compiled."""

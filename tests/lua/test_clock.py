@@ -11,6 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lasa._hub import clock
+from lasa._hub.virtual import virtual_clock
+from lasa.lua import Runtime
 from tests.lua.bare import Bare
 
 lua = Bare("clock")
@@ -42,6 +45,31 @@ def test_now_and_time_are_the_system_clock_in_milliseconds_and_seconds() -> None
 def test_monotonictime_is_python_s_in_microseconds() -> None:
     before = time.monotonic_ns() / 1000
     assert before <= lua("return lasa.monotonictime()") <= time.monotonic_ns() / 1000
+
+
+def test_where_the_hubs_clock_is_replaced_lua_goes_by_it_too() -> None:
+    with virtual_clock(grace_s=0), Runtime() as runtime:
+        began_s = clock.monotonic_s(), clock.system_s()
+        assert runtime.load("return lasa.monotonictime() / 1e6, lasa.now()")() == pytest.approx(began_s, abs=1e-5)
+        code = """
+        local cache = require("resty.lrucache").new(10)
+        cache:set("key", "value", 60)
+        local began_s, ticks = ngx.now(), 0
+        ngx.timer.every(600, function(premature) ticks = ticks + 1 end)
+        ngx.sleep(59)
+        local before = cache:get("key")
+        ngx.sleep(2)
+        local after = cache:get("key")
+        ngx.sleep(3600)
+        return ngx.now() - began_s, ngx.time(), before, after, ticks
+        """
+        passed_s, seconds, before, after, ticks = runtime.load(code)()
+        assert passed_s == pytest.approx(3661, abs=0.0011)
+        assert seconds == int(clock.system_s())
+        assert (before, after, ticks) == (b"value", None, 6)
+        assert clock.monotonic_s() - began_s[0] == 3661
+    with Runtime() as runtime:
+        assert abs(runtime.load("return lasa.now()")() - time.time()) < 5
 
 
 def test_update_time_returns_nothing() -> None:

@@ -110,6 +110,9 @@ def cookie_header(jar: CookieJar, target: Target) -> str | None:
     """
     if isinstance(jar, _Jar) and jar.unbound:
         jar.bind(target)
+    if clock.is_replaced():  # the jar asks the machine
+        for cookie in [each for each in jar if each.is_expired(int(clock.system_s()))]:
+            _drop(jar, cookie)
     if next(iter(jar), None) is None:
         return None
     request = _Request(target)

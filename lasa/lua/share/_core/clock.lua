@@ -21,14 +21,26 @@ local read = ffi.new("struct lasa_timespec")
 
 -- ---- clocks --------------------------------------------------------------------------------------------------------
 
+local function gettime(clock)
+    C.lasa_clock_gettime(clock, read)
+    return tonumber(read.seconds), tonumber(read.nanoseconds)
+end
+
+-- Ask a function of Python's instead, which returns seconds: where the clock of the hub is another than the machine's.
+function core.replace_clock(seconds_of)
+    gettime = function(clock)
+        local time = seconds_of(clock == MONOTONIC)
+        return floor(time), time % 1 * 1000000000
+    end
+end
+
 function ngx.now()
-    C.lasa_clock_gettime(REALTIME, read)
-    return tonumber(read.seconds) + floor(tonumber(read.nanoseconds) / 1000000) / 1000
+    local seconds, nanoseconds = gettime(REALTIME)
+    return seconds + floor(nanoseconds / 1000000) / 1000
 end
 
 function ngx.time()
-    C.lasa_clock_gettime(REALTIME, read)
-    local seconds = tonumber(read.seconds)
+    local seconds = gettime(REALTIME)
     return seconds
 end
 
@@ -41,13 +53,13 @@ function ngx.localtime() return date("%Y-%m-%d %H:%M:%S", ngx.time()) end
 function ngx.utctime() return date("!%Y-%m-%d %H:%M:%S", ngx.time()) end
 
 function lasa.now()
-    C.lasa_clock_gettime(REALTIME, read)
-    return tonumber(read.seconds) + tonumber(read.nanoseconds) / 1000000000
+    local seconds, nanoseconds = gettime(REALTIME)
+    return seconds + nanoseconds / 1000000000
 end
 
 function lasa.monotonictime()
-    C.lasa_clock_gettime(MONOTONIC, read)
-    return tonumber(read.seconds) * 1000000 + tonumber(read.nanoseconds) / 1000
+    local seconds, nanoseconds = gettime(MONOTONIC)
+    return seconds * 1000000 + nanoseconds / 1000
 end
 
 lasa.update_time = ngx.update_time
