@@ -17,6 +17,7 @@ ROOT = Path(lasa.__file__).parent
 # What stands on what; a part may import parts of its own rank or below, a folder's own modules always.
 RANK = {
     "errors": 0,
+    "_backoff": 0,
     "_process": 0,
     "_functions": 0,
     "_values": 0,

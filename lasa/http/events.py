@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from lasa import _hub, thread
+from lasa._backoff import backoff_s
 from lasa._values import number
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.http import client as http_client
@@ -48,7 +49,6 @@ _OURS: Final = frozenset(("url", "stream", "read", "files", "progress"))
 _FORBIDDEN: Final = re.compile(CONTROL)
 _FORBIDDEN_IN_FIELD: Final = re.compile(r"[\0\r\n]")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
-_DOUBLINGS_MAX: Final = 64
 _AGAIN: Final = Retries(attempts=2)
 
 
@@ -392,8 +392,7 @@ def plan_wait(failures: int, base_s: float, max_s: float, chance: float) -> floa
         chance: 0 to 1.
     """
     base_s = max(base_s, LEAST_WAIT_S)
-    delay_s = base_s * 2.0 ** min(max(failures - 1, 0), _DOUBLINGS_MAX)
-    return min(delay_s, max(base_s, max_s)) * (1 + JITTER * chance)
+    return backoff_s(failures - 1, base_s, max(base_s, max_s), JITTER, chance)
 
 
 def _field(name: str, value: object) -> bytes:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lasa._backoff import backoff_s
 from lasa.http._client.dates import unix_time_of
 from lasa.http._wire.grammar import TOKEN
 
@@ -41,7 +42,6 @@ _HANDSHAKE: Final = "ssl handshake failed: "
 _METHOD: Final = re.compile(TOKEN)
 _SECONDS: Final = re.compile(r"[0-9]+(?:\.[0-9]*)?", re.ASCII)  # no server should send a fraction, some do
 _RETRY_AFTER_LENGTH_MAX: Final = 64
-_DOUBLINGS_MAX: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,8 +156,7 @@ def plan_retry(
         asked_s = _retry_after_s(retry_after, now_s)
         if asked_s is not None and asked_s > policy.max_retry_after_s:
             return None
-    doublings = min(max(tries_done - 1, 0), _DOUBLINGS_MAX)
-    delay_s = min(policy.backoff_s * 2.0**doublings, policy.max_backoff_s) * (1 - policy.jitter * random)
+    delay_s = backoff_s(tries_done - 1, policy.backoff_s, policy.max_backoff_s, -policy.jitter, random)
     return delay_s if asked_s is None else max(delay_s, asked_s)  # earlier than asked would be in vain
 
 

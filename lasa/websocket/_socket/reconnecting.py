@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
 from lasa import _hub
+from lasa._backoff import backoff_s
 from lasa._functions import check_function
 from lasa._values import integer
 from lasa.errors import check
@@ -21,6 +22,7 @@ __all__ = ["Backoff", "Reconnecting", "makes_sense"]
 
 logger = logging.getLogger("lasa.websocket.client")
 
+JITTER: Final = 0.5
 LASTED_S: Final = 10.0  # a connection that has been open so long is no failed attempt
 _PASSING: Final = frozenset((408, 425, 429))  # statuses of 4xx that may be others in a moment
 
@@ -58,13 +60,10 @@ class Backoff:
         """An attempt has failed: return how long to wait.
 
         Args:
-            chance: a random number from 0 to 1: clients that lost one server at once should not come back at once.
+            chance: a random number from 0 to 1.
         """
-        delay_s = self._max_s
-        if self.failures < 64:  # beyond, 2**failures is beyond any maximum
-            delay_s = min(self._max_s, self._min_s * 2**self.failures)
         self.failures += 1
-        return float(delay_s * (1 - chance / 2))
+        return backoff_s(self.failures - 1, self._min_s, self._max_s, -JITTER, chance)
 
 
 class Reconnecting(Generic[SocketT]):
