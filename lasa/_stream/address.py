@@ -8,7 +8,7 @@ from __future__ import annotations
 import _socket
 
 from lasa._values import as_bytes, integer, kind_of
-from lasa.errors import SocketError
+from lasa.errors import BadAddress
 
 __all__ = [
     "host_text",
@@ -37,20 +37,20 @@ def unix_path(host: str) -> bytes | None:
     """Return the path of a "unix:/path" text, or None where it is not one.
 
     Raises:
-        SocketError: no path, or one that no socket address can hold.
+        BadAddress: no path, or one that no socket address can hold.
     """
     if not is_unix(host):
         return None
     try:
         path = host[5:].encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
-        raise SocketError(f'failed to parse host name "{host}": invalid host') from None
+        raise BadAddress(f'failed to parse host name "{host}": invalid host') from None
     if not path:
-        raise SocketError(f'failed to parse host name "{host}": no path in the unix domain socket')
+        raise BadAddress(f'failed to parse host name "{host}": no path in the unix domain socket')
     if len(path) > UNIX_PATH_MAX:
-        raise SocketError(f'failed to parse host name "{host}": too long path in the unix domain socket')
+        raise BadAddress(f'failed to parse host name "{host}": too long path in the unix domain socket')
     if b"\0" in path[1:]:  # at the beginning it makes an abstract name, such as Linux chooses for a socket without one
-        raise SocketError(f'failed to parse host name "{host}": invalid host')
+        raise BadAddress(f'failed to parse host name "{host}": invalid host')
     return path
 
 
@@ -76,13 +76,13 @@ def parse_port(port: object) -> int:
     """Return the port, 0 to 65535.
 
     Raises:
-        SocketError: "missing the port number", "bad port number: N".
+        BadAddress: "missing the port number", "bad port number: N".
     """
     number = port if type(port) is int else integer(port)
     if number is None:
-        raise SocketError("missing the port number" if port != float("inf") else "bad port number: inf")
+        raise BadAddress("missing the port number" if port != float("inf") else "bad port number: inf")
     if not 0 <= number <= 65535:
-        raise SocketError(f"bad port number: {number}")
+        raise BadAddress(f"bad port number: {number}")
     return number
 
 
@@ -90,11 +90,11 @@ def parse_host(host: str) -> str:
     """Return the name or literal that a host text stands for, without brackets; it is not looked up.
 
     Raises:
-        SocketError: "failed to parse host name "X": R".
+        BadAddress: "failed to parse host name "X": R".
     """
     reason = _why_no_host(host)
     if reason is not None:
-        raise SocketError(f'failed to parse host name "{host}": {reason}')
+        raise BadAddress(f'failed to parse host name "{host}": {reason}')
     return host[1:-1] if host[0] == "[" else host
 
 
@@ -121,7 +121,7 @@ def parse_address(address: str, default_port: object) -> tuple[str, int]:
     Args:
         default_port: for a text without one; it has to be a port all the same.
     Raises:
-        SocketError: "missing the port number", "bad port number: N", ``failed to parse host name "X": R``.
+        BadAddress: "missing the port number", "bad port number: N", ``failed to parse host name "X": R``.
     """
     port = parse_port(default_port)
     host, behind = address, ""
@@ -129,7 +129,7 @@ def parse_address(address: str, default_port: object) -> tuple[str, int]:
         inside, bracket, behind = address.partition("]")
         host = inside + bracket
         if not bracket or behind[:1] not in ("", ":"):
-            raise SocketError(f'failed to parse host name "{address}": invalid host')
+            raise BadAddress(f'failed to parse host name "{address}": invalid host')
     elif ":" in address and ip_family(address) is None:
         host, colon, behind = address.partition(":")
         behind = colon + behind
@@ -146,7 +146,7 @@ def parse_address(address: str, default_port: object) -> tuple[str, int]:
     if reason is None:
         reason = "no host" if host in ("", "[]") else _why_no_host(host)
     if reason is not None:
-        raise SocketError(f'failed to parse host name "{address}": {reason}')
+        raise BadAddress(f'failed to parse host name "{address}": {reason}')
     return host, port
 
 
@@ -165,7 +165,7 @@ def ip_of(ip: object) -> tuple[int, str]:
     """Return ``(family, ip)`` of a literal to bind to.
 
     Raises:
-        SocketError: "bad address", for names and short forms.
+        BadAddress: "bad address", for names and short forms.
         TypeError: not a string.
     """
     if not isinstance(ip, str | bytes):
@@ -175,7 +175,7 @@ def ip_of(ip: object) -> tuple[int, str]:
     bare = text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
     family = ip_family(bare)
     if family is None:
-        raise SocketError("bad address")
+        raise BadAddress("bad address")
     return family, bare
 
 

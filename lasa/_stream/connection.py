@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lasa import _hub, _process
 from lasa._stream.identity import Identity
-from lasa._stream.link import Link, Stream
+from lasa._stream.link import Link, Stream, address_text
 from lasa._stream.pool import Pool, Pools
 from lasa._stream.tls import TlsStream
-from lasa.errors import SocketError
+from lasa.errors import SocketClosed, SocketError
 
-__all__ = ["Connection", "pool_name_of", "pools"]
+__all__ = ["Connection", "place_text", "pool_name_of", "pools"]
+
+DUBIOUS: Final = "connection in dubious state"
 
 
 class Connection:
@@ -68,6 +70,14 @@ class Connection:
         return pool_name_of(self.host, self.port, self.pool_name)
 
     @property
+    def peer(self) -> str:
+        """Who is at the other end, for errors: the host as typed, with its port; else the address."""
+        if self.host:
+            return place_text(self.host, self.port)
+        link = self.link
+        return place_text(*address_text(link.peer, link.sock.family)) if link.peer is not None else "the peer"
+
+    @property
     def bare_host(self) -> str:
         """The host without what only addresses have: brackets, and a zone."""
         bare = self.host.strip("[]")
@@ -116,6 +126,33 @@ class Connection:
         """Close it."""
         self.stream.close()
 
+    def end(self) -> None:
+        """As give_back(), unless it is closed already."""
+        if self.link.is_open:
+            self.give_back()
+
+    def keep(self, timeout_s: float, pool_size: int, *, is_dubious: bool = False) -> None:
+        """Put it into its pool, which is made if there is none; it is to be closed if that fails on the wire.
+
+        Args:
+            is_dubious: whether an answer may still come that its user has not waited for.
+        Raises:
+            ValueError: ``bad "pool_size" option value: N``, under 1, where the pool has to be made. SocketClosed,
+            SocketError: "connection in dubious state".
+        """
+        pool = self.pool
+        if pool is None and pool_size <= 0 and pools().find(self.name) is None:
+            raise ValueError(f'bad "pool_size" option value: {pool_size}')
+        if self.stream.has_input():
+            # Unread bytes hide the end that follows them.
+            raise SocketClosed if self.link.has_ended() else SocketError(DUBIOUS)
+        if is_dubious:
+            raise SocketError(DUBIOUS)
+        if pool is None:
+            pool = self.pool = pools().find_or_make(self.name, pool_size)
+            pool.counted += 1
+        pool.park(self, timeout_s if timeout_s > 0 else float("inf"))
+
     def forget_pool(self) -> None:
         """Belong to no pool any more, in a child: the parent's connection is not handed out here."""
         self.pool = None
@@ -134,6 +171,11 @@ class Connection:
 
 
 _process.inherited(Connection, Connection.forget_pool)
+
+
+def place_text(host: str, port: int | str | None) -> str:
+    """Return host and port as one text; a unix path alone."""
+    return f"{host}:{port}" if isinstance(port, int) else host
 
 
 def pool_name_of(host: str, port: int | str | None, chosen: str | None) -> str:

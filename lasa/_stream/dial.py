@@ -11,7 +11,7 @@ from lasa import _hub
 from lasa._hub import Chorus, Deadline
 from lasa._stream.address import ip_family, race_order
 from lasa._stream.link import Link
-from lasa.errors import SocketError, SocketTimeout, system_error
+from lasa.errors import ConnectError, NameNotFound, SocketError, SocketTimeout, copy_of, system_error
 
 __all__ = ["addresses_of", "dial", "dial_unix", "open_socket"]
 
@@ -38,7 +38,7 @@ def addresses_of(host: str, timeout_s: float) -> list[tuple[int, str]]:
     """Return the ``(family, ip)`` of a literal or a name, in the order to try them.
 
     Raises:
-        SocketError: "NAME could not be resolved (…)".
+        NameNotFound: "NAME could not be resolved (…)".
     Switches: for names only.
     """
     family = ip_family(host)
@@ -47,7 +47,7 @@ def addresses_of(host: str, timeout_s: float) -> list[tuple[int, str]]:
     try:
         return race_order(_hub.resolve(host, timeout_s))
     except _hub.ResolveError as error:
-        raise SocketError(f"{host} could not be resolved ({error.reason})") from None
+        raise NameNotFound(f"{host} could not be resolved ({error.reason})") from None
 
 
 def dial(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local: tuple[int, str, int] | None) -> Link:
@@ -56,16 +56,21 @@ def dial(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local:
     Args:
         local: ``(family, ip, port)`` to bind to first; addresses of another family are not tried.
     Raises:
-        SocketTimeout, SocketError: the last address's own word.
+        SocketTimeout, SocketError: the last address's own word, with what was tried as its attempts.
     Switches: whenever it has to wait. A foreign exception leaves nothing open.
     """
     if local is not None:
         addresses = [address for address in addresses if address[0] == local[0]]
         if not addresses:
-            raise SocketError("cannot assign requested address")
-    if len(addresses) == 1:
-        return _dial_one(*addresses[0], port, deadline, local)
-    return _race(addresses, port, deadline, local)
+            raise ConnectError("cannot assign requested address")
+    attempts: list[tuple[str, SocketError]] = []
+    try:
+        if len(addresses) == 1:
+            return _dial_one(*addresses[0], port, deadline, local)
+        return _race(addresses, port, deadline, local, attempts)
+    except SocketError as error:
+        error.attempts = tuple(attempts) or ((addresses[0][1], copy_of(error)),)
+        raise
 
 
 def _begin(family: int, ip: str, port: int, local: tuple[int, str, int] | None) -> tuple[_socket.socket, bool]:
@@ -104,58 +109,55 @@ def _dial_one(family: int, ip: str, port: int, deadline: Deadline, local: tuple[
     return link
 
 
-def _race(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local: tuple[int, str, int] | None) -> Link:
+def _race(
+    addresses: list[tuple[int, str]],
+    port: int,
+    deadline: Deadline,
+    local: tuple[int, str, int] | None,
+    attempts: list[tuple[str, SocketError]],
+) -> Link:
     waiting = deque(addresses)
-    flying: dict[int, _socket.socket] = {}
+    flying: dict[int, tuple[_socket.socket, str]] = {}
     chorus = Chorus()
-    last_error = SocketError("error")
     try:
-        while True:
+        while waiting or flying:
+            ip = ""
             try:
                 if waiting:
-                    sock, is_connected = _begin(*waiting.popleft(), port, local)
+                    family, ip = waiting.popleft()
+                    sock, is_connected = _begin(family, ip, port, local)
                     if is_connected:
                         return Link(sock)
-                    flying[sock.fileno()] = sock
+                    flying[sock.fileno()] = sock, ip
                     chorus.add(sock.fileno())
-                elif not flying:
-                    raise last_error
-                winner = _next_landing(chorus, flying, deadline, may_start_another=bool(waiting))
-                if winner is not None:
-                    return Link(winner)
+                descriptor = _next_landing(chorus, deadline, may_start_another=bool(waiting))
+                if descriptor is None:
+                    continue
+                chorus.remove(descriptor)
+                sock, ip = flying.pop(descriptor)
+                try:
+                    _raise_pending_error(sock)
+                except SocketError:
+                    sock.close()
+                    raise
+                return Link(sock)
             except SocketTimeout:
                 raise
             except SocketError as error:
-                if not waiting and not flying:
-                    raise
-                last_error = error
+                attempts.append((ip, error))
+        raise copy_of(attempts[-1][1])
     finally:
-        for descriptor, sock in flying.items():
+        for descriptor, (sock, _) in flying.items():
             chorus.remove(descriptor)
             sock.close()
 
 
-def _next_landing(
-    chorus: Chorus, flying: dict[int, _socket.socket], deadline: Deadline, *, may_start_another: bool
-) -> _socket.socket | None:
-    # Returns the socket that is connected, or None when it is time to try the next address.
-    while flying:
+def _next_landing(chorus: Chorus, deadline: Deadline, *, may_start_another: bool) -> int | None:
+    # Returns the descriptor whose connect has come to its end, or None when it is time to try the next address.
+    while True:
         descriptor = chorus.wait(deadline.left_of(ATTEMPT_DELAY_S if may_start_another else inf))
-        if descriptor is None:
-            if may_start_another:
-                return None
-            continue
-        chorus.remove(descriptor)
-        sock = flying.pop(descriptor)
-        try:
-            _raise_pending_error(sock)
-        except SocketError:
-            sock.close()
-            if may_start_another or not flying:
-                raise
-            continue
-        return sock
-    return None
+        if descriptor is not None or may_start_another:
+            return descriptor
 
 
 def _raise_pending_error(sock: _socket.socket) -> None:

@@ -1,7 +1,7 @@
 """The two halves of a connection, read and write: their state, what may run at once, how long a wait may last.
 
-One light thread may read while another writes. A second reader or writer gets a busy word and disturbs
-nobody; an error closes its own half only; a read timeout closes nothing.
+One light thread may read while another writes. A second reader or writer is told that the half is busy and disturbs
+nobody; an error ends its own half only; a read timeout ends nothing.
 """
 
 from __future__ import annotations
@@ -14,18 +14,29 @@ from lasa._stream.buffer import ReceiveBuffer
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._stream.link import Stream
 from lasa._stream.patterns import Line
-from lasa._values import timeout_ms
-from lasa.errors import SocketError
+from lasa.errors import SocketBusy, SocketClosed, SocketError, copy_of
 
-__all__ = ["BUSY_CONNECTING", "BUSY_READING", "BUSY_WRITING", "DEFAULT_TIMEOUT_MS", "DUBIOUS", "NO_BUFFER", "Halves"]
+__all__ = [
+    "BUSY_CONNECTING",
+    "BUSY_READING",
+    "BUSY_WRITING",
+    "CLOSED_HERE",
+    "DEFAULT_TIMEOUT_MS",
+    "ENDED_BY_PEER",
+    "NO_BUFFER",
+    "Halves",
+]
 
 DEFAULT_TIMEOUT_MS: Final = 30_000
 BUSY_CONNECTING: Final = "socket busy connecting"
 BUSY_READING: Final = "socket busy reading"
 BUSY_WRITING: Final = "socket busy writing"
-DUBIOUS: Final = "connection in dubious state"
 
 SMALLEST_RECV: Final = 8192
+
+# Why a half is over, besides the error that it has failed with.
+CLOSED_HERE: Final = SocketClosed()  # or it was never open
+ENDED_BY_PEER: Final = SocketClosed()
 
 _DEFAULT_LINE: Final = Line(DEFAULT_LIMITS.max_line)
 _DEFAULT_TIMEOUT_S: Final = DEFAULT_TIMEOUT_MS / 1000
@@ -33,7 +44,7 @@ NO_BUFFER: Final = ReceiveBuffer()  # for all who have not read yet; nothing is 
 
 
 class Halves:
-    """The state; reads are in _reading.py, sends in _writing.py, what makes and ends the connection in _tcp.py."""
+    """The state; reads are in reading.py, sends in writing.py, what makes and ends the connection in duplex.py."""
 
     __slots__ = (
         "__weakref__",
@@ -49,13 +60,13 @@ class Halves:
         "_limits",
         "_line",
         "_more_expected",
-        "_read_open",
+        "_read_over",
         "_read_s",
         "_readable",
         "_recv_size",
         "_send_s",
         "_stream",
-        "_write_open",
+        "_write_over",
     )
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
@@ -63,7 +74,9 @@ class Halves:
         self._buffer = NO_BUFFER
         # The buffer again, while a read may begin: connected, read half open, nobody reading.
         self._readable: ReceiveBuffer | None = None
-        self._read_open = self._write_open = False
+        # Why the half is over; None while it is open.
+        self._read_over: SocketError | None = CLOSED_HERE
+        self._write_over: SocketError | None = CLOSED_HERE
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
         self._dial_limits: tuple[float | None, float] = (None, inf)  # queue_s and until_s of limit_waits()
@@ -76,42 +89,26 @@ class Halves:
         self._is_dubious = False
         self._generation = 0  # counts connections; a reader's end marker belongs to one of them
 
-    # -- timeouts
-
-    def settimeout(self, timeout: float | None) -> None:
-        """Bound every later wait, of connect, send and read, to ``timeout`` milliseconds.
-
-        It bounds the time without progress, not the whole call. Zero, negative, None or no number: the default, 30,000.
-
-        Raises:
-            ValueError: "bad timeout value", 2**31 or more.
-        Switches: never. Source: seed, "tcpsock:settimeout".
-        """
-        self._connect_s = self._send_s = self._read_s = timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000
-
-    def settimeouts(self, connect: float | None, send: float | None, read: float | None) -> None:
-        """As settimeout(), for each kind of wait; the TLS handshake counts as connecting, accept() as reading.
-
-        Switches: never. Source: OpenResty, "tcpsock:settimeouts".
-        """
-        in_s = [timeout_ms(timeout, DEFAULT_TIMEOUT_MS) / 1000 for timeout in (connect, send, read)]
-        self._connect_s, self._send_s, self._read_s = in_s
-
     def _refuse_others(self) -> None:
         if os_thread_id() != self._home:
             raise wrong_os_thread("a socket")
 
-    def _why_not_reading(self) -> str:
+    def _why_not_reading(self) -> SocketError:
         self._refuse_others()
         if self._is_connecting:
-            return BUSY_CONNECTING
-        return BUSY_READING if self._is_reading else "closed"
+            return SocketBusy(BUSY_CONNECTING)
+        return SocketBusy(BUSY_READING) if self._is_reading else _closed(self._read_over)
 
-    def _why_not_writing(self) -> str:
+    def _why_not_writing(self) -> SocketError:
         self._refuse_others()
         if self._is_connecting:
-            return BUSY_CONNECTING
-        return BUSY_WRITING if self._is_writing else "closed"
+            return SocketBusy(BUSY_CONNECTING)
+        return SocketBusy(BUSY_WRITING) if self._is_writing else _closed(self._write_over)
+
+    @property
+    def _peer(self) -> str | None:
+        """Who is at the other end, for errors."""
+        return None
 
     # -- for the drivers of protocols, and of the connection
 
@@ -159,18 +156,18 @@ class Halves:
         if os_thread_id() != self._home:
             raise wrong_os_thread("a socket")
         if self._is_connecting:
-            raise SocketError(BUSY_CONNECTING)
+            raise SocketBusy(BUSY_CONNECTING)
         if self._is_reading:
-            raise SocketError(BUSY_READING)
+            raise SocketBusy(BUSY_READING)
         if self._is_writing:
-            raise SocketError(BUSY_WRITING)
+            raise SocketBusy(BUSY_WRITING)
 
     def _open(self, stream: Stream) -> None:
         """Begin with a new connection, or with TLS over the old one; nothing of it is read yet."""
         self._stream = stream
         self._buffer.clear()
         self._readable = self._buffer
-        self._read_open = self._write_open = True
+        self._read_over = self._write_over = None
         self._recv_size = SMALLEST_RECV
         self._more_expected = False
         self._is_dubious = False
@@ -179,7 +176,7 @@ class Halves:
     def _detach(self) -> None:
         """Forget the connection, which goes on elsewhere or is closed."""
         self._stream = self._readable = None
-        self._read_open = self._write_open = False
+        self._end_both()
         if self._is_reading:
             self._buffer = NO_BUFFER  # the other one is the reader's, who hands over what it has gathered
         else:
@@ -189,7 +186,20 @@ class Halves:
         """Close the connection and give back what it holds."""
         raise NotImplementedError
 
+    def _end_both(self) -> None:
+        # What has ended a half before stays the reason.
+        self._read_over = self._read_over or CLOSED_HERE
+        self._write_over = self._write_over or CLOSED_HERE
+
     def _abort(self) -> None:
         """Close everything for everyone, since a light thread was killed inside."""
-        self._read_open = self._write_open = False
+        self._end_both()
         self._release()
+
+
+def _closed(why: SocketError | None) -> SocketClosed:
+    # The word for a half that is over is "closed", whatever has ended it.
+    error = SocketClosed()
+    if why is not None and why is not CLOSED_HERE and why is not ENDED_BY_PEER:
+        error.__cause__ = copy_of(why)
+    return error

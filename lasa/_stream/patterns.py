@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from lasa._stream.buffer import ReceiveBuffer
 from lasa._stream.limits import Limits, checked_limit
 from lasa._values import kind_of, number
-from lasa.errors import SocketError
+from lasa.errors import LimitExceeded
 
 __all__ = [
     "LINE_TOO_LONG",
@@ -49,14 +49,14 @@ class Pattern(Protocol):
         Args:
             seen: how many of the unread bytes an earlier call of the same read has looked at.
         Raises:
-            SocketError: its limit is passed.
+            LimitExceeded: its limit is passed.
         """
 
     def take_new(self, buffer: ReceiveBuffer, chunk: bytes) -> bytes | None:
         """Feed ``chunk``, then as take(); what need not pass through the buffer does not.
 
         Raises:
-            SocketError: its limit is passed.
+            LimitExceeded: its limit is passed.
         """
 
     def rest(self, buffer: ReceiveBuffer, reason: str) -> bytes:
@@ -109,7 +109,7 @@ class Line(_Plain):
                 return line.replace(b"\r", b"")
         end = buffer.find(b"\n", seen)
         if (buffer.size if end < 0 else end) > self.limit:
-            raise SocketError(LINE_TOO_LONG, buffer.take(self.limit).replace(b"\r", b""))
+            raise LimitExceeded(LINE_TOO_LONG, buffer.take(self.limit).replace(b"\r", b""))
         if end < 0:
             return None
         return buffer.take(end + 1)[:-1].replace(b"\r", b"")
@@ -187,7 +187,7 @@ class Everything(_Plain):
 
     def take(self, buffer: ReceiveBuffer, seen: int) -> bytes | None:
         if buffer.size > self._limit:
-            raise SocketError(STREAM_TOO_LONG, buffer.take(self._limit))
+            raise LimitExceeded(STREAM_TOO_LONG, buffer.take(self._limit))
         return None
 
     def wanted(self, buffer: ReceiveBuffer) -> int:
@@ -271,7 +271,7 @@ class Section(_Plain):
         if size and (found < 0 or found >= size):
             return self._take_chunk(buffer)
         if not size and (buffer.size - len(text) + 1 if found < 0 else found) > self._limit:
-            raise SocketError(SECTION_TOO_LONG, buffer.take(self._limit))
+            raise LimitExceeded(SECTION_TOO_LONG, buffer.take(self._limit))
         if found < 0:
             return None
         self.met_boundary = True

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Generic, Literal, Protocol, TypeVar
 
 from lasa import _hub, _process
-from lasa.errors import SocketError, SocketTimeout
+from lasa.errors import PoolFull, SocketTimeout
 
 __all__ = ["DEFAULT_SIZE", "Pool", "Pools", "plan_idle"]
 
@@ -99,7 +99,7 @@ class Pool(Generic[ConnectionT]):
         Args:
             accepts: as of take_idle().
         Raises:
-            SocketError: "too many waiting connect operations". SocketTimeout.
+            PoolFull: "too many waiting connect operations". SocketTimeout.
         Switches: only when it has to wait.
         """
         if not self.is_full:
@@ -107,7 +107,7 @@ class Pool(Generic[ConnectionT]):
             self._pools.remember(self)  # forgotten if take_idle() has just closed its last connection
             return None
         if len(self._queue.waiting) >= (self.backlog or 0):
-            raise SocketError("too many waiting connect operations")
+            raise PoolFull("too many waiting connect operations")
         gift = self._queue.wait(timeout_s, accepts=accepts, give_back=self._take_back)
         if gift is None:
             raise SocketTimeout

@@ -13,7 +13,17 @@ from typing import Any, Final
 from lasa._hub import Deadline
 from lasa._stream.identity import Identity, has_names_like, is_named
 from lasa._stream.link import Stream
-from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset, SocketTimeout
+from lasa.errors import (
+    CertificateError,
+    SocketBroken,
+    SocketClosed,
+    SocketError,
+    SocketReset,
+    SocketTimeout,
+    TlsError,
+    TlsHandshakeError,
+    retold,
+)
 
 __all__ = ["HANDSHAKE_FAILED", "HOST_MISMATCH", "TlsStream", "was_cut"]
 
@@ -132,17 +142,17 @@ class TlsStream:
         except ssl.SSLCertVerificationError as error:
             self._say_why()
             if error.verify_code in _MISMATCH_CODES:
-                raise SocketError(HOST_MISMATCH) from error
-            raise SocketError(f"{error.verify_code}: {error.verify_message}") from error
+                raise CertificateError(HOST_MISMATCH) from error
+            raise CertificateError(f"{error.verify_code}: {error.verify_message}") from error
         except ssl.SSLZeroReturnError as error:  # a goodbye before the hello
-            raise SocketError(f"{HANDSHAKE_FAILED}: closed") from error
+            raise SocketClosed(f"{HANDSHAKE_FAILED}: closed") from error
         except ssl.SSLError as error:
             self._say_why()
-            raise SocketError(f"{HANDSHAKE_FAILED}: {_reason(error)}") from error
+            raise TlsHandshakeError(f"{HANDSHAKE_FAILED}: {_reason(error)}") from error
         except SocketTimeout:
             raise
         except SocketError as error:
-            raise SocketError(f"{HANDSHAKE_FAILED}: {error.reason}") from error
+            raise retold(error, f"{HANDSHAKE_FAILED}: {error.reason}") from error
         if not self._object.server_side:
             # Where a server may ask for a certificate later, it may have done so.
             self.showed_certificate = _shows_certificate(sent) or self._object.context.post_handshake_auth
@@ -161,7 +171,7 @@ class TlsStream:
             may_count = context.hostname_checks_common_name and not takes_common_name
             is_right = not may_count or has_names_like(tls.getpeercert() or {}, name)
         if not is_right:
-            raise SocketError(HOST_MISMATCH)
+            raise CertificateError(HOST_MISMATCH)
 
     def recv(self, size: int, timeout_s: float, try_first: bool) -> bytes:
         """As Link.recv; the timeout is for each wait without progress on the wire."""
@@ -199,7 +209,7 @@ class TlsStream:
         except ssl.SSLZeroReturnError as error:
             raise SocketClosed from error
         except ssl.SSLError as error:
-            raise SocketError(_reason(error)) from error
+            raise TlsError(_reason(error)) from error
         except (SocketClosed, SocketReset, SocketBroken):
             self._raise_alert()
             raise
@@ -218,7 +228,7 @@ class TlsStream:
         try:
             self._object.write(data)
         except ssl.SSLError as error:
-            raise SocketError(_reason(error)) from error
+            raise TlsError(_reason(error)) from error
         self._flush_now()
         return len(data)
 
@@ -299,7 +309,7 @@ class TlsStream:
         except ssl.SSLZeroReturnError:
             data = b""
         except ssl.SSLError as error:
-            raise SocketError(_reason(error)) from error
+            raise TlsError(_reason(error)) from error
         if not data:
             self.ended_cleanly = True
         return data

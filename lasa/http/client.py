@@ -10,7 +10,16 @@ from weakref import WeakSet
 
 from lasa import _hub
 from lasa._functions import check_function
-from lasa.errors import SocketBroken, SocketClosed, SocketError, SocketReset
+from lasa.errors import (
+    OPERATION_OF_STAGE,
+    SocketBroken,
+    SocketClosed,
+    SocketError,
+    SocketReset,
+    Word,
+    failed,
+    word_of,
+)
 from lasa.http._client.holdings import Holdings
 from lasa.http._client.message import Message, expects_continue, message_of, request_event
 from lasa.http._client.policy import Policy
@@ -33,38 +42,7 @@ REDIRECTS_TOO_MANY: Final = "too many redirects"
 Outcome = tuple[bool | None, Any, Callable[[], Piece | None] | None]
 
 
-class Failure(str):
-    """The error word of a request that failed, a str like any other, which also knows what did come.
-
-    Attributes:
-        url: what was asked for.
-        stage: what the request was waiting for: "pool" (a place among the connections), "connect" (with the name
-            look-up), "proxy", "tls", "send", "read" (the answer's head) or "body"; None before all of them.
-        response: the answer, where its head had come.
-        partial: bytes of its body, where the body ended early; also ``lasa.check()`` hands them on.
-    """
-
-    url: Any
-    stage: str | None
-    response: Response | None
-    partial: bytes | None
-
-    def __new__(
-        cls,
-        word: str,
-        *,
-        url: Any = None,
-        stage: str | None = None,
-        response: Response | None = None,
-        partial: bytes | None = None,
-    ) -> Failure:
-        """Return the word with what belongs to it."""
-        made = super().__new__(cls, word)
-        made.url, made.stage, made.response, made.partial = url, stage, response, partial
-        return made
-
-    def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"no {name!r}: the request failed ({self}); look at ok first, or use lasa.check()")
+Failure = Word  # a request's error word is one like any other
 
 
 class Client:
@@ -140,9 +118,10 @@ class Client:
         except SourceFailed as failed:
             raise failed.cause from None
         except SocketError as error:
-            stage = None if attempt is None else attempt.deadline.stage
-            failure = Failure(error.reason, url=url, stage=stage, response=response, partial=error.partial)
-            return None, failure, None
+            error.url, error.response = url, response
+            if attempt is not None:
+                attempt.tell(error)
+            return None, word_of(error), None
         return True, response, None
 
     def get(self, url: str, **keywords: Any) -> Outcome:
@@ -180,7 +159,7 @@ class Client:
         Switches: never. Source: seed, "hc:close".
         """
         if self._is_closed:
-            return None, "closed"
+            return failed(SocketClosed())
         self._is_closed = True
         for response in list(self._streams):
             response.close()
@@ -204,6 +183,13 @@ class _Attempt:
         self._is_stream = is_stream
         self.deadline = RequestDeadline(policy.timeout)
         self._history: list[Response] = []
+
+    def tell(self, error: SocketError) -> None:
+        """Note on an error what the request was doing, and how it was asked."""
+        operation = OPERATION_OF_STAGE[self.deadline.stage]
+        if operation != "connect" or error.operation is None:  # else the dialling knows better
+            error.operation = operation
+        error.method = self._message.method
 
     def run(self) -> Response:
         """Return the answer that is none to follow or to try again for."""

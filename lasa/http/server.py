@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from lasa import semaphore, thread
 from lasa._hub import Deadline, Event, current_job, sleep_s
-from lasa.errors import SocketError, check
+from lasa.errors import SocketError, check, failed
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
 from lasa.http._server.connection import ServerConnection
@@ -222,5 +222,5 @@ def new(
             bind(listener, address, backlog)
     except SocketError as error:
         listener.abort()
-        return None, error.reason
+        return failed(error)
     return Server(listener, checked, tls, access_log, owns_path=sock is None), None

@@ -16,7 +16,7 @@ from lasa.http._server.outgoing import _SPENT
 from lasa.http._server.request import Request, ResponseWriter
 from lasa.http._wire.fields import HeaderSource, lines_of, prepare
 from lasa.socket import TcpSocket
-from lasa.socket._reading import Reading
+from lasa.socket._reading import Receiving
 
 __all__ = [
     "BodySocket",
@@ -129,7 +129,7 @@ def drop(request: Request) -> SocketError:
     return connection._send_error  # type: ignore[no-any-return]
 
 
-class BodySocket(Reading):
+class BodySocket(Receiving):
     """A cosocket that reads a request's body, as the server frames it: chunks and what lies between are not seen."""
 
     __slots__ = ()

@@ -21,7 +21,7 @@ import dns.rdatatype
 
 from lasa import _hub
 from lasa._stream.address import ip_family
-from lasa.errors import SocketError, SocketTimeout
+from lasa.errors import NameNotFound, SocketTimeout
 from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket, UdpSocket
 
@@ -108,7 +108,7 @@ class Resolver:
                 if code == 3:  # no such name, whatever the family
                     break
         if not found:
-            raise SocketError(f"{host} could not be resolved ({reason}: {_REASONS.get(reason, 'Unknown error')})")
+            raise NameNotFound(f"{host} could not be resolved ({reason}: {_REASONS.get(reason, 'Unknown error')})")
         if len(self._known) >= MOST_NAMES:
             self._known.clear()
         self._known[name] = _hub.clock.monotonic_s() + lifetime_s, found

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import _socket
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from lasa._stream.opening import PoolTerms
 from lasa._stream.pool import DEFAULT_SIZE
 from lasa._values import integer, kind_of, number, text_of, type_name
 
-__all__ = ["NO_OPTIONS", "SOCKET_OPTIONS", "ConnectOptions", "did_you_mean", "keepalive_of", "refuse_unknown"]
+__all__ = ["SOCKET_OPTIONS", "did_you_mean", "keepalive_of", "pool_terms", "refuse_unknown"]
 
 DEFAULT_KEEPALIVE_MS: Final = 60_000
 
@@ -25,37 +25,20 @@ SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectOptions:
-    """What connect() was asked for, besides the address."""
+def pool_terms(options: Mapping[str, Any] | None, *, pool: Any, pool_size: Any, backlog: Any) -> PoolTerms:
+    """Check the options of connect(); a key of the mapping goes before the keyword.
 
-    pool: str | None
-    pool_size: int | None
-    backlog: int | None
-
-    @property
-    def makes_pool(self) -> bool:
-        """Whether the pool is made at connect time."""
-        return self.pool_size is not None or self.backlog is not None
-
-    @classmethod
-    def parse(cls, options: Mapping[str, Any] | None, *, pool: Any, pool_size: Any, backlog: Any) -> Self:
-        """Check the options; a key of the mapping goes before the keyword.
-
-        Raises:
-            TypeError, ValueError: ``bad "NAME" option type: T``, ``bad "NAME" option value: N``.
-        """
-        if options is not None:
-            if not isinstance(options, Mapping):
-                raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
-            refuse_unknown(options, "pool", "pool_size", "backlog")
-            pool = options.get("pool", pool)
-            pool_size = options.get("pool_size", pool_size)
-            backlog = options.get("backlog", backlog)
-        return cls(_pool_name(pool), _count("pool_size", pool_size, 1), _count("backlog", backlog, 0))
-
-
-NO_OPTIONS: Final = ConnectOptions(None, None, None)
+    Raises:
+        TypeError, ValueError: ``bad "NAME" option type: T``, ``bad "NAME" option value: N``.
+    """
+    if options is not None:
+        if not isinstance(options, Mapping):
+            raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
+        refuse_unknown(options, "pool", "pool_size", "backlog")
+        pool = options.get("pool", pool)
+        pool_size = options.get("pool_size", pool_size)
+        backlog = options.get("backlog", backlog)
+    return PoolTerms(_pool_name(pool), _count("pool_size", pool_size, 1), _count("backlog", backlog, 0))
 
 
 def keepalive_of(timeout: Any, size: Any) -> tuple[float, int]:

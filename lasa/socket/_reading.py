@@ -1,43 +1,28 @@
-"""The read half: every read takes what is there, and waits in one place for what is not (seed: tcpsock:receive)."""
+"""Reads as the seed has them: what is there at once, what is not by way of the floor (seed: tcpsock:receive)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from lasa import _hub
-from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
-from lasa._stream.buffer import LINES_IN_A_ROW, ReceiveBuffer, find_text
-from lasa._stream.halves import NO_BUFFER, Halves
+from lasa._hub import CALL_COST
+from lasa._stream.buffer import LINES_IN_A_ROW, find_text
 from lasa._stream.limits import checked_limit
-from lasa._stream.patterns import (
-    LINE_TOO_LONG,
-    SECTION_TOO_LONG,
-    STREAM_TOO_LONG,
-    Anything,
-    Boundary,
-    Pattern,
-    Section,
-    Size,
-    parse_pattern,
-)
+from lasa._stream.patterns import Anything, Boundary, Section, Size, parse_pattern
+from lasa._stream.reading import Reading
 from lasa._values import as_bytes, integer, kind_of, type_name
-from lasa.errors import SocketClosed, SocketError, check
+from lasa.errors import SocketClosed, SocketError, Word, word_of
 from lasa.socket._options import refuse_unknown
 
-__all__ = ["Reading", "Received"]
+__all__ = ["Received", "Receiving"]
 
-EXACT_RECV: Final = 16384  # reads of at least this size ask the kernel for just what is missing
-LARGEST_RECV: Final = 262144
+NEAR: Final = 512  # so far a plain search is the fastest
 
-# Errors after which the connection can be read on.
-_HARMLESS: Final = frozenset({"timeout", LINE_TOO_LONG, SECTION_TOO_LONG, STREAM_TOO_LONG})
-
-Received = tuple[bytes | None, str | None, bytes | None]
+Received = tuple[bytes | None, Word | None, bytes | None]
 
 
-class Reading(Halves):
-    """A connection that can be read."""
+class Receiving(Reading):
+    """Reads that answer in tuples."""
 
     __slots__ = ()
 
@@ -64,34 +49,35 @@ class Reading(Halves):
             TypeError: "bad argument", neither a number nor a string.
         Switches: when the buffer cannot answer, or the slice of 10 ms is spent. Source: seed, "tcpsock:receive".
         """
-        if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
-            # The most frequent read of all makes no further call when its line has come.
-            if buffer.lines:
-                return buffer.lines.pop().replace(b"\r", b""), None, None
-            front = buffer.front
-            if not front:
-                return self._read_on(self._line, buffer)
-            hub: Any = self._stream.hub  # type: ignore[union-attr]
-            hub.credit -= CALL_COST
-            if hub.credit < 0 and hub.owes_turn():
-                return self._read_on(self._line, buffer, steps_aside=True)
-            position = buffer.position
-            end = front.find(b"\n", position)
-            if 0 <= end - position <= self._line.limit:
-                buffer.position = end + 1
-                buffer.row += 1
-                if buffer.row == LINES_IN_A_ROW:
-                    hub.credit -= CALL_COST * buffer.cut_lines(self._line.limit)
-                return front[position:end].replace(b"\r", b""), None, None
-            return self._read(self._line)
-        if self._readable is None:
-            return None, self._why_not_reading(), None
-        if type(pattern) is int and pattern > 0:
-            return self._read(Size(pattern))
-        wanted = parse_pattern(pattern, self._limits, max_line, max_all)
-        if wanted is None:
-            return b"", None, None
-        return self._read(wanted)
+        try:
+            if pattern == "*l" and max_line is None and (buffer := self._readable) is not None:
+                # The most frequent read of all makes no further call when its line has come.
+                if buffer.lines:
+                    return buffer.lines.pop().replace(b"\r", b""), None, None
+                front = buffer.front
+                if not front:
+                    return self._read_on(self._line, buffer), None, None
+                hub: Any = self._stream.hub  # type: ignore[union-attr]
+                hub.credit -= CALL_COST
+                if hub.credit < 0 and hub.owes_turn():
+                    return self._read_on(self._line, buffer, steps_aside=True), None, None
+                position = buffer.position
+                end = front.find(b"\n", position)
+                if 0 <= end - position <= self._line.limit:
+                    buffer.position = end + 1
+                    buffer.row += 1
+                    if buffer.row == LINES_IN_A_ROW:
+                        hub.credit -= CALL_COST * buffer.cut_lines(self._line.limit)
+                    return front[position:end].replace(b"\r", b""), None, None
+                return self._read(self._line), None, None
+            if self._readable is None:
+                raise self._why_not_reading()
+            if type(pattern) is int and pattern > 0:
+                return self._read(Size(pattern)), None, None
+            wanted = parse_pattern(pattern, self._limits, max_line, max_all)
+            return (b"" if wanted is None else self._read(wanted)), None, None
+        except SocketError as error:
+            return None, word_of(error), error.partial
 
     def receiveany(self, max: int) -> Received:
         """Read whatever has come: at least one byte and at most ``max``.
@@ -101,12 +87,15 @@ class Reading(Halves):
             ValueError: "bad max argument", not a number of at least 1.
         Source: OpenResty, "tcpsock:receiveany".
         """
-        if self._readable is None:
-            return None, self._why_not_reading(), None
-        limit = integer(max)
-        if limit is None or limit < 1:
-            raise ValueError(f"bad max argument: {max!r}")
-        return self._read(Anything(limit))
+        try:
+            if self._readable is None:
+                raise self._why_not_reading()
+            limit = integer(max)
+            if limit is None or limit < 1:
+                raise ValueError(f"bad max argument: {max!r}")
+            return self._read(Anything(limit)), None, None
+        except SocketError as error:
+            return None, word_of(error), error.partial
 
     def receiveuntil(
         self,
@@ -152,30 +141,37 @@ class Reading(Halves):
             nonlocal ended_in
             if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
                 raise TypeError(f"bad size argument: int expected, got {kind_of(size)}")
-            buffer = self._readable
-            if buffer is None:
-                return None, self._why_not_reading(), None
-            if ended_in == self._generation:
-                ended_in = -1
-                return None, None, None
-            hub, front = self._stream.hub, buffer.front  # type: ignore[union-attr]
-            credit = hub.credit - CALL_COST
-            if not size and front and not buffer.lines and credit > 0:
-                hub.credit = credit
-                position = buffer.position
-                end = find_text(front, text, position)
-                if 0 <= end - position <= limit:
-                    buffer.position = end + len(text)
-                    return front[position : buffer.position if inclusive else end], None, None
-                if end < 0 and not buffer.has_pieces and len(front) - position <= limit:
-                    # Not _read(), which would search the same bytes again.
-                    return self._read_on(Section(boundary, inclusive=bool(inclusive), size=0, limit=limit), buffer)
-            chunk = max(size, 0) if size else 0
-            section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
-            received = self._read(section)
-            if chunk and section.met_boundary:
-                ended_in = self._generation
-            return received
+            try:
+                buffer = self._readable
+                if buffer is None:
+                    raise self._why_not_reading()
+                if ended_in == self._generation:
+                    ended_in = -1
+                    return None, None, None
+                hub, front = self._stream.hub, buffer.front  # type: ignore[union-attr]
+                credit = hub.credit - CALL_COST
+                if not size and front and not buffer.lines and credit > 0:
+                    hub.credit = credit
+                    position = buffer.position
+                    end = front.find(text, position, position + NEAR)
+                    if end < 0:
+                        end = find_text(front, text, position)
+                    if 0 <= end - position <= limit:
+                        buffer.position = end + len(text)
+                        return front[position : buffer.position if inclusive else end], None, None
+                    if end < 0 and not buffer.has_pieces and len(front) - position <= limit:
+                        # Not _read(), which would search the same bytes again.
+                        section = Section(boundary, inclusive=bool(inclusive), size=0, limit=limit)
+                        return self._read_on(section, buffer), None, None
+                chunk = max(size, 0) if size else 0
+                section = Section(boundary, inclusive=bool(inclusive), size=chunk, limit=limit)
+                try:
+                    return self._read(section), None, None
+                finally:
+                    if chunk and section.met_boundary:
+                        ended_in = self._generation
+            except SocketError as error:
+                return None, word_of(error), error.partial
 
         return reader
 
@@ -187,7 +183,7 @@ class Reading(Halves):
         self._refuse_others()
         if self._buffer.size:
             return True
-        if self._stream is None or not self._read_open or self._is_connecting:
+        if self._stream is None or self._read_over is not None or self._is_connecting:
             return False
         try:
             return self._stream.has_input()
@@ -197,90 +193,14 @@ class Reading(Halves):
     def __iter__(self) -> Iterator[bytes]:
         """Yield lines until the peer closes, the unfinished last one too; other failures raise lasa.Error."""
         while True:
-            line, err, partial = self.receive("*l")
-            if line is not None:
-                yield line
-            elif err == "closed" and self._generation:
-                if partial:
-                    yield partial
-                return
-            else:
-                check((None, err, partial))
-
-    def _read(self, pattern: Pattern) -> Received:
-        # For patterns that the buffer may satisfy; a read may begin.
-        buffer = self._readable
-        assert buffer is not None
-        hub: Any = self._stream.hub  # type: ignore[union-attr]
-        hub.credit -= CALL_COST
-        if hub.credit < 0 and hub.owes_turn():
-            return self._read_on(pattern, buffer, steps_aside=True)
-        if buffer.size:
             try:
-                data = pattern.take(buffer, 0)
-            except SocketError as error:
-                return None, error.reason, error.partial
-            if data is not None:
-                return data, None, None
-        return self._read_on(pattern, buffer)
-
-    def _read_on(self, pattern: Pattern, buffer: ReceiveBuffer, *, steps_aside: bool = False) -> Received:
-        # The door of all reads that need more than the buffer has, or whose slice is spent.
-        if os_thread_id() != self._home:  # what is read already costs no such look
-            raise wrong_os_thread("a socket")
-        stream: Any = self._stream
-        if buffer.front:
-            if steps_aside:
-                buffer.begin_row()
-            buffer.drop_used_front()
-        elif buffer is NO_BUFFER:
-            buffer = self._buffer = ReceiveBuffer()
-        self._readable = None
-        self._is_reading = self._is_dubious = True
-        try:
-            if steps_aside:
-                stream.hub.step_aside()
-                if not self._read_open:
-                    raise SocketClosed
-                data = pattern.take(buffer, 0) if buffer.size else None
-                if data is not None:
-                    self._is_dubious = False
-                    return data, None, None
-            while True:
-                size = self._recv_size
-                if pattern.counts and (wanted := pattern.wanted(buffer)) >= EXACT_RECV:
-                    size = min(wanted, LARGEST_RECV)
-                chunk = stream.recv(size, self._read_s, self._more_expected)
-                if not chunk:
-                    data = pattern.at_end(buffer)
-                    if data is not None:
-                        self._is_dubious = False
-                        return data, None, None
-                    raise SocketClosed
-                if len(chunk) == size:
-                    # A full answer means that the peer streams: look for more before waiting, and look further.
-                    self._more_expected = True
-                    if size == self._recv_size < LARGEST_RECV:
-                        self._recv_size *= 2
-                else:
-                    self._more_expected = False
-                data = pattern.take_new(buffer, chunk)
-                if data is not None:
-                    self._is_dubious = False
-                    return data, None, None
-        except SocketError as error:
-            if error.reason not in _HARMLESS:
-                self._read_open = False
-            elif error.reason != "timeout":
-                self._is_dubious = False  # a limit: there is more, which has to be read before anything else
-            partial = error.partial
-            return None, error.reason, pattern.rest(buffer, error.reason) if partial is None else partial
-        except _hub.GreenletExit:
-            self._abort()
-            raise
-        finally:
-            self._is_reading = False
-            if self._read_open:
-                self._readable = buffer
-            elif not self._write_open:
-                self._release()
+                if self._readable is None:
+                    raise self._why_not_reading()
+                line = self._read(self._line)
+            except SocketClosed as error:
+                if not self._generation:
+                    raise
+                if error.partial:
+                    yield error.partial
+                return
+            yield line

@@ -4,63 +4,45 @@ from __future__ import annotations
 
 import os
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
-from typing import Any, Final, TypeVar
+from typing import Any
 
-from lasa._hub import Deadline
-from lasa._stream.connection import Connection
+from lasa._stream.duplex import NEVER_CONNECTED, Duplex
 from lasa._stream.identity import (
     Asked,
-    Identity,
+    Certificate,
     authorities_of,
     client_context,
     client_identity,
     context_identity,
     server_context,
-    server_name_of,
 )
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
-from lasa._stream.tls import TlsStream, was_cut
+from lasa._stream.opening import checked_files
 from lasa._values import kind_of
-from lasa.errors import SocketError
-from lasa.socket._writing import Writing
+from lasa.errors import SocketError, Word, failed
+from lasa.socket._reading import Receiving
+from lasa.socket._writing import Sending
 
-__all__ = ["NEVER_CONNECTED", "Secure"]
-
-ValueT = TypeVar("ValueT")
-
-NEVER_CONNECTED: Final = "socket is never created nor connected"
+__all__ = ["Secure"]
 
 
-class Secure(Writing):
-    """The halves of a connection that may be put under TLS."""
+class Secure(Receiving, Sending, Duplex):
+    """Handshakes that answer in tuples."""
 
-    __slots__ = ("_certificate", "_connection", "_was_connected")
+    __slots__ = ("_certificate",)
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
-        self._connection: Connection | None = None
-        self._was_connected = False
         self._certificate: tuple[str, str | None] | None = None
 
     @property
-    def tls(self) -> ssl.SSLObject | None:
-        """What knows the peer's certificate, the cipher and the version; None on a plain connection."""
-        stream = self._stream
-        return stream.object if isinstance(stream, TlsStream) else None
-
-    @property
-    def was_cut(self) -> bool:
-        """Whether the peer's data ended without TLS's goodbye, so that somebody else may have ended it."""
-        return self._stream is not None and was_cut(self._stream)
-
-    @property
-    def client_certificate(self) -> tuple[str, str | None] | None:
+    def client_certificate(self) -> Certificate | None:
         """The files that setclientcert() was given."""
         return self._certificate
 
-    def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, str | None]:
+    def setclientcert(self, certificate: str | None, key: str | None) -> tuple[bool | None, Word | None]:
         """Show a certificate in later handshakes, from the files of it and of its key; None and None show none.
 
         Returns:
@@ -70,7 +52,7 @@ class Secure(Writing):
         Switches: never. Source: OpenResty, "tcpsock:setclientcert".
         """
         if (certificate is None) != (key is None):
-            return None, "client certificate must be supplied with corresponding private key"
+            return failed(SocketError("client certificate must be supplied with corresponding private key"))
         if certificate is None:
             self._certificate = None
             return True, None
@@ -91,7 +73,7 @@ class Secure(Writing):
         ca: str | bytes | os.PathLike[str] | None = None,
         context: ssl.SSLContext | None = None,
         nested: bool = False,
-    ) -> tuple[Any, str | None]:
+    ) -> tuple[Any, Word | None]:
         """Begin TLS as the client, within the connect timeout; at once if the connection has TLS already.
 
         A connection out of the pool has to cover what is asked for now: verified if it is to be, by the same
@@ -135,61 +117,16 @@ class Secure(Writing):
                 self.client_certificate,
                 authorities_of(ca),
             )
-            context = _checked(lambda: client_context(verifies, trusted, files))
+            context = checked_files(lambda: client_context(verifies, trusted, files))
             asked = partial(client_identity, verifies, trusted, files, context.minimum_version)
         else:
             asked = partial(context_identity, context)
         try:
             return self.shake_hands(context, asked, server_name, reused_session, nested=nested), None
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
 
-    def shake_hands(
-        self,
-        context: ssl.SSLContext,
-        asked: Asked,
-        server_name: str | None = None,
-        reused_session: Any = False,
-        *,
-        nested: bool = False,
-        takes_common_name: bool = False,
-    ) -> Any:
-        """Begin TLS as the client, as sslhandshake() does, whose session it returns.
-
-        Args:
-            asked: what is asked for, which a connection out of the pool has to cover.
-            takes_common_name: whether that counts where a certificate has no other name, if it does in the context.
-        Raises:
-            SocketError: its words. RuntimeError: never connected. ValueError: files that are gone.
-        Switches: as sslhandshake().
-        """
-        if not self._was_connected:
-            raise RuntimeError(NEVER_CONNECTED)
-        connection = self._ready_for_tls()
-        if server_name is not None:
-            name: str | None = server_name_of(server_name)
-        else:
-            name = server_name_of(connection.bare_host) if context.check_hostname else None
-        identity = _checked(lambda: asked(name))
-        session = reused_session if isinstance(reused_session, ssl.SSLSession) else None
-        deadline = Deadline(self._connect_s)
-        has_it = self.tls is not None and not nested
-        if has_it and connection.reused and not connection.covers(identity):
-            connection = self._connect_anew(deadline)
-            has_it = False
-        if not has_it:
-            self._begin_tls(connection, context, deadline, identity, name, session, takes_common_name=takes_common_name)
-            session = None
-        if reused_session is False:
-            return True
-        assert self.tls is not None
-        return session or self.tls.session
-
-    def _connect_anew(self, deadline: Deadline) -> Connection:
-        """Take a new connection to the same peer in place of the one that is there."""
-        raise NotImplementedError
-
-    def tlshandshake(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Any, str | None]:
+    def tlshandshake(self, options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Any, Word | None]:
         """As sslhandshake(), with its arguments as a mapping or as keywords.
 
         Switches: as sslhandshake(). Source: beyond the seed.
@@ -203,7 +140,7 @@ class Secure(Writing):
         *,
         ca: str | bytes | os.PathLike[str] | None = None,
         context: ssl.SSLContext | None = None,
-    ) -> tuple[bool | None, str | None]:
+    ) -> tuple[bool | None, Word | None]:
         """Begin TLS as the server, on a socket that accept() returned, within the connect timeout.
 
         Args:
@@ -221,61 +158,11 @@ class Secure(Writing):
             if certificate is None:
                 raise TypeError("sslaccept needs a certificate or a context")
             files, trusted = (certificate, key), authorities_of(ca)
-            context = _checked(lambda: server_context(files, trusted))
+            context = checked_files(lambda: server_context(files, trusted))
         if not self._was_connected:
             raise RuntimeError(NEVER_CONNECTED)
         try:
-            connection = self._ready_for_tls()
-            if self.tls is None:
-                self._begin_tls(connection, context, Deadline(self._connect_s))
+            self._shake_hands_as_server(context)
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         return True, None
-
-    def _ready_for_tls(self) -> Connection:
-        self._refuse_if_busy()
-        if self._connection is None or not (self._read_open and self._write_open):
-            raise SocketError("closed")
-        return self._connection
-
-    def _begin_tls(
-        self,
-        connection: Connection,
-        context: ssl.SSLContext,
-        deadline: Deadline,
-        asked: Identity | None = None,
-        server_name: str | None = None,
-        session: ssl.SSLSession | None = None,
-        *,
-        takes_common_name: bool = False,
-    ) -> None:
-        # As the client where something is asked for, else as the server.
-        stream = TlsStream(
-            connection.stream,
-            context,
-            server_side=asked is None,
-            server_name=server_name,
-            session=session,
-            takes_common_name=takes_common_name,
-        )
-        self._is_connecting = True
-        self._readable = None
-        self._write_open = False
-        try:
-            # What was read ahead belongs to TLS; nothing that came in plain text may be taken for decrypted data.
-            stream.feed(self._buffer.take_all())
-            stream.handshake(deadline.left_s)
-        except BaseException:
-            self._release()
-            raise
-        finally:
-            self._is_connecting = False
-        connection.secure(stream, asked)
-        self._open(stream)
-
-
-def _checked(make: Callable[[], ValueT]) -> ValueT:
-    try:
-        return make()
-    except OSError as error:  # ssl.SSLError is one
-        raise ValueError(f"bad certificate or authorities: {error}") from error

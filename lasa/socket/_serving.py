@@ -11,25 +11,23 @@ from lasa._stream.connection import Connection
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._stream.listener import LISTEN_BACKLOG, Listener
 from lasa._values import integer, number, type_name
-from lasa.errors import SocketError, system_error
+from lasa.errors import BadAddress, SocketClosed, SocketError, Word, failed, system_error
 from lasa.socket._secure import Secure
+from lasa.socket._writing import Outcome
 
-__all__ = ["Outcome", "Serving"]
-
-Outcome = tuple[int | None, str | None]
+__all__ = ["Serving"]
 
 
 class Serving(Secure):
     """A socket that may be bound and accept connections."""
 
-    __slots__ = ("_listener", "_local")
+    __slots__ = ("_listener",)
 
     def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
         super().__init__(limits)
-        self._local: tuple[int, str, int] | None = None  # the address that connect() binds to
         self._listener: Listener | None = None
 
-    def bind(self, ip: str, port: Any = None, *, backlog: int = LISTEN_BACKLOG) -> tuple[bool | None, str | None]:
+    def bind(self, ip: str, port: Any = None, *, backlog: int = LISTEN_BACKLOG) -> tuple[bool | None, Word | None]:
         """Set the local address: of a server, or of the next connect().
 
         With a port (0 lets the system choose, see getsockname()), or for "unix:/path", it is bound at once, for
@@ -55,7 +53,7 @@ class Serving(Secure):
             self._refuse_if_busy()
             path = unix_path(ip) if isinstance(ip, str) else None
             if self._stream is not None and (path is not None or port is not None):
-                return None, "already connected"
+                raise SocketError("already connected")
             if path is not None:
                 self._bind_now(_socket.AF_UNIX, path, backlog)
                 return True, None
@@ -64,10 +62,10 @@ class Serving(Secure):
                 self._local = (family, text, 0)
                 return True, None
             if number(port) is None:
-                return None, f"expecting port to be a number but got type: {type_name(port)}"
+                raise BadAddress(f"expecting port to be a number but got type: {type_name(port)}")
             self._bind_now(family, (text, parse_port(port)), backlog)
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         return True, None
 
     def _bind_now(self, family: int, address: Any, backlog: int) -> None:
@@ -85,14 +83,14 @@ class Serving(Secure):
         Switches: never. Source: beyond the seed, for a server that tells others its address before it accepts.
         """
         if self._listener is None:
-            return None, "closed"
+            return failed(SocketClosed())
         try:
             self._listener.listen()
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         return 1, None
 
-    def listen_on(self, descriptor: int) -> tuple[bool | None, str | None]:
+    def listen_on(self, descriptor: int) -> tuple[bool | None, Word | None]:
         """Take over a descriptor that listens already, such as one of a process above or of systemd, for accept().
 
         Returns:
@@ -103,7 +101,7 @@ class Serving(Secure):
         try:
             self._refuse_if_busy()
             if self._stream is not None:
-                return None, "already connected"
+                raise SocketError("already connected")
             try:
                 sock = _socket.socket(fileno=descriptor)
             except OSError as error:
@@ -114,14 +112,14 @@ class Serving(Secure):
                 listens = 1
             if not listens or sock.type != _socket.SOCK_STREAM:
                 sock.detach()  # it stays the caller's
-                return None, "invalid argument"
+                raise SocketError("invalid argument")
             self._drop_listener()
             self._listener = Listener.of(sock)
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         return True, None
 
-    def accept(self) -> tuple[Self | None, str | None]:
+    def accept(self) -> tuple[Self | None, Word | None]:
         """Wait for a connection to the address of bind(); the first call begins to listen.
 
         The read timeout bounds the wait. When the process is out of descriptors, accept() waits for one within that
@@ -136,14 +134,14 @@ class Serving(Secure):
         try:
             self._refuse_if_busy()
             if self._listener is None:
-                return None, "closed"
+                raise SocketClosed
             self._is_reading = True
             try:
                 link = self._listener.accept(self._read_s)
             finally:
                 self._is_reading = False
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         except _hub.GreenletExit:
             self._drop_listener()
             raise
@@ -156,6 +154,9 @@ class Serving(Secure):
         if listener is not None:
             listener.close()
 
-    def _take(self, connection: Connection) -> None:
-        """Begin with an open connection."""
-        raise NotImplementedError
+    def _kernel_socket(self) -> _socket.socket | None:
+        return super()._kernel_socket() if self._listener is None else self._listener.link.sock
+
+    def _release(self) -> None:
+        self._drop_listener()
+        super()._release()

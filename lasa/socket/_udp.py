@@ -8,25 +8,20 @@ import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
-from lasa import _hub
-from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
-from lasa._stream.address import host_text, ip_family, ip_of, parse_host, parse_port, unix_path
-from lasa._stream.dial import addresses_of, open_socket
+from lasa._stream.address import host_text, ip_of, is_unix, parse_port, unix_path
+from lasa._stream.datagram import Datagram
 from lasa._stream.halves import DEFAULT_TIMEOUT_MS
-from lasa._stream.link import Link, address_text
 from lasa._values import flatten, integer, kind_of, timeout_ms
-from lasa.errors import SocketError, system_error
+from lasa.errors import SocketError, Word, failed, word_of
+from lasa.socket._writing import Outcome
 
 __all__ = ["UdpSocket"]
 
-BUSY: Final = "socket busy"
 LARGEST_RECEIVE: Final = 8192  # the seed's cap for receive()
 LARGEST_DATAGRAM: Final = 65536
 
-Outcome = tuple[int | None, str | None]
 
-
-class UdpSocket:
+class UdpSocket(Datagram):
     """A datagram cosocket; ``lasa.socket.udp()`` makes it.
 
     While one light thread waits in ``receive()``, other calls answer "socket busy"; only ``sendto()`` may run beside a
@@ -34,19 +29,10 @@ class UdpSocket:
     error of a datagram closes the socket.
     """
 
-    __slots__ = ("__weakref__", "_has_peer", "_home", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")
+    __slots__ = ()
 
     warns_unclosed: ClassVar = True  # see TcpSocket
     largest_receive: ClassVar = LARGEST_RECEIVE
-
-    def __init__(self) -> None:
-        self._home = _hub.home_id()
-        self._link: Link | None = None
-        self._has_peer = False
-        self._is_busy = False
-        self._is_sending = False
-        self._local: tuple[int, Any] | None = None  # family and address to bind to before setpeername()
-        self._timeout_s = DEFAULT_TIMEOUT_MS / 1000
 
     def __repr__(self) -> str:
         state = "closed" if self._link is None else "with a peer" if self._has_peer else "open"
@@ -80,10 +66,6 @@ class UdpSocket:
 
     # -- addresses
 
-    def addresses_of(self, host: str, timeout_s: float) -> list[tuple[int, str]]:
-        """Look a host up, the system's way unless a subclass has another. Switches: for names."""
-        return addresses_of(host, timeout_s)
-
     def setpeername(self, host: Any, port: Any = None) -> Outcome:
         """Set the peer of ``send()`` and ``receive()``: a host and port, or "unix:/path". No peer is asked.
 
@@ -98,40 +80,10 @@ class UdpSocket:
         """
         host = host_text(host)
         try:
-            path = unix_path(host)
-            number = 0 if path is not None else _port(port)
-            self._refuse_if_busy()
-            self._is_busy = True
-            try:
-                if path is not None:
-                    self._set_peer([(_socket.AF_UNIX, path)])
-                else:
-                    addresses = self.addresses_of(parse_host(host), self._timeout_s)
-                    self._set_peer([(family, (ip, number)) for family, ip in addresses])
-            finally:
-                self._is_busy = False
+            self._connect(host, 0 if is_unix(host) else _port(port))
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         return 1, None
-
-    def _set_peer(self, addresses: list[tuple[int, Any]]) -> None:
-        if self._has_peer:
-            self._drop()
-        last_error = SocketError("cannot assign requested address")
-        for family, address in addresses:
-            if self._local is not None and self._local[0] != family:
-                continue
-            try:
-                link = self._link or self._open(family, self._local)
-                link.sock.connect(address)
-            except OSError as error:
-                last_error = error if isinstance(error, SocketError) else system_error(error)
-                if self._local is None:
-                    self._drop()
-            else:
-                self._has_peer = True
-                return
-        raise last_error
 
     def bind(self, ip: str) -> Outcome:
         """Remember an IP literal as the local address of the next ``setpeername()``.
@@ -143,11 +95,9 @@ class UdpSocket:
         Switches: never. Source: OpenResty, "udpsock:bind".
         """
         try:
-            self._refuse_if_busy()
-            family, text = ip_of(ip)
+            self._bind_later(ip)
         except SocketError as error:
-            return None, error.reason
-        self._local = family, (text, 0)
+            return failed(error)
         return 1, None
 
     def setsockname(self, ip: str, port: Any = None) -> Outcome:
@@ -166,36 +116,20 @@ class UdpSocket:
             self._refuse_if_busy()
             path = unix_path(ip) if isinstance(ip, str) else None
             if path is not None:
-                local: tuple[int, Any] = (_socket.AF_UNIX, path)
+                self._bind((_socket.AF_UNIX, path))
             else:
                 family, text = ip_of(ip)
-                local = family, (text, _port(port))
-            self._drop()
-            self._local = None
-            link = self._open(local[0], local)
-            self._local = local if path is not None else (local[0], link.sock.getsockname()[:2])
+                self._bind((family, (text, _port(port))))
         except SocketError as error:
-            return None, error.reason
+            return failed(error)
         return 1, None
 
     def getsockname(self) -> tuple[Any, ...]:
         """Return ``(ip, port)`` of this end, ``("unix:/path", None)``, or ``(None, "closed")``. Switches: never."""
-        if self._link is None:
-            return None, "closed"
-        return address_text(self._link.sock.getsockname(), self._link.sock.family)
-
-    def _open(self, family: int, local: tuple[int, Any] | None) -> Link:
-        sock = open_socket(family, _socket.SOCK_DGRAM)
         try:
-            if local is not None:
-                sock.bind(local[1])
-            elif family == _socket.AF_UNIX:
-                sock.bind(b"")  # Linux chooses a name, without which no answer could reach us
-        except OSError as error:
-            sock.close()
-            raise system_error(error) from None
-        self._link = Link(sock)
-        return self._link
+            return self._name()
+        except SocketError as error:
+            return failed(error)
 
     # -- datagrams
 
@@ -211,12 +145,11 @@ class UdpSocket:
             TypeError: data of another kind.
         Switches: when the kernel's buffer is full, or the slice of 10 ms is spent. Source: seed, "udpsock:send".
         """
-        self._refuse_others()
-        if self._link is None or not self._has_peer:
-            return None, "closed"
-        if self._is_busy or self._is_sending:
-            return None, BUSY
-        return self._transmit(self._link, flatten(data), None)
+        try:
+            self._send(flatten(data))
+        except SocketError as error:
+            return failed(error)
+        return 1, None
 
     def sendto(self, data: Any, host: Any, port: Any = None) -> Outcome:
         """Send one datagram to a host and port, or to "unix:/path"; no peer has to be set.
@@ -229,62 +162,13 @@ class UdpSocket:
         """
         host = host_text(host)
         payload = flatten(data)
-        self._refuse_others()
-        if self._is_sending:
-            return None, BUSY
         try:
-            path = unix_path(host)
-            if path is not None:
-                family, address = _socket.AF_UNIX, path
-            else:
-                family, address = self._address_for(host, _port(port))
-            link = self._link or self._open(family, self._local)
+            self._send_to(payload, host, None if is_unix(host) else _port(port))
         except SocketError as error:
-            return None, error.reason
-        if link.sock.family != family:
-            return None, "address family not supported by protocol"
-        return self._transmit(link, payload, address)
+            return failed(error)
+        return 1, None
 
-    def _address_for(self, host: str, port: int) -> tuple[int, Any]:
-        literal = ip_family(host)
-        if literal is not None:
-            return literal, (host, port)
-        self._is_sending = True
-        try:
-            found = self.addresses_of(parse_host(host), self._timeout_s)
-        finally:
-            self._is_sending = False
-        ours = self._link.sock.family if self._link is not None else found[0][0]
-        for family, ip in found:
-            if family == ours:
-                return family, (ip, port)
-        raise SocketError("address family not supported by protocol")
-
-    def _transmit(self, link: Link, payload: bytes, address: Any) -> Outcome:
-        self._is_sending = True
-        try:
-            link.breathe(CALL_COST + len(payload))
-            while True:
-                try:
-                    if address is None:
-                        link.sock.send(payload)
-                    else:
-                        link.sock.sendto(payload, address)
-                except BlockingIOError:
-                    link.writable.wait(self._timeout_s)
-                else:
-                    return 1, None
-        except SocketError as error:
-            return None, error.reason
-        except OSError as error:
-            return None, system_error(error).reason
-        except _hub.GreenletExit:
-            self._drop()
-            raise
-        finally:
-            self._is_sending = False
-
-    def receive(self, size: Any = None) -> tuple[bytes | None, str | None]:
+    def receive(self, size: Any = None) -> tuple[bytes | None, Word | None]:
         """Receive one datagram, cut to ``size`` bytes; the rest of it is lost.
 
         Args:
@@ -297,10 +181,12 @@ class UdpSocket:
             TypeError: the size is no number. ValueError: it is negative.
         Switches: when no datagram has come. Source: seed, "udpsock:receive".
         """
-        data, err, _ = self._receive(_size(size, self.largest_receive))
-        return data, err
+        try:
+            return self._receive(_size(size, self.largest_receive))[0], None
+        except SocketError as error:
+            return failed(error)
 
-    def receivefrom(self, size: Any = None) -> tuple[bytes | None, str | None, tuple[Any, ...] | None]:
+    def receivefrom(self, size: Any = None) -> tuple[bytes | None, Word | None, tuple[Any, ...] | None]:
         """Receive one datagram and the address that it came from.
 
         Args:
@@ -310,34 +196,11 @@ class UdpSocket:
             ``("unix:/path", None)``; or ``(None, err, None)`` as receive().
         Raises, Switches: as receive(). Source: beyond the seed.
         """
-        return self._receive(_size(size, LARGEST_DATAGRAM))
-
-    def _receive(self, size: int) -> tuple[bytes | None, str | None, tuple[Any, ...] | None]:
-        self._refuse_others()
-        link = self._link
-        if link is None:
-            return None, "closed", None
-        if self._is_busy:
-            return None, BUSY, None
-        self._is_busy = True
         try:
-            link.breathe()
-            while True:
-                try:
-                    data, address = link.sock.recvfrom(size)
-                except BlockingIOError:
-                    link.readable.wait(self._timeout_s)
-                else:
-                    return data, None, address_text(address, link.sock.family)
+            data, address = self._receive(_size(size, LARGEST_DATAGRAM))
         except SocketError as error:
-            return None, error.reason, None
-        except OSError as error:
-            return None, system_error(error).reason, None
-        except _hub.GreenletExit:
-            self._drop()
-            raise
-        finally:
-            self._is_busy = False
+            return None, word_of(error), None
+        return data, None, address
 
     # -- the rest
 
@@ -358,29 +221,11 @@ class UdpSocket:
             ``(1, None)``; or ``(None, err)``: "closed", "socket busy".
         Switches: never. Source: seed, "udpsock:close".
         """
-        self._refuse_others()
-        if self._link is None:
-            return None, "closed"
-        if self._is_busy or self._is_sending:
-            return None, BUSY
-        self._drop()
-        self._local = None
+        try:
+            self._close()
+        except SocketError as error:
+            return failed(error)
         return 1, None
-
-    def _refuse_others(self) -> None:
-        if os_thread_id() != self._home:
-            raise wrong_os_thread("a socket")
-
-    def _refuse_if_busy(self) -> None:
-        self._refuse_others()
-        if self._is_busy or self._is_sending:
-            raise SocketError(BUSY)
-
-    def _drop(self) -> None:
-        link, self._link = self._link, None
-        self._has_peer = False
-        if link is not None:
-            link.close()
 
 
 def _port(port: Any) -> int:

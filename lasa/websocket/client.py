@@ -9,14 +9,13 @@ from typing import Any, Final
 from lasa._functions import check_function
 from lasa._stream.halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
 from lasa._values import kind_of, timeout_ms
-from lasa.errors import SocketError
+from lasa.errors import SocketError, failed
 from lasa.http._client.response import Response
 from lasa.http.client import Failure
-from lasa.socket import TcpSocket
 from lasa.socket._options import did_you_mean, keepalive_of
 from lasa.websocket._socket.framing import FATAL, NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
-from lasa.websocket._socket.opening import Opening
+from lasa.websocket._socket.opening import OpeningHandshake
 from lasa.websocket._socket.options import Options
 from lasa.websocket._socket.reconnecting import Backoff, Reconnecting
 
@@ -68,7 +67,7 @@ class ClientWebSocket(WebSocket):
     ) -> tuple[int | None, str | None]:
         asked, others = Options.parse(given, compresses=compresses)
         try:
-            opening = Opening(uri, asked, others)
+            opening = OpeningHandshake(uri, asked, others)
             self._refuse_if_busy()
             self.abort()
             self._options = asked
@@ -106,7 +105,7 @@ class ClientWebSocket(WebSocket):
             TypeError: no number. ValueError: a size below 1. Nothing has happened then.
         Switches: never. Source: lua-resty-websocket, "set_keepalive".
         """
-        _, pool_size = keepalive_of(timeout, size)
+        timeout_s, pool_size = keepalive_of(timeout, size)
         if pool_size < 1:
             raise ValueError(f'bad "pool_size" option value: {pool_size}')
         session = self._session
@@ -126,12 +125,12 @@ class ClientWebSocket(WebSocket):
         connection = session.connection
         connection.companion = session
         connection.may_be_kept = True  # in a pool of WebSockets
-        sock = TcpSocket()
-        sock.adopt(connection, b"")
-        ok, err = sock.setkeepalive(timeout, size)
-        if ok is None:
-            sock.abort()
-        return ok, err
+        try:
+            connection.keep(timeout_s, pool_size)
+        except SocketError as error:
+            connection.end()
+            return failed(error)
+        return 1, None
 
 
 def new(opts: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[ClientWebSocket, None]:
@@ -224,7 +223,7 @@ def reconnecting(
     else:
         asked, others = Options.parse(options, compresses=True)
         with suppress(SocketError):  # a URI that is none is told by the loop, as any other failure
-            Opening(uri, asked, others)
+            OpeningHandshake(uri, asked, others)
     return Reconnecting(
         uri,
         lambda: connect(uri, **(options if renew is None else {**options, **renew()})),

@@ -10,15 +10,15 @@ from h11._headers import Headers
 
 from lasa import _hub
 from lasa._stream.connection import Connection, pools
+from lasa._stream.opening import Opening, PoolTerms, asked_of, begin_tls
 from lasa._stream.tls import HANDSHAKE_FAILED
-from lasa.errors import SocketError, SocketTimeout, check
+from lasa.errors import ProxyError, SocketError, SocketTimeout, retold
 from lasa.http._client.policy import ANY_PORT, Policy, Tls
 from lasa.http._client.proxies import Proxy, choose_proxy
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import field
 from lasa.http._wire.target import Target
-from lasa.socket import TcpSocket
 
 __all__ = ["RequestDeadline", "Route", "may_take", "open_route", "prepare_route", "route_to"]
 
@@ -123,28 +123,24 @@ def open_route(
     if pool is not None:
         while (connection := pool.take_idle()) is not None:
             if not must_be_new and may_take(connection, policy):
+                connection.reused += 1
                 return _again(connection, policy), True
             connection.give_back()
-    sock = TcpSocket()
+    terms = PoolTerms(route.pool_name, policy.pool_size, policy.backlog)
+    while True:
+        deadline.stage = "connect" if pool is None or pool.counted < pool.size else "pool"
+        queue_s = deadline.left_of(policy.pool)
+        connection = Opening(route.host, route.port, terms, policy.connect, queue_s, deadline.at_s).run()
+        if not connection.reused:
+            break
+        if not must_be_new and may_take(connection, policy):  # it came back while we waited for a place
+            return _again(connection, policy), True
+        connection.give_back()
     try:
-        while True:
-            deadline.stage = "connect" if pool is None or pool.counted < pool.size else "pool"
-            sock.limit_waits(queue_s=deadline.left_of(policy.pool), connect_s=policy.connect, until_s=deadline.at_s)
-            ok, err = sock.connect(
-                route.host, route.port, pool=route.pool_name, pool_size=policy.pool_size, backlog=policy.backlog
-            )
-            if not ok:
-                check((None, err))
-            if not sock.getreusedtimes()[0]:
-                break
-            connection = sock.give_away()
-            if not must_be_new and may_take(connection, policy):  # it came back while we waited for a place
-                return _again(connection, policy), True
-            connection.give_back()
-        prepare_route(sock, route, policy, deadline)
-        return Conduit(sock.give_away(), Exchange(h11.CLIENT, policy.limits), policy.send, policy.read), False
+        prepare_route(connection, route, policy, deadline)
+        return Conduit(connection, Exchange(h11.CLIENT, policy.limits), policy.send, policy.read), False
     except BaseException:
-        sock.abort()
+        connection.end()
         raise
 
 
@@ -159,7 +155,6 @@ def may_take(connection: Connection, policy: Policy) -> bool:
 
 
 def _again(connection: Connection, policy: Policy) -> Conduit:
-    connection.reused += 1
     conduit: Conduit = connection.companion
     conduit.send_s = policy.send
     conduit.read_s = policy.read
@@ -167,57 +162,56 @@ def _again(connection: Connection, policy: Policy) -> Conduit:
     return conduit
 
 
-def prepare_route(sock: TcpSocket, route: Route, policy: Policy, deadline: RequestDeadline) -> None:
+def prepare_route(connection: Connection, route: Route, policy: Policy, deadline: RequestDeadline) -> None:
     """Do what stands between a new connection and its first request: the proxy's TLS, the tunnel, the server's TLS.
 
     Raises:
-        As open_route().
+        As open_route(); SocketError: "unread data in buffer", the proxy says more than it was asked for.
     Switches: whenever it has to wait.
     """
     proxy = route.proxy
     deadline.stage = "proxy"
+    unread = b""
     if proxy is not None and proxy.scheme == "https":
-        _shake_hands(sock, policy.identity, proxy.host, deadline.left_of(policy.tls))
+        _shake_hands(connection, policy.identity, proxy.host, deadline.left_of(policy.tls))
     if route.tunnel is not None:
         assert proxy is not None
-        _ask_for_tunnel(sock, route.tunnel, proxy, policy, deadline)
+        unread = _ask_for_tunnel(connection, route.tunnel, proxy, policy, deadline)
     if route.tls is not None:
         deadline.stage = "tls"
-        nested = proxy is not None and proxy.scheme == "https"
-        _shake_hands(sock, route.tls, route.server_name, deadline.left_of(policy.tls), nested=nested)
+        _shake_hands(connection, route.tls, route.server_name, deadline.left_of(policy.tls), unread)
+    elif unread:
+        raise SocketError("unread data in buffer")
 
 
-def _shake_hands(sock: TcpSocket, tls: Tls, server_name: str, wait_s: float, *, nested: bool = False) -> None:
-    sock.limit_waits(connect_s=wait_s)
+def _shake_hands(connection: Connection, tls: Tls, server_name: str, wait_s: float, unread: bytes = b"") -> None:
+    context = tls.context()
     try:
-        sock.shake_hands(tls.context(), tls.asked, _server_name(server_name), nested=nested)
+        name, asked = asked_of(connection, context, tls.asked, server_name.partition("%")[0].removesuffix("."))
+        begin_tls(connection, context, _hub.Deadline(wait_s), asked, name, unread=unread)
     except SocketTimeout:
         raise
     except SocketError as error:
-        raise SocketError(f"ssl {HANDSHAKE_FAILED}: {error.reason.removeprefix(f'{HANDSHAKE_FAILED}: ')}") from error
+        why = error.reason.removeprefix(f"{HANDSHAKE_FAILED}: ")
+        raise retold(error, f"ssl {HANDSHAKE_FAILED}: {why}") from error
 
 
-def _server_name(host: str) -> str:
-    return host.partition("%")[0].removesuffix(".")
-
-
-def _ask_for_tunnel(sock: TcpSocket, authority: str, proxy: Proxy, policy: Policy, deadline: RequestDeadline) -> None:
+def _ask_for_tunnel(
+    connection: Connection, authority: str, proxy: Proxy, policy: Policy, deadline: RequestDeadline
+) -> bytes:
     exchange = Exchange(h11.CLIENT, policy.limits)
     items = [field("Host", authority)]
     if proxy.authorization is not None:
         items.append(field("Proxy-Authorization", proxy.authorization))
     request = h11.Request(method=b"CONNECT", target=authority.encode(), headers=Headers(items))
-    conduit = Conduit(sock.give_away(), exchange, policy.send, policy.read)
+    conduit = Conduit(connection, exchange, policy.send, policy.read)
     alarm = deadline.alarm(conduit.expire)
     try:
         conduit.send(exchange.send(request) + exchange.send(h11.EndOfMessage()))
         event = conduit.next_answer()
         if not 200 <= event.status_code < 300:
-            raise SocketError(f"proxy refused: {event.status_code}")
-    except BaseException:
-        conduit.close()
-        raise
+            raise ProxyError(f"proxy refused: {event.status_code}")
     finally:
         if alarm is not None:
             alarm.clear()
-    sock.adopt(conduit.connection, exchange.unread)
+    return exchange.unread

@@ -287,8 +287,7 @@ class Conduit:
 
     def close(self) -> None:
         """End the connection for everyone, and give its place in the pool back. Never switches."""
-        if self.connection.link.is_open:
-            self.connection.give_back()
+        self.connection.end()
 
     def park(self, keepalive_s: float) -> None:
         """Put the connection into its pool; its state goes along. Never switches."""

@@ -13,8 +13,10 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
+from lasa._stream.connection import Connection
+from lasa._stream.opening import Opening
 from lasa._values import number
-from lasa.errors import SocketError
+from lasa.errors import SocketError, retold
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
 from lasa.http._client.route import RequestDeadline, Route, may_take, prepare_route, route_to
@@ -24,15 +26,14 @@ from lasa.http._wire.errors import BadStatusLine
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import lines_of
 from lasa.http._wire.target import Target
-from lasa.socket import TcpSocket
-from lasa.socket._options import ConnectOptions
+from lasa.socket._options import pool_terms
 from lasa.websocket._socket.options import Options, unknown_option
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire import extension
 from lasa.websocket._wire.handshake import BAD_STATUS_LINE, check_answer, protocols_of, request_headers
 from lasa.websocket._wire.uri import WebSocketUri, parse_uri
 
-__all__ = ["Opening"]
+__all__ = ["OpeningHandshake"]
 
 OPEN_TIMEOUT_S: Final = 30.0
 REFUSAL_MAX: Final = 1_048_576  # bytes of the body of an answer that refuses
@@ -52,7 +53,7 @@ _STAGES: Final = {
 }
 
 
-class Opening:
+class OpeningHandshake:
     """One connect(): its options, checked, and the way to the server.
 
     Attributes:
@@ -79,7 +80,7 @@ class Opening:
         if self._uri.is_secure and of_http.get("ssl_server_name") is None and isinstance(own.get("host"), str):
             of_http["ssl_server_name"] = _without_port(own["host"])
         policy = Policy(max_body=REFUSAL_MAX, tunnels=True).with_options({"timeout": timeout_s, **of_http})
-        self._pool = ConnectOptions.parse(
+        self._pool = pool_terms(
             {name: own[name] for name in _POOL if name in own}, pool=None, pool_size=None, backlog=None
         )
         self._policy = policy
@@ -110,52 +111,42 @@ class Opening:
         """
         self._policy = replace(self._policy, send=send_s, tls=connect_s, read=connect_s)
         deadline = RequestDeadline(self._policy.timeout)
-        sock = TcpSocket()
         try:
+            connection = self._connect(deadline, connect_s)
+            if connection.reused:
+                session: Session = connection.companion
+                return session
             try:
-                session = self._connect(sock, deadline, connect_s)
-                if session is not None:
-                    return session
-                return self._shake_hands(sock, deadline, send_s)
-            except _Refused:
+                prepare_route(connection, self._route, self._policy, deadline)
+                return self._shake_hands(connection, deadline, send_s)
+            except BaseException:
+                connection.end()
                 raise
-            except BadStatusLine as error:
-                if deadline.stage != "read":  # a proxy's
-                    raise SocketError(f"failed to connect: {error.reason}") from error
-                raise SocketError(f"{BAD_STATUS_LINE}: {error.line}") from error
-            except SocketError as error:
-                stage = _STAGES.get(deadline.stage, "failed to connect")
-                reason = error.reason
-                if reason.startswith(stage):
-                    raise
-                raise SocketError(f"{stage}: {reason}") from error
-        except BaseException:
-            sock.abort()
+        except _Refused:
             raise
+        except BadStatusLine as error:
+            if deadline.stage != "read":  # a proxy's
+                raise retold(error, f"failed to connect: {error.reason}") from error
+            raise SocketError(f"{BAD_STATUS_LINE}: {error.line}") from error
+        except SocketError as error:
+            stage = _STAGES.get(deadline.stage, "failed to connect")
+            if error.reason.startswith(stage):
+                raise
+            raise retold(error, f"{stage}: {error.reason}") from error
 
-    def _connect(self, sock: TcpSocket, deadline: RequestDeadline, connect_s: float) -> Session | None:
-        # Returns the session of a connection that was idle in the pool.
-        route, chosen = self._route, self._pool
+    def _connect(self, deadline: RequestDeadline, connect_s: float) -> Connection:
+        # Returns one that was idle in the pool, with its session, or a new one.
+        route = self._route
+        terms = replace(self._pool, pool=self.pool_name)
         while True:
             deadline.stage = "connect"
-            sock.limit_waits(
-                queue_s=deadline.left_of(connect_s), connect_s=deadline.left_of(connect_s), until_s=deadline.at_s
-            )
-            ok, err = sock.connect(
-                route.host, route.port, pool=self.pool_name, pool_size=chosen.pool_size, backlog=chosen.backlog
-            )
-            if not ok:
-                raise SocketError(err or "")
-            if not sock.getreusedtimes()[0]:
-                prepare_route(sock, route, self._policy, deadline)
-                return None
-            connection = sock.give_away()
-            session: Session = connection.companion
-            if session.is_open and may_take(connection, self._policy):
-                return session
+            left_s = deadline.left_of(connect_s)
+            connection = Opening(route.host, route.port, terms, left_s, left_s, deadline.at_s).run()
+            if not connection.reused or (connection.companion.is_open and may_take(connection, self._policy)):
+                return connection
             connection.give_back()
 
-    def _shake_hands(self, sock: TcpSocket, deadline: RequestDeadline, send_s: float) -> Session:
+    def _shake_hands(self, connection: Connection, deadline: RequestDeadline, send_s: float) -> Session:
         event = h11.Request(
             method=b"GET",
             target=self._uri.path.encode(),
@@ -164,7 +155,7 @@ class Opening:
             _parsed=True,
         )
         exchange = Exchange(h11.CLIENT, self._policy.limits)
-        conduit = Conduit(sock.give_away(), exchange, send_s, self._policy.read)
+        conduit = Conduit(connection, exchange, send_s, self._policy.read)
         alarm = deadline.alarm(conduit.expire)
         try:
             deadline.stage = "send"

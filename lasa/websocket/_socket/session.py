@@ -148,8 +148,7 @@ class Session:
 
     def leave_behind(self) -> None:
         """Close the connection, in a child: its frames are the parent's. Never switches."""
-        if self.is_open:
-            self.connection.give_back()
+        self.connection.end()
 
 
 _process.inherited(Session, Session.leave_behind)
