@@ -66,6 +66,7 @@ __all__ = [
     "Word",
     "check",
     "copy_of",
+    "error_in",
     "error_of",
     "failed",
     "retold",
@@ -109,11 +110,6 @@ class Error(Exception):
 
     def __str__(self) -> str:
         return self.reason
-
-    def __repr__(self) -> str:
-        known = [(name, getattr(self, name, None)) for name in ("operation", "peer", "timeout_s", "errno")]
-        told = [repr(self.reason), *(f"{name}={value!r}" for name, value in known if value is not None)]
-        return f"{type(self).__name__}({', '.join(told)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "response"}
@@ -423,6 +419,15 @@ def error_of(word: str, partial: bytes | None = None) -> Error:
     return error
 
 
+def error_in(word: str) -> Error:
+    """Return an error to raise: a copy of the one that the word holds; of a plain str what its text names."""
+    if not isinstance(word, Word):
+        return error_of(word)
+    error = copy_of(word.error)
+    error.__cause__ = word.error.__cause__
+    return error
+
+
 @overload
 def check(result: tuple[ValueT | None, str | None]) -> ValueT: ...
 @overload
@@ -467,15 +472,13 @@ def check(result: tuple[Any, ...]) -> Any:
     if isinstance(reason, BaseException):
         raise Error(f"light thread failed: {reason!r}") from reason
     partial = rest[1] if len(rest) > 1 and isinstance(rest[1], bytes) else None
-    if not isinstance(reason, Word):
-        word = str(reason)
-        if first is False and word not in ("timeout", "closed"):  # coroutine.resume() tells why it cannot resume
-            raise Error(word, partial)
-        raise error_of(word, partial)
-    error = copy_of(reason.error)
+    word = str(reason)
+    if not isinstance(reason, Word) and first is False and word not in ("timeout", "closed"):
+        raise Error(word, partial)  # coroutine.resume() tells why it cannot resume
+    error = error_in(reason if isinstance(reason, Word) else word)
     if partial is not None:
         error.partial = partial
     sentence = sentence_of(error)
     if sentence != error.reason:
         error.add_note(sentence)
-    raise error from reason.error.__cause__
+    raise error

@@ -12,7 +12,7 @@ from lasa import _hub
 from lasa._backoff import backoff_s
 from lasa._functions import check_function
 from lasa._values import integer
-from lasa.errors import check
+from lasa.errors import error_in
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.options import checked_s
 from lasa.websocket._wire.closing import ABNORMAL
@@ -131,7 +131,7 @@ class Reconnecting(Generic[SocketT]):
                 return wb
             assert err is not None
             if not self._should_retry(err):
-                check((None, err))
+                raise error_in(err)
             self._pause("no connection to", err)
         raise StopIteration
 
@@ -147,7 +147,7 @@ class Reconnecting(Generic[SocketT]):
     def _pause(self, what: str, err: str) -> None:
         delay_s = self._backoff.fail(random.random())
         if self._backoff.is_over:
-            check((None, err))
+            raise error_in(err)
         logger.info("%s %s: %s; connecting again in %.1f s", what, uri_to_show(self._uri), err, delay_s)
         self._stopped.wait(delay_s)
 
