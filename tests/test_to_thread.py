@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 import lasa
 from lasa import _hub, _to_thread, channel, set_thread_limit, to_thread
+from lasa._hub import os_pool
 from lasa.thread import kill, spawn, wait
 from tests.helpers import nothing_left_open
 
@@ -23,10 +25,10 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
-def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[_to_thread._Pool]:
+def pool(monkeypatch: pytest.MonkeyPatch) -> Iterator[_hub.OsPool[None]]:
     """Each test has a pool of its own, whose OS threads end soon."""
-    monkeypatch.setattr(_to_thread, "IDLE_S", 0.05)
-    made = _to_thread._Pool(4)
+    monkeypatch.setattr(os_pool, "IDLE_S", 0.05)
+    made: _hub.OsPool[None] = _hub.OsPool("lasa.to_thread", 4, nullcontext)
     monkeypatch.setattr(_to_thread, "_pool", made)
     yield made
     until(lambda: made._threads == 0)
@@ -109,7 +111,7 @@ def test_so_many_run_at_a_time_and_the_others_wait_for_their_turn() -> None:
     assert [wait(each) for each in children] == [(True, name) for name in "abcde"]
 
 
-def test_a_lower_limit_counts_once_those_that_run_are_done(pool: _to_thread._Pool) -> None:
+def test_a_lower_limit_counts_once_those_that_run_are_done(pool: _hub.OsPool[None]) -> None:
     gate = Gate()
     children = [spawn(to_thread, gate) for _ in range(4)]
     until(lambda: len(gate.entered) == 4)
@@ -160,7 +162,7 @@ def test_busy_functions_keep_no_name_from_being_looked_up() -> None:
     assert [wait(each)[0] for each in children] == [True] * 8
 
 
-def test_os_threads_without_work_end_and_give_back_what_their_functions_left(pool: _to_thread._Pool) -> None:
+def test_os_threads_without_work_end_and_give_back_what_their_functions_left(pool: _hub.OsPool[None]) -> None:
     def leave_something() -> bool:
         spawn(lasa.sleep, 1000)
         return lasa.sleep(0.001)
@@ -214,3 +216,29 @@ def test_it_works_in_a_forked_process_and_no_exit_waits_for_it() -> None:
         check=True,
     )
     assert (ended.stdout, ended.stderr) == ("child\nparent\n", "")
+
+
+def test_a_function_that_forks_goes_on_in_the_child_whose_pool_has_no_os_threads() -> None:
+    script = """
+        import os
+        import lasa
+
+        def fork():
+            pid = os.fork()
+            if pid == 0:
+                print([lasa.to_thread(lambda: "child") for _ in range(3)], flush=True)
+                os._exit(0)
+            os.waitpid(pid, 0)
+
+        lasa.to_thread(fork)
+        print(lasa.to_thread(lambda: "parent"))
+    """
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT,
+        check=True,
+    )
+    assert (ended.stdout, ended.stderr) == ("['child', 'child', 'child']\nparent\n", "")

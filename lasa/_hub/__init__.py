@@ -21,9 +21,9 @@ For tests, ``virtual.virtual_clock()`` replaces the clock of a hub.
 To run something else: ``run_job(job)`` (a light thread), ``CoroutineGreenlet`` (a user coroutine), ``call_soon(f)``
 and ``Alarm`` (a function, from the hub), ``doorbell().call(f)`` (the same for another OS thread's hub),
 ``kill_job(job)``, ``kill_greenlet(victim)``, ``hand_to_main(error)``. OS threads: ``start_os_thread(f, name)``,
-``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``, ``wrong_os_thread(what)``, ``require_descriptors()``
-before one starts with a hub, and ``end_hub()`` before one ends. Once per process: ``patch_all()``,
-``claim_main_thread()``, ``overhear_signals(numbers, heard)``, ``notice_signals()``.
+``OsPool(name, limit, make_tool).run(f)``, ``interrupt_os_thread(id, error)``, ``OsLock``, ``os_poll()``,
+``wrong_os_thread(what)``, ``require_descriptors()`` before one starts with a hub, and ``end_hub()`` before one ends.
+Once per process: ``patch_all()``, ``claim_main_thread()``, ``overhear_signals(numbers, heard)``, ``notice_signals()``.
 """
 
 from __future__ import annotations
@@ -53,6 +53,7 @@ from lasa._hub.errand import Errands
 from lasa._hub.gate import READ, WRITE, Chorus, Gate
 from lasa._hub.halfway import calls_users
 from lasa._hub.kills import forget_kill, kill_job
+from lasa._hub.os_pool import NoOsThread, OsPool
 from lasa._hub.os_thread import (
     OsLock,
     OsRLock,
@@ -98,7 +99,9 @@ __all__ = [
     "GreenletExit",
     "Job",
     "LoopExit",
+    "NoOsThread",
     "OsLock",
+    "OsPool",
     "OsRLock",
     "ResolveError",
     "Scheduler",

@@ -1,16 +1,16 @@
 """ngx.run_worker_thread: calls of Lua functions that block or compute, in OS threads with a Lua of their own.
 
-Each pool has OS threads of its own, made when they are needed, so that what blocks in one pool keeps no call of another
-waiting. An OS thread without work ends after a while, and its Lua with it.
+Each pool has OS threads of its own, so that what blocks in one pool keeps no call of another waiting. The Lua of an OS
+thread ends with it, when it has had no work for a while.
 """
 
 from __future__ import annotations
 
-from _queue import Empty, SimpleQueue
 from collections.abc import Callable
+from contextlib import closing
 from typing import TYPE_CHECKING, Any, Final
 
-from lasa import _hub, _process
+from lasa import _hub
 from lasa.lua._driver import Values, message_of
 from lasa.lua.settings import Settings
 
@@ -20,106 +20,43 @@ if TYPE_CHECKING:
 __all__ = ["natives"]
 
 THREADS_MAX: Final = 32  # of a pool, as nginx has it by default
-IDLE_S: Final = 10.0
-
-
-class _Call:
-    """A call on its way to an OS thread of a pool, and its results on their way back."""
-
-    __slots__ = ("arguments", "is_dropped", "results", "settings", "wake_up")
-
-    def __init__(self, settings: Settings, arguments: tuple[bytes, ...]) -> None:
-        self.settings = settings
-        self.arguments = arguments
-        self.results: tuple[Any, ...] = ()
-        self.is_dropped = False  # nobody waits for it any more
-        self.wake_up = _hub.WakeUpCall()
-
-
-class _Pool:
-    """OS threads, each with a Lua, and the calls that they are to do."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-        self._lock = _hub.OsLock()
-        self._calls: SimpleQueue[_Call] = SimpleQueue()
-        self._threads = 0
-        self._spare = 0  # OS threads without work, minus the calls that they are about to take
-
-    def submit(self, call: _Call) -> None:
-        """Have a call done.
-
-        Raises:
-            RuntimeError: there is no OS thread for it, and the system gives none.
-        """
-        with self._lock:
-            self._spare -= 1
-            if self._spare < 0 and self._threads < THREADS_MAX:
-                try:
-                    _hub.start_os_thread(self._work, f"lasa.lua {self._name}")
-                    self._threads += 1
-                    self._spare += 1
-                except RuntimeError:
-                    if not self._threads:
-                        self._spare += 1
-                        raise
-            self._calls.put(call)
-
-    def _work(self) -> None:
-        lua: _WorkerLua | None = None
-        while True:
-            try:
-                call = self._calls.get(timeout=IDLE_S)
-            except Empty:
-                with self._lock:
-                    if self._spare <= 0:
-                        continue  # a call is about to come
-                    self._spare -= 1
-                    self._threads -= 1
-                break
-            if not call.is_dropped:
-                try:
-                    if lua is not None and lua.settings is not call.settings:
-                        lua.close()
-                        lua = None
-                    lua = lua or _WorkerLua(call.settings)
-                    call.results = lua.do(call.arguments)
-                except BaseException as error:
-                    call.results = False, message_of(error)
-            with self._lock:
-                self._spare += 1
-            call.wake_up.ring()
-            del call  # what it holds is its caller's
-        if lua is not None:
-            lua.close()
-        _hub.end_hub()
 
 
 class _WorkerLua:
-    """The Lua of one of the OS threads."""
+    """The Lua of one of the OS threads, which is made with the first call."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self) -> None:
+        self._settings: Settings | None = None
+        self._runtime: Runtime | None = None
+        self._call: Any = None
+
+    def do(self, settings: Settings, arguments: tuple[bytes, ...]) -> tuple[Any, ...]:
+        """Return whether the call went well, and its packed results or its error."""
+        try:
+            runtime = self._runtime_for(settings)
+            context = runtime.new_context("worker_thread")
+            return context.run(runtime.new_call(self._call.raw, context.handler), *arguments) or (False, b"exited")
+        except BaseException as error:  # os.exit() raises SystemExit
+            return False, message_of(error)
+
+    def _runtime_for(self, settings: Settings) -> Runtime:
         from lasa.lua.runtime import Runtime  # which imports this module, where Lua asks for it
 
-        self.settings = settings
-        self._runtime = Runtime(settings=settings)
-        side = self._runtime.load_shared("_core/worker_side.lua")(self._runtime.core)
-        self._call = self._runtime.function(side)
-
-    def do(self, arguments: tuple[bytes, ...]) -> tuple[Any, ...]:
-        """Return whether the call went well, and its packed results or its error; os.exit() raises SystemExit."""
-        runtime = self._runtime
-        context = runtime.new_context("worker_thread")
-        return context.run(runtime.new_call(self._call.raw, context.handler), *arguments) or (False, b"exited")
+        if self._runtime is None or self._settings is not settings:
+            self.close()
+            runtime = Runtime(settings=settings)
+            self._call = runtime.function(runtime.load_shared("_core/worker_side.lua")(runtime.core))
+            self._runtime, self._settings = runtime, settings
+        return self._runtime
 
     def close(self) -> None:
         """Give back the Lua."""
-        self._runtime.close()
+        runtime, self._runtime = self._runtime, None
+        if runtime is not None:
+            runtime.close()
 
 
-_pools: dict[bytes, _Pool] = {}
-
-_process.at_fork("the OS threads of ngx.run_worker_thread()", _pools.clear)
+_pools: dict[bytes, _hub.OsPool[_WorkerLua]] = {}
 
 
 def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
@@ -128,17 +65,11 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     def run(name: bytes, *arguments: bytes) -> Values:
         pool = _pools.get(name)
         if pool is None:
-            pool = _pools.setdefault(name, _Pool(name.decode("utf-8", "replace")))
-        call = _Call(runtime.settings, arguments)
+            thread_name = f"lasa.lua {name.decode('utf-8', 'replace')}"
+            pool = _pools.setdefault(name, _hub.OsPool(thread_name, THREADS_MAX, lambda: closing(_WorkerLua())))
         try:
-            pool.submit(call)
-        except RuntimeError:
+            return Values(*pool.run(lambda lua: lua.do(runtime.settings, arguments)))
+        except _hub.NoOsThread:
             return Values(False, b"ngx_thread_task_post failed")
-        try:
-            call.wake_up.wait(None)
-        except BaseException:
-            call.is_dropped = True
-            raise
-        return Values(*call.results)
 
     return {"run": run}
