@@ -8,8 +8,6 @@ Nobody waits for it by itself. When the process exits it is asked to stop, as by
 whoever never yields in it is interrupted, and what blocks in a call of the system's is abandoned.
 """
 
-from __future__ import annotations
-
 import atexit
 import logging
 import os
@@ -18,24 +16,42 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from itertools import count
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict, Unpack
 
 from lasa import _hub, _process
 from lasa._functions import check_function, checked_result
 from lasa._life import BUSY_S, GRACE_S, Life
+from lasa._options import Checker, Opt
 from lasa._values import kind_of, wait_s
 
-__all__ = ["Detached", "detach"]
+__all__ = ["DetachOptions", "Detached", "detach"]
 
 logger = logging.getLogger("lasa.thread")
 
 GIVING_BACK_S: Final = 0.5  # what follows the grace
 
-_OPTIONS: Final = frozenset({"name", "content", "content_by_lua", "content_by_file", "args"})
 _CONTENTS: Final = ("content", "content_by_lua", "content_by_file")
 
 _numbers = count(1)
-_alive: set[Detached] = set()
+_alive: set["Detached"] = set()
+
+
+class DetachOptions(TypedDict, total=False):
+    """What lasa.detach() takes, one of the three contents among it."""
+
+    name: Annotated[str | bytes | None, Opt(unset="`detached-1` and so on")]
+    """The name of the OS thread."""
+    content: Annotated[Callable[..., object] | str | bytes | None, Opt(unset=" ")]
+    """A function, which is called with `args`; or Python code, which finds them as `args`."""
+    content_by_lua: Annotated[str | bytes | None, Opt(unset=" ")]
+    """Lua code."""
+    content_by_file: Annotated[str | bytes | os.PathLike[str] | None, Opt(unset=" ")]
+    """The path of a file, which runs as Python if it ends with `.py`, as Lua with `.lua`."""
+    args: Annotated[Iterable[Any], Opt(default=())]
+    """Arguments: of the function, of the chunk in Lua."""
+
+
+_CHECKER: Final = Checker(DetachOptions)
 
 
 class Detached:
@@ -169,7 +185,7 @@ def _outcome_of(life: Life) -> tuple[Any, ...]:
     return (True, *life.result) if type(life.result) is tuple else (True, life.result)
 
 
-def detach(conf: Mapping[str, Any] | None = None, /, **options: Any) -> Detached:
+def detach(conf: Mapping[str, Any] | None = None, /, **options: Unpack[DetachOptions]) -> Detached:
     """Run a program in an OS thread of its own, with its own hub.
 
     Args:
@@ -191,10 +207,8 @@ def detach(conf: Mapping[str, Any] | None = None, /, **options: Any) -> Detached
     if conf is not None and not isinstance(conf, Mapping):
         how = "content" if callable(conf) else "name"
         raise TypeError(f"lasa.detach() takes a mapping, or keywords such as {how}=…, got {kind_of(conf)}")
-    given = {**(conf or {}), **options}
-    for key in given:
-        if key not in _OPTIONS:
-            raise ValueError(f'unknown option "{key}"')
+    given: dict[str, Any] = {**(conf or {}), **options}
+    _CHECKER.refuse_unknown(given)
     name = _text(given.get("name")) or f"detached-{next(_numbers)}"
     args = given.get("args", ())
     if isinstance(args, str | bytes) or not isinstance(args, Iterable):

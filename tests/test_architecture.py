@@ -21,6 +21,7 @@ RANK = {
     "_process": 0,
     "_functions": 0,
     "_values": 0,
+    "_options": 0,
     "codec": 0,
     "log": 0,
     "_hub": 1,
@@ -84,10 +85,12 @@ WEBSOCKET_KNOWS_OF_HTTP = {
     "_wire/uri.py": {"_wire.target"},  # one reading of URLs for both
     "_socket": {"_wire.pieces"},
     "_socket/opening.py": {  # the way to a server, and its answer
+        "_client.options",
         "_client.policy",
         "_client.response",
         "_client.route",
         "_client.stream",
+        "_wire.auth",
         "_wire.conduit",
         "_wire.errors",
         "_wire.exchange",
@@ -113,7 +116,6 @@ LUA_KNOWS_INSIDE = {
     "_resolver.py": {"_stream.address"},
     "_tls.py": {"_stream.identity"},
     "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
-    "settings.py": {"socket._options"},
 }
 
 # Parts whose whole door is for the inside of lasa.
@@ -122,6 +124,7 @@ PRIVATE_PARTS = {
     "_process",
     "_functions",
     "_values",
+    "_options",
     "_channel",
     "_life",
     "_detached",
@@ -160,7 +163,7 @@ KNOWS_THE_MACHINES_TIME = {
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 # Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
-CORES_BELOW_HTTP = {"_functions", "_process", "errors", "_values", "codec", "_stream.address", "socket._options"}
+CORES_BELOW_HTTP = {"_functions", "_process", "errors", "_values", "codec", "_stream.address", "_options"}
 
 
 def lasa_modules() -> list[Path]:

@@ -153,18 +153,18 @@ def test_wrong_options_raise(options: dict[str, Any], complaint: str) -> None:
 
 def test_what_cannot_run_raises_before_an_os_thread_is_made(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="content: string expected, got int"):
-        detach(content=5)
+        detach(content=5)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="content_by_lua: string expected, got type"):
-        detach(content_by_lua=int)
+        detach(content_by_lua=int)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"^lasa\.detach\(\) takes a mapping, or keywords such as content=…, got type$"):
         detach(int)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes a mapping, or keywords such as name=…, got str"):
         detach("job")  # type: ignore[arg-type]
     for args in (5, "ab", None):
         with pytest.raises(TypeError, match="args: tuple expected, got "):
-            detach(content=int, args=args)
+            detach(content=int, args=args)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="name: str expected, got int"):
-        detach(content=int, name=5)
+        detach(content=int, name=5)  # type: ignore[arg-type]
     with pytest.raises(SyntaxError):
         detach(content="1 +")
     with pytest.raises(FileNotFoundError):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
-from lasa._values import type_name
+from lasa._values import kind_of
 from lasa.errors import SocketError
 
 __all__ = [
@@ -254,7 +254,7 @@ def authorities_of(ca: Any) -> Authorities:
     if isinstance(ca, os.PathLike):
         ca = os.fspath(ca)
     if not isinstance(ca, str | bytes | None):
-        raise TypeError(f"bad ca: path or PEM text expected, got {type_name(ca)}")
+        raise TypeError(f"bad ca: path or PEM text expected, got {kind_of(ca)}")
     return ca
 
 

@@ -1,44 +1,35 @@
 """How much a read may gather before its end is seen. No peer can take more memory than these allow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Any, Final
 
-from lasa._values import integer
+from lasa._options import Checker, Opt
 
-__all__ = ["DEFAULT_LIMITS", "Limits", "checked_limit"]
+__all__ = ["DEFAULT_LIMITS", "Limits"]
 
 MIB: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Bytes that may come before the end of a read is found; each has its own error word.
+    """Bytes that may come before the end of a read is found; each has its own error word."""
 
-    Attributes:
-        max_line: for ``receive("*l")``, the LF not counted: "line too long".
-        max_pattern: for a reader of ``receiveuntil()`` without a size: "section too long".
-        max_all: for ``receive("*a")``: "stream too long".
-    """
+    max_line: Annotated[int, Opt("bytes", least=1)] = MIB
+    """Bytes of a line that `receive("*l")` reads, the LF not counted; beyond it "line too long"."""
+    max_pattern: Annotated[int, Opt("bytes", least=1)] = 16 * MIB
+    """Bytes before the pattern, of a reader of `receiveuntil()` without a size; "section too long"."""
+    max_all: Annotated[int, Opt("bytes", least=1)] = 256 * MIB
+    """Bytes that `receive("*a")` reads; "stream too long"."""
 
-    max_line: int = MIB
-    max_pattern: int = 16 * MIB
-    max_all: int = 256 * MIB
+    def of(self, name: str, value: Any) -> int:
+        """Return a limit of one read: ``value``, or the one here for None.
+
+        Raises:
+            ValueError: not a number of at least 1.
+        """
+        limit: int = getattr(self, name) if value is None else _CHECKER.check({name: value})[name]
+        return limit
 
 
+_CHECKER: Final = Checker(Limits)
 DEFAULT_LIMITS: Final = Limits()
-
-
-def checked_limit(name: str, value: object, default: int) -> int:
-    """Return a limit as an int, ``default`` for None.
-
-    Raises:
-        ValueError: not a number of at least 1.
-    """
-    if value is None:
-        return default
-    limit = integer(value)
-    if limit is None or limit < 1:
-        raise ValueError(f'bad "{name}" value: {value!r}')
-    return limit

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from lasa._stream.buffer import ReceiveBuffer
-from lasa._stream.limits import Limits, checked_limit
+from lasa._stream.limits import Limits
 from lasa._values import kind_of, number
 from lasa.errors import LimitExceeded
 
@@ -326,9 +326,9 @@ def parse_pattern(pattern: object, limits: Limits, max_line: int | None, max_all
         raise TypeError(f'bad argument: a size, "*l" or "*a" expected, got {kind_of(pattern)}')
     word = pattern if isinstance(pattern, str) else pattern.decode("latin-1")
     if word == "*l":
-        return Line(checked_limit("max_line", max_line, limits.max_line))
+        return Line(limits.of("max_line", max_line))
     if word == "*a":
-        return Everything(checked_limit("max_all", max_all, limits.max_all))
+        return Everything(limits.of("max_all", max_all))
     if len(word) == 2 and word[0] == "*":
         raise ValueError("bad pattern argument")
     raise ValueError(f"bad pattern argument: {word}")

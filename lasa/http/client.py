@@ -5,11 +5,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 from weakref import WeakSet
 
 from lasa import _hub
 from lasa._functions import check_function
+from lasa._options import joined
 from lasa.errors import (
     OPERATION_OF_STAGE,
     SocketBroken,
@@ -22,6 +23,7 @@ from lasa.errors import (
 )
 from lasa.http._client.holdings import Holdings
 from lasa.http._client.message import Message, expects_continue, message_of, request_event
+from lasa.http._client.options import ClientOptions, RequestOptions, WholeRequest
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import plan_redirect
 from lasa.http._client.response import Piece, Response
@@ -29,11 +31,10 @@ from lasa.http._client.retries import IDEMPOTENT, plan_retry
 from lasa.http._client.route import RequestDeadline, open_route, route_to
 from lasa.http._client.transfer import SourceFailed, Transfer
 from lasa.http._wire.errors import shown
-from lasa.http._wire.fields import prepare
 from lasa.http._wire.pieces import Pieces
 from lasa.http._wire.target import Target, mask_userinfo, parse_target
 
-__all__ = ["Client", "Failure", "Piece", "Response", "new"]
+__all__ = ["Client", "ClientOptions", "Failure", "Piece", "RequestOptions", "Response", "WholeRequest", "new"]
 
 DRAINED_BODY: Final = 65_536  # of an answer that nobody wants; reading more costs more than a new connection
 DRAIN_S: Final = 1.0  # likewise
@@ -65,7 +66,7 @@ class Client:
         """Whether close() was called."""
         return self._is_closed
 
-    def request(self, req: Mapping[str, Any] | str | None = None, **keywords: Any) -> Outcome:
+    def request(self, req: Mapping[str, Any] | str | None = None, **keywords: Unpack[WholeRequest]) -> Outcome:
         """Send a request and return its answer.
 
         Args:
@@ -79,7 +80,7 @@ class Client:
             stream: True leaves the body to be read from the response, or by the reader, as it arrives.
             progress: called with the bytes so far and the total (None if unknown) for each piece of the answer.
             timeout: seconds for all of it, to the last byte of the body; else each wait has 30 s.
-            others: whatever new() takes, for this request.
+            others: whatever new() takes, for this request. All of it is in docs/http.md, too.
         Returns:
             ``(True, response, reader)``, reader None unless the body comes in chunks or ``stream`` is set; or
             ``(None, err, None)``: "timeout", "closed" and other words of sockets, "bad uri: URL", "ssl handshake
@@ -91,7 +92,9 @@ class Client:
             connection is closed then.
         Switches: whenever it has to wait. Source: seed, "hc:request".
         """
-        options = keywords if req is None else {**keywords, **({"url": req} if isinstance(req, str) else req)}
+        options: Any = keywords
+        if req is not None:
+            options = joined({"url": req} if isinstance(req, str) else req, keywords)
         take = options.pop
         url = take("url", None)
         stream, progress = bool(take("stream", False)), take("progress", None)
@@ -124,27 +127,27 @@ class Client:
             return None, word_of(error), None
         return True, response, None
 
-    def get(self, url: str, **keywords: Any) -> Outcome:
+    def get(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method GET. Switches: as request()."""
         return self.request(url=url, method="GET", **keywords)
 
-    def head(self, url: str, **keywords: Any) -> Outcome:
+    def head(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method HEAD. Switches: as request()."""
         return self.request(url=url, method="HEAD", **keywords)
 
-    def post(self, url: str, **keywords: Any) -> Outcome:
+    def post(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method POST. Switches: as request()."""
         return self.request(url=url, method="POST", **keywords)
 
-    def put(self, url: str, **keywords: Any) -> Outcome:
+    def put(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method PUT. Switches: as request()."""
         return self.request(url=url, method="PUT", **keywords)
 
-    def patch(self, url: str, **keywords: Any) -> Outcome:
+    def patch(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method PATCH. Switches: as request()."""
         return self.request(url=url, method="PATCH", **keywords)
 
-    def delete(self, url: str, **keywords: Any) -> Outcome:
+    def delete(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method DELETE. Switches: as request()."""
         return self.request(url=url, method="DELETE", **keywords)
 
@@ -316,7 +319,7 @@ def _read_away(response: Response) -> None:
     response.body = pieces.joined()
 
 
-def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Client, None]:
+def new(options: Mapping[str, Any] | None = None, **keywords: Unpack[ClientOptions]) -> tuple[Client, None]:
     """Return ``(client, None)``.
 
     Args:
@@ -338,7 +341,7 @@ def new(options: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[Clie
         ValueError, TypeError: ``unknown option "NAME"``, ``bad "NAME" option value: V``.
     Switches: never. Source: seed, "lasa.http.client.new".
     """
-    chosen = dict(keywords if options is None else {**keywords, **options})
-    headers = chosen.pop("headers", None)
-    policy = Policy(headers=prepare(headers)) if headers is not None else Policy()
-    return Client(policy.with_options(chosen)), None
+    chosen = joined(options, keywords)
+    if chosen.get("headers", ()) is None:
+        del chosen["headers"]
+    return Client(Policy().with_options(chosen)), None

@@ -8,34 +8,30 @@ next one says which event was the last, so that the server can go on behind it.
             print(event.event, event.data)
 """
 
-from __future__ import annotations
-
 import logging
 import random
 import re
 from collections import deque
 from collections.abc import Iterator, Mapping
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self, TypedDict, Unpack
 
 from lasa import _hub, thread
 from lasa._backoff import backoff_s
-from lasa._values import number
+from lasa._options import NUMBERS_ALONE, Checker, Opt
 from lasa.errors import SocketClosed, SocketError, check
 from lasa.http import client as http_client
+from lasa.http._client.options import RequestOptions
 from lasa.http._client.response import Response
 from lasa.http._client.retries import Retries, plan_retry
 from lasa.http._client.sse import MAX_EVENT_BYTES, Event, EventParser
 from lasa.http._wire.grammar import CONTROL
 from lasa.http._wire.target import mask_userinfo
 
-__all__ = ["Event", "EventSource", "encode", "plan_wait", "subscribe"]
+__all__ = ["Event", "EventSource", "SubscribeOptions", "encode", "plan_wait", "subscribe"]
 
 logger = logging.getLogger("lasa.http.events")
 
-RETRY_S: Final = 3.0
-MAX_RETRY_S: Final = 60.0
-HEARTBEAT_S: Final = 120.0
 REDIRECTS: Final = 10
 JITTER: Final = 0.5
 LEAST_WAIT_S: Final = 0.1  # a server may ask for none, and end each stream at once
@@ -45,11 +41,47 @@ NO_LIMIT: Final = 2**53 - 1
 
 _CONTENT_TYPE: Final = "text/event-stream"
 _AUTOMATIC: Final = {"Accept": _CONTENT_TYPE, "Cache-Control": "no-store"}
-_OURS: Final = frozenset(("url", "stream", "read", "files", "progress"))
 _FORBIDDEN: Final = re.compile(CONTROL)
 _FORBIDDEN_IN_FIELD: Final = re.compile(r"[\0\r\n]")
 _LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 _AGAIN: Final = Retries(attempts=2)
+
+
+def _event_id(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"bad last_event_id: str expected, got {type(value).__name__}")
+    if _FORBIDDEN.search(value):
+        raise ValueError(f"bad last_event_id: {value!r}")
+    value.encode()  # a lone surrogate
+    return value
+
+
+class _OwnOptions(TypedDict, total=False):
+    client: Annotated[http_client.Client | None, Opt(unset="one of its own, which follows ten redirects")]
+    """Whose connections and options are used."""
+    last_event_id: Annotated[str, Opt(default="", read=_event_id)]
+    """Where to begin: the first request asks for what follows that event."""
+    retry_s: Annotated[float, Opt("s", default=3.0, least=0, types=True)]
+    """The wait before it connects again, until the server names one; it doubles with failures in a row, each wait is \
+up to half as long again by chance, and none is below 0.1 s, whatever the server names."""
+    max_retry_s: Annotated[float, Opt("s", default=60.0, least=0, types=True)]
+    """Where doubling ends."""
+    heartbeat_s: Annotated[float, Opt("s", default=120.0, least=0.001, types=True)]
+    """A stream without a byte for so long counts as lost."""
+    max_event_bytes: Annotated[int, Opt("bytes", default=MAX_EVENT_BYTES, least=1, types=True)]
+    """Bytes of one event's lines."""
+    attempts: Annotated[int | None, Opt(least=1, types=True, unset="None, for ever")]
+    """Failures in a row before it raises. A connection that gave no event is one, unless comments kept it open for a \
+minute."""
+
+
+class SubscribeOptions(_OwnOptions, RequestOptions, total=False):
+    """What subscribe() takes, beside the URL: also options of a request, but for those of how its answer is read."""
+
+
+_OWN: Final = Checker(_OwnOptions, kinds=NUMBERS_ALONE)
+_ALL: Final = Checker(SubscribeOptions)
+_OURS: Final = ("files", "progress", "read", "stream")
 
 
 class EventSource:
@@ -71,21 +103,17 @@ class EventSource:
         client: http_client.Client,
         *,
         owns_client: bool,
-        last_event_id: str,
-        retry_s: float,
-        max_retry_s: float,
-        heartbeat_s: float,
-        max_event_bytes: int,
-        attempts: int | None,
+        own: Mapping[str, Any],
         options: dict[str, Any],
     ) -> None:
         self._url = url
         self._client = client
         self._owns_client = owns_client
-        self._retry_s = retry_s
-        self._max_retry_s = max_retry_s
-        self._max_event_bytes = max_event_bytes
-        self._attempts = attempts
+        self._retry_s: float = own["retry_s"]
+        self._max_retry_s: float = own["max_retry_s"]
+        self._max_event_bytes: int = own["max_event_bytes"]
+        self._attempts: int | None = own["attempts"]
+        self.last_event_id: str = own["last_event_id"]
         self._headers = _headers(options.pop("headers", None))
         # An event stream has no end to wait for and no size; and trying again is what we do ourselves.
         self._options = {
@@ -94,9 +122,9 @@ class EventSource:
             "max_ratio": None,
             "retries": None,
             **options,
-            "read": heartbeat_s,
+            "read": own["heartbeat_s"],
         }
-        self._parser = EventParser(last_event_id, max_event_bytes)
+        self._parser = EventParser(self.last_event_id, self._max_event_bytes)
         self._events: deque[Event] = deque()
         self._response: Response | None = None
         self._pieces: Iterator[bytes] | None = None
@@ -109,7 +137,6 @@ class EventSource:
         self._wake = _hub.Event()
         self._is_busy = False
         self._has_ended = False
-        self.last_event_id = last_event_id
 
     def __repr__(self) -> str:
         return (
@@ -284,18 +311,7 @@ class EventSource:
             logger.info("lost %s: %s; connecting again in %.1f s", url, lost_by.reason, delay_s)
 
 
-def subscribe(
-    url: str,
-    *,
-    client: http_client.Client | None = None,
-    last_event_id: str = "",
-    retry_s: float = RETRY_S,
-    max_retry_s: float = MAX_RETRY_S,
-    heartbeat_s: float = HEARTBEAT_S,
-    max_event_bytes: int = MAX_EVENT_BYTES,
-    attempts: int | None = None,
-    **request_options: Any,
-) -> EventSource:
+def subscribe(url: str, **options: Unpack[SubscribeOptions]) -> EventSource:
     """Return a subscription to a URL's events; iterating over it connects, and again whenever the connection is lost.
 
     Args:
@@ -309,42 +325,27 @@ def subscribe(
         max_event_bytes: the lines of one event together.
         attempts: how many connections in a row may fail before iterating raises; None: as many as it takes. One that
             opened but gave no event is a failure too, unless comments kept it open for a minute.
-        request_options: whatever request() takes for one request, such as headers, auth, json or connect. ``timeout``
+        options: whatever request() takes for one request, such as headers, auth, json or connect. ``timeout``
             is None unless given here: else it would end each connection. ``read`` is ``heartbeat_s``.
     Raises:
         ValueError, TypeError: a bad argument; those of the request come with the first iteration.
     Switches: never; iterating does. Source: beyond the seed, in the manner of EventSource.
     """
-    if not isinstance(last_event_id, str):
-        raise TypeError(f"bad last_event_id: string expected, got {type(last_event_id).__name__}")
-    if _FORBIDDEN.search(last_event_id):
-        raise ValueError(f"bad last_event_id: {last_event_id!r}")
-    last_event_id.encode()  # a lone surrogate
-    for name in request_options:
-        if name in _OURS:
+    given: dict[str, Any] = dict(options)
+    _ALL.refuse_unknown(given)
+    for name in _OURS:
+        if name in given:
             raise ValueError(f'unknown option "{name}"')
-    if not isinstance(request_options.get("body", b""), bytes | str):
+    own = {**_OWN.defaults, **_OWN.take(given)}
+    if not isinstance(given.get("body", b""), bytes | str):
         raise TypeError("bad body: bytes or str expected, since each new connection sends it again")
-    _checked("retry_s", retry_s, 0)
-    _checked("max_retry_s", max_retry_s, 0)
-    _checked("heartbeat_s", heartbeat_s, 0.001)
-    _checked("max_event_bytes", max_event_bytes, 1)
-    if attempts is not None:
-        _checked("attempts", attempts, 1)
-    owns_client = client is None
-    if client is None:
-        client, _ = http_client.new(follow_redirects=REDIRECTS)
+    client = own["client"]
     return EventSource(
         url,
-        client,
-        owns_client=owns_client,
-        last_event_id=last_event_id,
-        retry_s=retry_s,
-        max_retry_s=max_retry_s,
-        heartbeat_s=heartbeat_s,
-        max_event_bytes=max_event_bytes,
-        attempts=attempts,
-        options=request_options,
+        http_client.new(follow_redirects=REDIRECTS)[0] if client is None else client,
+        owns_client=client is None,
+        own=own,
+        options=given,
     )
 
 
@@ -401,14 +402,6 @@ def _field(name: str, value: object) -> bytes:
     if _FORBIDDEN_IN_FIELD.search(value):
         raise ValueError(f"bad {name}: {value!r}")
     return value.encode()
-
-
-def _checked(name: str, value: object, least: float) -> None:
-    found = number(value) if isinstance(value, int | float) else None
-    if found is None:
-        raise TypeError(f"bad {name}: number expected, got {type(value).__name__}")
-    if not least <= found < NO_LIMIT:
-        raise ValueError(f"bad {name}: {value!r}")
 
 
 def _headers(given: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import socket as stdlib_socket
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from lasa import semaphore, thread
 from lasa._hub import Deadline, Event, current_job, sleep_s
@@ -14,13 +14,13 @@ from lasa.errors import SocketError, check, failed
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
 from lasa.http._server.connection import ServerConnection
-from lasa.http._server.limits import ServerLimits
+from lasa.http._server.limits import LimitOptions, ServerLimits, ServerOptions
 from lasa.http._server.refusal import Abort
 from lasa.http._server.request import Request, RequestBody, ResponseWriter
 from lasa.http._server.service import Handler, Service, check_handler, no_handler
 from lasa.socket import TcpSocket, tcp
 
-__all__ = ["Abort", "Request", "RequestBody", "ResponseWriter", "Server", "ServerLimits", "new"]
+__all__ = ["Abort", "Request", "RequestBody", "ResponseWriter", "Server", "ServerLimits", "ServerOptions", "new"]
 
 logger = logging.getLogger("lasa.http.server")
 
@@ -185,7 +185,7 @@ def new(
     ssl: Mapping[str, Any] | ssl.SSLContext | None = None,
     access_log: Any = True,
     backlog: int = DEFAULT_BACKLOG,
-    **limits: Any,
+    **limits: Unpack[LimitOptions],
 ) -> tuple[Server | None, str | None]:
     """Return ``(server, None)``, bound and listening.
 
@@ -199,7 +199,7 @@ def new(
             of clients; or an ssl.SSLContext.
         access_log: True or "combined", "json", False, or a function of one Served; by ``logging``, "lasa.http.access".
         backlog: connections that the system keeps until they are accepted.
-        limits: as of ServerLimits, and max_request_line, max_head, max_field, max_headers.
+        limits: docs/http.md has them.
     Returns:
         ``(None, err)``: "address already in use" and other words of ``bind``, or of a name that is not found.
     Raises:

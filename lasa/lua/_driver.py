@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from lasa._options import WrongKind
+from lasa._values import type_name
 from lasa.errors import Error
 from lasa.lua.errors import LuaError
 
@@ -103,6 +105,8 @@ def failure_of(values: tuple[Any, ...]) -> tuple[Any, ...]:
 def message_of(error: BaseException) -> bytes:
     """Return what Lua is told of an exception: the text of a complaint about an argument, else with its class."""
     text = error.message if isinstance(error, LuaError) else str(error)
+    if isinstance(error, WrongKind):
+        text = f'bad "{error.args[0]}" option type: {type_name(error.args[1])}'
     if not isinstance(error, ValueError | TypeError | RuntimeError | Error | LuaError):
         text = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return text.encode("utf-8", "surrogateescape")

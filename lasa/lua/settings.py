@@ -4,23 +4,21 @@ An argument goes before the command line's ``--set name=value``, that before the
 before the file's ``name = value``.
 """
 
-from __future__ import annotations
-
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any, Final, Self
+from typing import Annotated, Any, Final, Self
 
+from lasa._options import Checker, Opt, declared
 from lasa.lua._levels import NUMBER_OF
-from lasa.socket._options import did_you_mean
 
 __all__ = ["FILE", "BadSetting", "Settings", "load_settings"]
 
 FILE: Final = "lasa.toml"
 PREFIX: Final = "LASA_"
 
-_SIZE: Final = re.compile(r"([0-9]+)([kKmM]?)")
+_SIZE: Final = re.compile(r"([0-9]{1,15})([kKmM]?)")
 _FACTORS: Final = {"": 1, "k": 1024, "m": 1024 * 1024}
 
 
@@ -28,117 +26,107 @@ class BadSetting(ValueError):
     """A setting that is unknown, or whose value it cannot have."""
 
 
-def _at_least(least: int) -> Callable[[Any], int]:
-    def read(value: Any) -> int:
-        if isinstance(value, bool):
-            raise ValueError
-        number = int(value)
-        if number < least or number >= 2**31:
-            raise ValueError
-        return number
-
-    return read
+def _whole(value: Any) -> int | None:
+    try:
+        found = None if isinstance(value, bool) else int(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return None if found is None or found >= 2**31 else found
 
 
-def _size(value: Any) -> int:
+def _size(value: Any) -> int | None:
     match = _SIZE.fullmatch(str(value))
-    if match is None or not int(match[1]):
-        raise ValueError
-    return int(match[1]) * _FACTORS[match[2].lower()]
+    return (match and int(match[1]) * _FACTORS[match[2].lower()]) or None
 
 
-def _switch(value: Any) -> bool:
-    found = {"on": True, "off": False, "true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
-    if found is None:
-        raise ValueError
-    return found
+def _switch(value: Any) -> bool | None:
+    return {"on": True, "off": False, "true": True, "false": False, "1": True, "0": False}.get(str(value).lower())
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value:
-        raise ValueError
-    return value
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
 
 
-def _sizes(value: Any) -> dict[str, int]:
-    return {_text(name): _size(size) for name, size in value.items()}
+def _sizes(value: Any) -> dict[str, int] | None:
+    if not isinstance(value, Mapping):
+        return None
+    sizes = {name: _size(size) for name, size in value.items() if _text(name)}
+    return None if len(sizes) < len(value) or None in sizes.values() else sizes  # type: ignore[return-value]
 
 
-def _level(value: Any) -> str:
-    if value not in NUMBER_OF:
-        raise ValueError
-    return str(value)
+def _level(value: Any) -> str | None:
+    return value if isinstance(value, str) and value in NUMBER_OF else None
 
 
-_READERS: Final[dict[str, tuple[Callable[[Any], Any], str]]] = {
-    "ms": (_at_least(1), "milliseconds, at least 1"),
-    "ms_or_0": (_at_least(0), "milliseconds"),
-    "count": (_at_least(1), "a number, at least 1"),
-    "depth": (_at_least(0), "a number"),
-    "size": (_size, "bytes, as in 4096, 4k or 1m"),
-    "switch": (_switch, "on or off"),
-    "text": (_text, "a text"),
-    "level": (_level, f"one of {', '.join(NUMBER_OF)}"),
-    "sizes": (_sizes, "names with sizes, as in 4096, 4k or 1m"),
-}
-
-
-def _setting(kind: str, default: Any) -> Any:
-    if isinstance(default, dict):
-        return field(default_factory=dict, metadata={"kind": kind})
-    return field(default=default, metadata={"kind": kind})
+_MS: Final = Opt("ms", least=1, hint="milliseconds, at least 1")
+_MS_OR_0: Final = Opt("ms", least=0, hint="milliseconds")
+_WAIT: Final = Opt("ms", least=1, hint=_MS.hint, unset="60,000 for `ngx.socket`, 30,000 for `lasa.socket`")
+_COUNT: Final = Opt(least=1, hint="a number, at least 1")
+_SWITCH: Final = Opt(hint="on or off")
+_TEXT: Final = Opt(hint="a text", unset=" ")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings by name; nginx has them as ``lua_NAME``.
+    """The settings by name; nginx has them as ``lua_NAME``."""
 
-    Attributes:
-        socket_connect_timeout, socket_send_timeout, socket_read_timeout: milliseconds, 60,000 for ``ngx`` as in
-            OpenResty, and unless set 30,000 for ``lasa`` as in the seed.
-        socket_keepalive_timeout: milliseconds that a connection stays in a pool, 0 for ever.
-        socket_pool_size: connections that a pool holds.
-        socket_buffer_size: bytes of a read.
-        socket_log_errors: whether failures of sockets are logged.
-        ssl_trusted_certificate, ssl_crl: files; ssl_verify_depth, ssl_protocols ("TLSv1.2 TLSv1.3"), ssl_ciphers,
-            ssl_conf_command ("name value"), ssl_certificate and ssl_certificate_key (the client's own): as nginx.
-        max_pending_timers, max_running_timers: how many there may be.
-        resolver, resolver_timeout: name servers' addresses, and milliseconds.
-        init, init_worker: Lua files that `lasa serve` runs before the first request: once, and in each process.
-        check_client_abort: whether a handler is ended when its client has gone.
-        log_level: what is logged at least, by nginx's names: "debug", "info", "notice" …; `print` says "notice". By
-            default a program's is "notice", and that of `lasa serve` is for --log-level to say.
-        shared_dict: ngx.shared's names and sizes in bytes.
-        max_hold_ms: how long Lua may run without a wait before it is interrupted; 0 for no limit.
-        warn_hold_ms: how long before a warning names the line; 0 for no warning.
-    """
-
-    socket_connect_timeout: int | None = _setting("ms", None)
-    socket_send_timeout: int | None = _setting("ms", None)
-    socket_read_timeout: int | None = _setting("ms", None)
-    socket_keepalive_timeout: int = _setting("ms_or_0", 60_000)
-    socket_pool_size: int = _setting("count", 30)
-    socket_buffer_size: int = _setting("size", 8192)
-    socket_log_errors: bool = _setting("switch", True)
-    ssl_trusted_certificate: str | None = _setting("text", None)
-    ssl_verify_depth: int | None = _setting("depth", None)
-    ssl_crl: str | None = _setting("text", None)
-    ssl_protocols: str | None = _setting("text", None)
-    ssl_ciphers: str | None = _setting("text", None)
-    ssl_conf_command: str | None = _setting("text", None)
-    ssl_certificate: str | None = _setting("text", None)
-    ssl_certificate_key: str | None = _setting("text", None)
-    max_pending_timers: int = _setting("count", 1024)
-    max_running_timers: int = _setting("count", 256)
-    resolver: str | None = _setting("text", None)
-    resolver_timeout: int = _setting("ms", 30_000)
-    shared_dict: Mapping[str, int] = _setting("sizes", {})
-    init: str | None = _setting("text", None)
-    init_worker: str | None = _setting("text", None)
-    check_client_abort: bool = _setting("switch", False)
-    log_level: str | None = _setting("level", None)
-    max_hold_ms: int = _setting("ms_or_0", 0)
-    warn_hold_ms: int = _setting("ms_or_0", 1000)
+    socket_connect_timeout: Annotated[int | None, _WAIT] = None
+    """Milliseconds of a connect. The defaults are OpenResty's and the seed's."""
+    socket_send_timeout: Annotated[int | None, _WAIT] = None
+    """Milliseconds of each wait to send."""
+    socket_read_timeout: Annotated[int | None, _WAIT] = None
+    """Milliseconds of each wait to read."""
+    socket_keepalive_timeout: Annotated[int, _MS_OR_0] = 60_000
+    """How long a connection stays in a pool; 0 for ever."""
+    socket_pool_size: Annotated[int, _COUNT] = 30
+    """Connections that a pool holds."""
+    socket_buffer_size: Annotated[int, Opt("bytes", kind=_size, hint="bytes, as in 4096, 4k or 1m")] = 8192
+    """Bytes of a read."""
+    socket_log_errors: Annotated[bool, _SWITCH] = True
+    """Whether failures of sockets are logged."""
+    ssl_trusted_certificate: Annotated[str | None, _TEXT] = None
+    """A file with the authorities; certifi's list otherwise."""
+    ssl_verify_depth: Annotated[int | None, Opt(least=0, hint="a number", unset=" ")] = None
+    """How long a chain may be."""
+    ssl_crl: Annotated[str | None, _TEXT] = None
+    """A file with revoked certificates."""
+    ssl_protocols: Annotated[str | None, _TEXT] = None
+    """As in `TLSv1.2 TLSv1.3`."""
+    ssl_ciphers: Annotated[str | None, _TEXT] = None
+    """OpenSSL's list."""
+    ssl_conf_command: Annotated[str | None, _TEXT] = None
+    """`NAME VALUE`: CipherString, MinProtocol or MaxProtocol."""
+    ssl_certificate: Annotated[str | None, _TEXT] = None
+    """A file: the client's own certificate."""
+    ssl_certificate_key: Annotated[str | None, _TEXT] = None
+    """A file: its key."""
+    max_pending_timers: Annotated[int, _COUNT] = 1024
+    """Timers that wait."""
+    max_running_timers: Annotated[int, _COUNT] = 256
+    """Timers that run."""
+    resolver: Annotated[str | None, _TEXT] = None
+    """Addresses of name servers, in place of the system's way."""
+    resolver_timeout: Annotated[int, _MS] = 30_000
+    """For a look-up by them."""
+    shared_dict: Annotated[
+        Mapping[str, int], Opt(kind=_sizes, hint="names with sizes, as in 4096, 4k or 1m", unset="none")
+    ] = field(default_factory=dict)
+    """Dictionaries: `--set shared_dict.NAME=1m`, `LASA_SHARED_DICT="dogs=1m cats=64k"`, a table in the file."""
+    init: Annotated[str | None, _TEXT] = None
+    """A file that `lasa serve` runs once before the first request."""
+    init_worker: Annotated[str | None, _TEXT] = None
+    """A file that it runs likewise in each process."""
+    check_client_abort: Annotated[bool, _SWITCH] = False
+    """Whether a handler is ended when its client has gone, as `lua_check_client_abort`."""
+    log_level: Annotated[
+        str | None,
+        Opt(kind=_level, hint=f"one of {', '.join(NUMBER_OF)}", unset="notice; `lasa serve` has `--log-level`"),
+    ] = None
+    """What is logged at least: debug, info, notice, warn, error, crit, alert; `print` says notice."""
+    max_hold_ms: Annotated[int, _MS_OR_0] = 0
+    """How long Lua may run without a wait before it is interrupted; 0 for no limit."""
+    warn_hold_ms: Annotated[int, _MS_OR_0] = 1000
+    """How long before a warning names its line; 0 for no warning, and signals end it all the same."""
 
     @property
     def timeouts_s(self) -> dict[str, float]:
@@ -167,18 +155,24 @@ class Settings:
         return cls(**_checked(values, where))
 
 
+class _Checker(Checker):
+    """Texts and files have words where options have values."""
+
+    def wrong(self, name: str, value: object, *, is_kind: bool) -> BadSetting:
+        return BadSetting(f"{name}: {declared(Settings)[name][1].hint} expected, got {value!r}")
+
+    def unknown(self, name: object) -> BadSetting:
+        return BadSetting(f"unknown setting {name!r}{self.hint(str(name))}")
+
+
+_CHECKER: Final = _Checker(Settings, kinds={int: _whole, bool: _switch, str: _text})
+
+
 def _checked(values: Mapping[str, Any], where: str) -> dict[str, Any]:
-    kinds = {each.name: each.metadata["kind"] for each in fields(Settings)}
-    checked = {}
-    for name, value in values.items():
-        if name not in kinds:
-            raise BadSetting(f"{where}unknown setting {name!r}{did_you_mean(name, kinds)}")
-        reader, expected = _READERS[kinds[name]]
-        try:
-            checked[name] = reader(value)
-        except (ValueError, TypeError, AttributeError):
-            raise BadSetting(f"{where}{name}: {expected} expected, got {value!r}") from None
-    return checked
+    try:
+        return _CHECKER.check(values)
+    except BadSetting as error:
+        raise BadSetting(f"{where}{error}") from None
 
 
 def load_settings(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lasa._stream.limits import DEFAULT_LIMITS, Limits, checked_limit
+from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._values import kind_of, number
 from lasa.socket._tcp import TcpSocket
 from lasa.socket._udp import UdpSocket
@@ -25,16 +25,16 @@ def tcp(
         max_line, max_pattern, max_all: bytes that ``receive("*l")`` (1 MiB), a reader of ``receiveuntil()`` (16 MiB)
             and ``receive("*a")`` (256 MiB) may gather before their end is seen; accepted sockets inherit them.
     Raises:
-        TypeError: "expecting zero arguments, but got N". ValueError: ``bad "max_line" value``, a limit under 1.
+        TypeError: "expecting zero arguments, but got N". ValueError: ``bad "max_line" option value: V``.
     Switches: never. Source: seed, "lasa.socket.tcp".
     """
     _expect_none(arguments)
     if max_line is None and max_pattern is None and max_all is None:
         return TcpSocket()
     limits = Limits(
-        max_line=checked_limit("max_line", max_line, DEFAULT_LIMITS.max_line),
-        max_pattern=checked_limit("max_pattern", max_pattern, DEFAULT_LIMITS.max_pattern),
-        max_all=checked_limit("max_all", max_all, DEFAULT_LIMITS.max_all),
+        max_line=DEFAULT_LIMITS.of("max_line", max_line),
+        max_pattern=DEFAULT_LIMITS.of("max_pattern", max_pattern),
+        max_all=DEFAULT_LIMITS.of("max_all", max_all),
     )
     return TcpSocket(limits)
 

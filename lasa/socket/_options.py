@@ -1,16 +1,13 @@
 """The options of connect(), checked before anything happens, and the names of the socket options."""
 
-from __future__ import annotations
-
 import _socket
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
-from lasa._stream.opening import PoolTerms
+from lasa._options import Checker, Opt, WrongKind
 from lasa._stream.pool import DEFAULT_SIZE
-from lasa._values import integer, kind_of, number, text_of, type_name
+from lasa._values import integer, kind_of, number, text_of
 
-__all__ = ["SOCKET_OPTIONS", "did_you_mean", "keepalive_of", "pool_terms", "refuse_unknown"]
+__all__ = ["POOL", "READER", "SOCKET_OPTIONS", "PoolOptions", "keepalive_of"]
 
 DEFAULT_KEEPALIVE_MS: Final = 60_000
 
@@ -25,20 +22,38 @@ SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
-def pool_terms(options: Mapping[str, Any] | None, *, pool: Any, pool_size: Any, backlog: Any) -> PoolTerms:
-    """Check the options of connect(); a key of the mapping goes before the keyword.
+def _pool_name(pool: Any) -> str:
+    if isinstance(pool, str):
+        return pool
+    if isinstance(pool, bytes):
+        return pool.decode("utf-8", "surrogateescape")
+    if isinstance(pool, int | float) and not isinstance(pool, bool):
+        return text_of(pool).decode()
+    raise WrongKind("pool", pool)
 
-    Raises:
-        TypeError, ValueError: ``bad "NAME" option type: T``, ``bad "NAME" option value: N``.
-    """
-    if options is not None:
-        if not isinstance(options, Mapping):
-            raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
-        refuse_unknown(options, "pool", "pool_size", "backlog")
-        pool = options.get("pool", pool)
-        pool_size = options.get("pool_size", pool_size)
-        backlog = options.get("backlog", backlog)
-    return PoolTerms(_pool_name(pool), _count("pool_size", pool_size, 1), _count("backlog", backlog, 0))
+
+class PoolOptions(TypedDict, total=False):
+    """From which pool a connection comes, and how large that is."""
+
+    pool: Annotated[str | bytes | float | None, Opt(read=_pool_name, unset="`host:port` as typed")]
+    """The pool's name."""
+    pool_size: Annotated[int | None, Opt(least=1, types=True, default=DEFAULT_SIZE)]
+    """Idle connections that the pool holds; makes the pool, if there is none of that name."""
+    backlog: Annotated[int | None, Opt(least=0, types=True, unset="none, any number of connections")]
+    """Likewise makes the pool, caps its open connections at its size, and lets so many further connects wait."""
+
+
+class ReaderOptions(TypedDict, total=False):
+    """What a reader of receiveuntil() does."""
+
+    inclusive: Annotated[bool | None, Opt(types=True, default=False)]
+    """Whether the pattern stays in the data."""
+    max_pattern: Annotated[int | None, Opt("bytes", least=1, unset="the socket's")]
+    """Bytes that may come before the pattern."""
+
+
+POOL: Final = Checker(PoolOptions)
+READER: Final = Checker(ReaderOptions)
 
 
 def keepalive_of(timeout: Any, size: Any) -> tuple[float, int]:
@@ -54,43 +69,3 @@ def keepalive_of(timeout: Any, size: Any) -> tuple[float, int]:
     if pool_size is None:
         raise TypeError(f"bad size: number of connections expected, got {kind_of(size)}")
     return min(timeout_ms, 1e12) / 1000, pool_size
-
-
-def refuse_unknown(options: Mapping[str, Any], *known: str) -> None:
-    """Check that an options mapping has no other keys: a misspelt option must not pass for none.
-
-    Raises:
-        ValueError: ``unknown option "NAME"``.
-    """
-    for name in options:
-        if name not in known:
-            raise ValueError(f'unknown option "{name}"')
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return a hint for the error about an unknown option, "" if nothing is near."""
-    from difflib import get_close_matches  # for those who mistype only
-
-    near = get_close_matches(name, known, 1)
-    return f', did you mean "{near[0]}"?' if near else ""
-
-
-def _pool_name(pool: Any) -> str | None:
-    if pool is None or isinstance(pool, str):
-        return pool
-    if isinstance(pool, bytes):
-        return pool.decode("utf-8", "surrogateescape")
-    if isinstance(pool, int | float) and not isinstance(pool, bool):
-        return text_of(pool).decode()
-    raise TypeError(f'bad "pool" option type: {type_name(pool)}')
-
-
-def _count(name: str, value: Any, least: int) -> int | None:
-    if value is None:
-        return None
-    count = integer(value)
-    if count is None:
-        raise TypeError(f'bad "{name}" option type: {type_name(value)}')
-    if count < least:
-        raise ValueError(f'bad "{name}" option value: {count}')
-    return count

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from lasa._hub import CALL_COST
+from lasa._options import joined
 from lasa._stream.buffer import LINES_IN_A_ROW, find_text
-from lasa._stream.limits import checked_limit
 from lasa._stream.patterns import Anything, Boundary, Section, Size, parse_pattern
 from lasa._stream.reading import Reading
-from lasa._values import as_bytes, integer, kind_of, type_name
+from lasa._values import as_bytes, integer, kind_of
 from lasa.errors import SocketClosed, SocketError, Word, word_of
-from lasa.socket._options import refuse_unknown
+from lasa.socket._options import READER
 
 __all__ = ["Received", "Receiving"]
 
@@ -117,7 +117,7 @@ class Receiving(Reading):
             max_pattern: bytes that may come before the pattern, in place of the socket's limit (16 MiB).
         Raises:
             ValueError: "pattern is empty", a limit under 1. TypeError: "bad pattern", "bad options",
-            ``bad "inclusive" option value type: T``; by the reader "bad size argument".
+            ``bad "inclusive" option type: T``; by the reader "bad size argument".
         Switches: never; the reader as receive(). It returns as receive() too, but its limit's word is "section too
         long", and after a timeout bytes that may be the beginning of the pattern stay unread.
         Source: seed, "tcpsock:receiveuntil".
@@ -125,15 +125,10 @@ class Receiving(Reading):
         text = as_bytes(pattern, "bad pattern")
         if not text:
             raise ValueError("pattern is empty")
-        if options is not None:
-            if not isinstance(options, Mapping):
-                raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
-            refuse_unknown(options, "inclusive", "max_pattern")
-            inclusive = options.get("inclusive", inclusive)
-            max_pattern = options.get("max_pattern", max_pattern)
-        if inclusive is not None and not isinstance(inclusive, bool):
-            raise TypeError(f'bad "inclusive" option value type: {type_name(inclusive)}')
-        limit = checked_limit("max_pattern", max_pattern, self._limits.max_pattern)
+        limit = self._limits.max_pattern
+        if options is not None or inclusive is not None or max_pattern is not None:
+            chosen = READER.check(joined(options, {"inclusive": inclusive, "max_pattern": max_pattern}))
+            inclusive, limit = chosen["inclusive"], chosen["max_pattern"] or limit
         boundary = Boundary(text)
         ended_in = -1  # the connection in which the last chunk met the pattern
 

@@ -8,14 +8,15 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
+from lasa._options import joined
 from lasa._stream.address import host_text, is_unix, parse_port
 from lasa._stream.connection import Connection
 from lasa._stream.duplex import NEVER_CONNECTED
 from lasa._stream.link import address_text
-from lasa._stream.opening import ANY_POOL
+from lasa._stream.opening import ANY_POOL, PoolTerms
 from lasa._values import integer, kind_of
 from lasa.errors import SocketClosed, SocketError, Word, failed, system_error
-from lasa.socket._options import SOCKET_OPTIONS, keepalive_of, pool_terms
+from lasa.socket._options import POOL, SOCKET_OPTIONS, keepalive_of
 from lasa.socket._serving import Serving
 from lasa.socket._writing import Outcome
 
@@ -104,7 +105,8 @@ class TcpSocket(Serving):
             port, options = None, port
         terms = ANY_POOL
         if options is not None or pool is not None or pool_size is not None or backlog is not None:
-            terms = pool_terms(options, pool=pool, pool_size=pool_size, backlog=backlog)
+            given = joined(options, {"pool": pool, "pool_size": pool_size, "backlog": backlog})
+            terms = PoolTerms(**POOL.check(given))
         try:
             if is_unix(host):
                 port = None if integer(port) is None else str(port)  # of no use but in the pool's name

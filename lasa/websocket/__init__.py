@@ -8,5 +8,6 @@ from lasa.websocket._socket.broadcast import broadcast
 from lasa.websocket._socket.messaging import MessagePieces, WebSocket
 from lasa.websocket._wire.closing import Closing
 from lasa.websocket._wire.extension import Deflate
+from lasa.websocket.server import AcceptOptions
 
-__all__ = ["Closing", "Deflate", "MessagePieces", "WebSocket", "broadcast", "client", "server"]
+__all__ = ["AcceptOptions", "Closing", "Deflate", "MessagePieces", "WebSocket", "broadcast", "client", "server"]

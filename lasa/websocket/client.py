@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 from lasa._functions import check_function
+from lasa._options import Checker, joined
 from lasa._stream.halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
-from lasa._values import kind_of, timeout_ms
 from lasa.errors import SocketError, failed
 from lasa.http._client.response import Response
 from lasa.http.client import Failure
-from lasa.socket._options import did_you_mean, keepalive_of
+from lasa.socket._options import keepalive_of
 from lasa.websocket._socket.framing import FATAL, NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
-from lasa.websocket._socket.opening import OpeningHandshake
-from lasa.websocket._socket.options import Options
+from lasa.websocket._socket.opening import ConnectOptions, OpeningHandshake
+from lasa.websocket._socket.options import ClientFrameOptions, Options, frames_of
 from lasa.websocket._socket.reconnecting import Backoff, Reconnecting
 
-__all__ = ["ClientWebSocket", "Reconnecting", "connect", "new", "reconnecting"]
+__all__ = ["ClientFrameOptions", "ClientWebSocket", "ConnectOptions", "Reconnecting", "connect", "new", "reconnecting"]
 
-
-_OF_NEW: Final = ("timeout", "max_payload_len", "max_recv_len", "max_send_len", "send_unmasked")
+_FRAMES: Final = Checker(ClientFrameOptions)
 
 
 class ClientWebSocket(WebSocket):
@@ -41,7 +40,7 @@ class ClientWebSocket(WebSocket):
         self._is_connecting = False
 
     def connect(
-        self, uri: str, options: Mapping[str, Any] | None = None, **keywords: Any
+        self, uri: str, options: Mapping[str, Any] | None = None, **keywords: Unpack[ConnectOptions]
     ) -> tuple[int | None, str | None]:
         """Connect for frames; an idle connection of the pool that was told the same is taken first.
 
@@ -59,7 +58,7 @@ class ClientWebSocket(WebSocket):
             TypeError, ValueError: a bad option; nothing has happened then.
         Switches: whenever it has to wait. Source: seed, "wb:connect".
         """
-        given = _joined(options, keywords)
+        given = joined(options, keywords)
         return self._connect(uri, given, compresses=False, for_messages=False)
 
     def _connect(
@@ -133,7 +132,7 @@ class ClientWebSocket(WebSocket):
         return 1, None
 
 
-def new(opts: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[ClientWebSocket, None]:
+def new(opts: Mapping[str, Any] | None = None, **keywords: Unpack[ClientFrameOptions]) -> tuple[ClientWebSocket, None]:
     """Return ``(wb, None)``, a WebSocket for frames, not yet connected.
 
     Args:
@@ -145,15 +144,12 @@ def new(opts: Mapping[str, Any] | None = None, **keywords: Any) -> tuple[ClientW
         TypeError, ValueError: a bad option.
     Switches: never. Source: seed, "client:new"; the sizes are lua-resty-websocket's.
     """
-    given = _joined(opts, keywords)
-    for name in given:
-        if name not in _OF_NEW:
-            raise ValueError(f'unknown option "{name}"{did_you_mean(name, _OF_NEW)}')
-    sizes = FrameSizes.of(given, "send_unmasked")
-    return ClientWebSocket(sizes, timeout_ms(given.get("timeout"), DEFAULT_TIMEOUT_MS) / 1000), None
+    given = joined(opts, keywords)
+    _FRAMES.refuse_unknown(given)
+    return ClientWebSocket(*frames_of(_FRAMES, given)), None
 
 
-def connect(uri: str, **options: Any) -> tuple[ClientWebSocket | None, Failure | None]:
+def connect(uri: str, **options: Unpack[ConnectOptions]) -> tuple[ClientWebSocket | None, Failure | None]:
     """Connect for messages.
 
     Args:
@@ -195,7 +191,7 @@ def reconnecting(
     max_attempts: int | None = None,
     should_retry: Callable[[str], bool] | None = None,
     renew: Callable[[], Mapping[str, Any]] | None = None,
-    **options: Any,
+    **options: Unpack[ConnectOptions],
 ) -> Reconnecting[ClientWebSocket]:
     """Return an iterator of live connections: when one has ended, the next step of the loop opens another.
 
@@ -230,9 +226,3 @@ def reconnecting(
         Backoff(min_delay_s, max_delay_s, max_attempts),
         should_retry,
     )
-
-
-def _joined(options: Mapping[str, Any] | None, keywords: Mapping[str, Any]) -> dict[str, Any]:
-    if options is not None and not isinstance(options, Mapping):
-        raise TypeError(f"bad options: mapping expected, got {kind_of(options)}")
-    return {**keywords, **(options or {})}

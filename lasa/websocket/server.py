@@ -4,16 +4,15 @@ The handshake is a request to an HTTP server, whose limits and timeouts hold for
 its own, so that one that is slow, or sends nonsense, keeps nobody from being accepted.
 """
 
-from __future__ import annotations
-
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Annotated, Any, Final, Self, Unpack
 
 from lasa import _hub, semaphore, thread
 from lasa._functions import checked_result
+from lasa._options import Checker, Opt, joined
 from lasa._stream.halves import DEFAULT_TIMEOUT_MS
 from lasa._values import timeout_ms
 from lasa.errors import SocketError
@@ -24,36 +23,54 @@ from lasa.http._wire.errors import BadMessage
 from lasa.http._wire.fields import Prepared
 from lasa.websocket._socket.framing import NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
-from lasa.websocket._socket.options import Options, unknown_option
+from lasa.websocket._socket.options import HEADERS, FrameOptions, MessageOptions, Options, frames_of
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire import extension
 from lasa.websocket._wire.closing import INTERNAL_ERROR, NORMAL
 from lasa.websocket._wire.handshake import (
     HandshakeRefused,
+    Headers,
     Offer,
+    Wanted,
     answer_headers,
     check_origin,
     check_request,
     choose_protocol,
 )
-from lasa.websocket._wire.origins import OriginRule, origin_rule
+from lasa.websocket._wire.origins import OriginRule, Origins, origin_rule
 
-__all__ = ["Server", "ServerWebSocket", "accept_request", "new"]
+__all__ = ["AcceptOptions", "Server", "ServerOptions", "ServerWebSocket", "accept_request", "new"]
 
 WAITING_MAX: Final = 128  # connections that accept() has not returned yet
 
-_OF_HANDSHAKES: Final = frozenset(("protocols", "origins", "headers"))
-_OF_FRAMES: Final = frozenset(("max_payload_len", "max_recv_len", "max_send_len", "send_masked"))
-_OF_HTTP: Final = frozenset(
-    (
-        *(one.name for one in fields(http_server.ServerLimits) if one.name != "heads"),
-        *(one.name for one in fields(http_server.ServerLimits().heads)),
-        *("where", "host", "port", "sock", "ssl", "access_log", "backlog"),
-        *("ssl_cert", "ssl_key", "ssl_ca"),  # it knows where they belong
-    )
-)
-
 Accepted = tuple["ServerWebSocket | None", str | None]
+
+
+class AcceptOptions(MessageOptions, total=False):
+    """On what terms a client's WebSocket is accepted."""
+
+    origins: Annotated[Origins, Opt(unset="everybody")]
+    """Which pages may open a WebSocket: "same", one or a list of "https://example.com", or a function of the Origin."""
+    protocols: Annotated[Wanted, Opt(unset="none", elsewhere=("subprotocols",))]
+    """Subprotocols that are spoken here, the best first, or a function that chooses one of those offered."""
+    headers: Annotated[Headers, Opt(unset="none", elsewhere=HEADERS)]
+    """More headers of the answer 101."""
+
+
+class ServerFrameOptions(FrameOptions, total=False):
+    """How a server sends and receives frames."""
+
+    send_masked: Annotated[bool | None, Opt(default=False, types=True, means="reverses_masking")]
+    """Whether frames are sent with masks, which clients refuse."""
+
+
+class ServerOptions(AcceptOptions, ServerFrameOptions, http_server.ServerOptions, total=False):
+    """What lasa.websocket.server.new() takes beside an address; HTTP's limits hold for the handshake."""
+
+
+_ACCEPT: Final = Checker(AcceptOptions)
+_FRAMES: Final = Checker(ServerFrameOptions)
+_SERVER: Final = Checker(ServerOptions)
 
 
 class ServerWebSocket(WebSocket):
@@ -83,7 +100,7 @@ class Terms:
     headers: Any
 
     @classmethod
-    def parse(cls, given: Mapping[str, Any], *, compresses: bool) -> tuple[Terms, dict[str, Any]]:
+    def parse(cls, given: Mapping[str, Any], *, compresses: bool) -> tuple[Self, dict[str, Any]]:
         """Check the options among ``given``, and return them with what is none of them.
 
         Raises:
@@ -100,9 +117,8 @@ class Terms:
 
 def accept_request(request: Request, given: Mapping[str, Any]) -> Accepted:
     """As Request.websocket()."""
-    terms, others = Terms.parse(given, compresses=True)
-    for name in others:
-        raise unknown_option(name, _OF_HANDSHAKES)
+    _ACCEPT.refuse_unknown(given)
+    terms, _ = Terms.parse(given, compresses=True)
     return _accept_messages(request, terms)
 
 
@@ -318,7 +334,7 @@ class Server:
         return 1, None
 
 
-def new(where: str | Mapping[str, Any], **options: Any) -> tuple[Server | None, str | None]:
+def new(where: str | Mapping[str, Any], **options: Unpack[ServerOptions]) -> tuple[Server | None, str | None]:
     """Return ``(server, None)``, bound and listening.
 
     Args:
@@ -343,17 +359,13 @@ def new(where: str | Mapping[str, Any], **options: Any) -> tuple[Server | None, 
         TypeError, ValueError: an address that is none, a bad option or certificate.
     Switches: only to look up a name. Source: seed, "lasa.websocket.server.new".
     """
-    given = {**options, **where} if isinstance(where, Mapping) else {**options, "where": where}
-    timeout_s = timeout_ms(given.pop("timeout", None), DEFAULT_TIMEOUT_MS) / 1000
-    sizes = FrameSizes.of(given, "send_masked")
-    for name in _OF_FRAMES:
-        given.pop(name, None)
+    given = joined(where if isinstance(where, Mapping) else {"where": where}, options)
+    address = given.pop("where", None)
+    _SERVER.refuse_unknown(given)
+    sizes, timeout_s = frames_of(_FRAMES, given)
     terms, others = Terms.parse(given, compresses=True)
-    for name in others:
-        if name not in _OF_HTTP:
-            raise unknown_option(name, _OF_HANDSHAKES | _OF_FRAMES | _OF_HTTP | {"timeout"})
     terms_of_frames, _ = Terms.parse(given, compresses=False)
-    server, err = http_server.new(**{"access_log": False, **others})
+    server, err = http_server.new(address, **{"access_log": False, **others})
     if server is None:
         return None, err
     return Server(server, terms, terms_of_frames, sizes, timeout_s), None

@@ -90,7 +90,7 @@ def run_lasa(app: str, deflate: bool, port: int) -> None:
             if wb:
                 thread.spawn(frames, wb)
     handlers = {"echo": echo, "idle": idle, "broadcast": broadcast}
-    options = {"compression": deflate, "max_message": MAX_MESSAGE, "ping_interval_s": PING_INTERVAL_S}
+    options: Any = {"compression": deflate, "max_message": MAX_MESSAGE, "ping_interval_s": PING_INTERVAL_S}
     check(websocket.server.new(address, **options)).run(handlers[app])
 
 

@@ -72,10 +72,10 @@ def test_receiveany_takes_what_looks_like_a_number(pair: Pair, limit: Any) -> No
 
 @pytest.mark.parametrize("value", [1, 0, "true", [], 1.0])
 def test_inclusive_is_a_boolean_or_nothing(value: object) -> None:
-    words = {int: "number", float: "number", str: "string", list: "table"}
+    words = {int: "int", float: "float", str: "str", list: "list"}
     with pytest.raises(TypeError) as caught:
         socket.tcp().receiveuntil("aa", {"inclusive": value})
-    assert str(caught.value) == f'bad "inclusive" option value type: {words[type(value)]}'
+    assert str(caught.value) == f'bad "inclusive" option type: {words[type(value)]}'
     assert callable(socket.tcp().receiveuntil("aa", {"inclusive": None}))
     assert callable(socket.tcp().receiveuntil("aa", inclusive=False))
 
@@ -238,14 +238,14 @@ def test_a_port_that_is_no_number_is_missing(arguments: tuple[Any, ...]) -> None
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({"pool": []}, TypeError, 'bad "pool" option type: table'),
-        ({"pool": True}, TypeError, 'bad "pool" option type: boolean'),
+        ({"pool": []}, TypeError, 'bad "pool" option type: list'),
+        ({"pool": True}, TypeError, 'bad "pool" option type: bool'),
         ({"pool_size": 0}, ValueError, 'bad "pool_size" option value: 0'),
         ({"pool_size": -2}, ValueError, 'bad "pool_size" option value: -2'),
-        ({"pool_size": "x"}, TypeError, 'bad "pool_size" option type: string'),
-        ({"pool_size": True}, TypeError, 'bad "pool_size" option type: boolean'),
+        ({"pool_size": "x"}, TypeError, 'bad "pool_size" option type: str'),
+        ({"pool_size": True}, TypeError, 'bad "pool_size" option type: bool'),
         ({"backlog": -1}, ValueError, 'bad "backlog" option value: -1'),
-        ({"backlog": []}, TypeError, 'bad "backlog" option type: table'),
+        ({"backlog": []}, TypeError, 'bad "backlog" option type: list'),
     ],
 )
 def test_a_bad_option_raises_and_the_connection_stays(

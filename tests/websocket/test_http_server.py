@@ -173,7 +173,7 @@ def test_a_refused_handler_may_answer_nothing_more() -> None:
         ({"protocols": 5}, TypeError, "bad protocols"),
         ({"origins": ["example.com"]}, ValueError, "bad origin: 'example.com'"),
         ({"headers": ["Sec-WebSocket-Accept: x"]}, ValueError, "is the handshake's own"),
-        ({"headers": "x"}, TypeError, "custom headers must be a table"),
+        ({"headers": "x"}, TypeError, "custom headers must be a mapping or a list"),
         ({"compression": "deflate"}, TypeError, 'bad "compression" option type'),
         ({"max_message": "big"}, ValueError, 'bad "max_message" option value'),
     ],

@@ -130,7 +130,7 @@ def test_an_address_that_is_taken_is_an_error_word() -> None:
         ({"protocols": 5}, TypeError, "bad protocols: "),
         ({"origins": ["https://a.test/"]}, ValueError, "bad origin: 'https://a.test/'"),
         ({"origins": 5}, TypeError, "bad origins: "),
-        ({"headers": "X: 1"}, TypeError, "custom headers must be a table"),
+        ({"headers": "X: 1"}, TypeError, "custom headers must be a mapping or a list"),
         ({"headers": ["Upgrade: h2c"]}, ValueError, "bad header: upgrade is the handshake's own"),
         ({"headers": ["X: a\nb"]}, ValueError, "bad"),
         ({"compression": 1}, TypeError, 'bad "compression" option type'),

@@ -107,7 +107,7 @@ def test_a_client_s_option_under_another_name_is_told_its_own(given: str, meant:
 )
 def test_a_server_s_option_under_another_name_is_told_its_own(given: str, meant: str) -> None:
     with pytest.raises(ValueError, match=f'^unknown option "{given}", did you mean "{meant}"\\?$'):
-        websocket.server.new("127.0.0.1:0", **{given: 1})
+        websocket.server.new("127.0.0.1:0", **{given: 1})  # type: ignore[arg-type]
 
 
 def test_there_is_nothing_in_place_of_max_queue_and_certificates_belong_into_ssl() -> None:
@@ -115,9 +115,9 @@ def test_there_is_nothing_in_place_of_max_queue_and_certificates_belong_into_ssl
         with pytest.raises(ValueError, match=r'^unknown option "max_queue"$'):
             call(max_queue=1)
     with pytest.raises(ValueError, match=r'did you mean ssl=\{"ssl_cert": ...\}\?'):
-        websocket.server.new("127.0.0.1:0", ssl_cert="cert.pem")
+        websocket.server.new("127.0.0.1:0", ssl_cert="cert.pem")  # type: ignore[call-arg]
     with pytest.raises(ValueError, match='did you mean "send_unmasked"'):
-        websocket.client.new(send_unmaskd=True)
+        websocket.client.new(send_unmaskd=True)  # type: ignore[call-arg]
 
 
 def test_every_option_of_http_passes() -> None:

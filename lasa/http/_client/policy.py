@@ -16,14 +16,11 @@ from lasa._stream.identity import (
     context_identity,
     trust_key,
 )
-from lasa._values import number
-from lasa.http._client.proxies import ProxyVariables, choose_proxy, proxy_variables
-from lasa.http._client.retries import Retries, retries_of
-from lasa.http._wire.auth import authorization_of
+from lasa.http._client.options import CLIENT
+from lasa.http._client.proxies import ProxyVariables, proxy_variables
+from lasa.http._client.retries import Retries
 from lasa.http._wire.exchange import Limits
 from lasa.http._wire.fields import Prepared, prepare
-from lasa.http._wire.target import parse_target, split_host_port
-from lasa.socket._options import did_you_mean
 
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
@@ -32,11 +29,7 @@ __all__ = ["Policy", "Tls"]
 
 WAIT_S: Final = 30.0
 DERIVED_MAX: Final = 64
-REDIRECTS: Final = 10  # of follow_redirects=True
 MAX_BODY: Final = 256 * 1024 * 1024
-ANY_PORT: Final = 0
-
-_VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,170 +131,39 @@ class Policy:
         try:
             known = self.derived.get(key)
         except TypeError:  # a value that has no hash
-            return self._changed(options)
+            return self.changed(CLIENT.check(options))
         if known is None:
             if len(self.derived) >= DERIVED_MAX:
                 self.derived.clear()
-            known = self.derived[key] = self._changed(options)
+            known = self.derived[key] = self.changed(CLIENT.check(options))
         return known
 
-    def _changed(self, options: Mapping[str, Any]) -> Self:
-        changed: dict[str, Any] = {}
-        tls: dict[str, Any] = {}
-        limits: dict[str, int] = {}
-        for name, value in options.items():
-            if name in _MAY_BE_NONE and value is None:
-                changed[name] = None
-            elif name == "follow_redirects" and isinstance(value, bool):
-                changed[name] = REDIRECTS if value else 0
-            elif name in _SECONDS:
-                changed[name] = _number(name, value)
-            elif name in _COUNTS:
-                changed[name] = int(_number(name, value))
-            elif name in _FLAGS:
-                changed[name] = _flag(name, value)
-            elif name in _OF_HEADS:
-                limits[name] = int(_number(name, value))
-            elif name in _OF_TLS:
-                tls[name] = value
-            else:
-                changed.update(_special(name, value))
+    def changed(self, checked: dict[str, Any]) -> Self:
+        """Return this policy, changed by options that have been checked.
+
+        Raises:
+            ValueError: a certificate that cannot be read, or a key without one.
+        """
+        tls: dict[str, Any] = {name: checked.pop(name) for name in _OF_TLS if name in checked}
+        limits = {name: checked.pop(name) for name in ("max_head", "max_headers") if name in checked}
         if tls:
-            changed["identity"] = _identity(self.identity, tls)
+            checked["identity"] = _identity(self.identity, tls)
         if limits:
-            changed["limits"] = replace(self.limits, **limits)
-        routes = {} if _OF_ROUTES.intersection(changed) else self.routes
-        return replace(self, routes=routes, derived={}, **changed)
+            checked["limits"] = replace(self.limits, **limits)
+        routes = {} if _OF_ROUTES.intersection(checked) else self.routes
+        return replace(self, routes=routes, derived={}, **checked)
 
 
-_SECONDS: Final = frozenset(("timeout", "connect", "tls", "send", "read", "pool", "keepalive"))
-_COUNTS: Final = frozenset(("pool_size", "backlog", "follow_redirects", "max_body", "max_ratio"))
-_MAY_BE_ZERO: Final = frozenset(("backlog", "follow_redirects", "keepalive", "max_body"))
-_MAY_BE_NONE: Final = frozenset(("timeout", "max_body", "max_ratio"))
-_ANY_TARGETS: Final = (parse_target("http://localhost"), parse_target("https://localhost"))
 _OF_ROUTES: Final = frozenset(("identity", "proxy", "addresses", "pool_size", "backlog"))
-_FLAGS: Final = frozenset(("allow_downgrade", "decode", "expect"))
-_OF_HEADS: Final = frozenset(("max_head", "max_headers"))
-_OF_TLS: Final = frozenset(
-    ("ssl_verify", "ssl_ca", "ssl_cert", "ssl_key", "ssl_server_name", "ssl_minimum_version", "ssl_context")
-)
+_OF_TLS: Final = ("verify", "ca", "ssl_cert", "ssl_key", "server_name", "minimum", "own_context")
 
 
-# What other clients call it.
-_ELSEWHERE: Final = {
-    "params": "query",
-    "data": "form",
-    "verify": "ssl_verify",
-    "cert": "ssl_cert",
-    "allow_redirects": "follow_redirects",
-    "proxies": "proxy",
-    "content": "body",
-}
-
-
-_ALL: Final = [
-    *_SECONDS, *_COUNTS, *_FLAGS, *_OF_HEADS, *_OF_TLS,
-    *("proxy", "cookies", "auth", "retries", "addresses", "url", "method", "headers", "query", "body", "json"),
-    *("form", "files", "stream", "progress"),
-]  # fmt: skip
-
-
-def _number(name: str, value: Any) -> float:
-    checked = number(value)
-    least = 0 if name in _MAY_BE_ZERO else 1e-9
-    if checked is None or not least <= checked < 2**53:
-        hint = ", for single waits there are connect= and read=" if isinstance(value, tuple) else ""
-        raise ValueError(f'bad "{name}" option value: {value!r}{hint}')
-    return checked
-
-
-def _flag(name: str, value: Any) -> bool:
-    if not isinstance(value, bool):
-        hint = "; the trusted authorities are ssl_ca" if name == "ssl_verify" else ""
-        raise ValueError(f'bad "{name}" option value: {value!r}, True or False expected{hint}')
-    return value
-
-
-def _special(name: str, value: Any) -> dict[str, Any]:
-    if name == "proxy":
-        for target in _ANY_TARGETS:
-            choose_proxy(target, value, {})  # what is wrong with it is told now and not at a request
-        return {"proxy": value}
-    if name == "cookies":
-        from lasa.http._client.cookies import jar_of  # http.cookiejar takes longer to import than all of lasa
-
-        return {"cookies": jar_of(value)}
-    if name == "auth":
-        return {"authorization": authorization_of(value)}
-    if name == "retries":
-        return {"retries": retries_of(value)}
-    if name == "addresses":
-        if not isinstance(value, Mapping):
-            raise TypeError('bad "addresses" option: a mapping of names to addresses expected')
-        return {"addresses": {_pinned(str(name)): _bare(str(address)) for name, address in value.items()}}
-    raise ValueError(f'unknown option "{name}"{_hint(name)}')
-
-
-def _pinned(name: str) -> tuple[str, int]:
-    try:
-        return split_host_port(f"[{name}]" if name.count(":") > 1 and name[0] != "[" else name, ANY_PORT)
-    except ValueError:
-        raise ValueError(f'bad "addresses" option: no name of a host: {name!r}') from None
-
-
-def _bare(address: str) -> str:
-    return address[1:-1] if address[:1] == "[" and address[-1:] == "]" else address
-
-
-def _hint(name: str) -> str:
-    return did_you_mean(_ELSEWHERE.get(name, name), _ALL)
-
-
-def _identity(old: Tls, options: Mapping[str, Any]) -> Tls:
-    changed: dict[str, Any] = {}
-    for option, name in (("ssl_verify", "verify"), ("ssl_ca", "ca"), ("ssl_server_name", "server_name")):
-        if option in options:
-            changed[name] = options[option]
-    if "verify" in changed:
-        _flag("ssl_verify", changed["verify"])
-    if changed.get("server_name") is not None:
-        changed["server_name"] = _server_name(changed["server_name"])
-    if isinstance(changed.get("ca"), os.PathLike):
-        changed["ca"] = os.fspath(changed["ca"])
-    elif not isinstance(changed.get("ca"), str | bytes | None):
-        raise TypeError('bad "ssl_ca" option: path or PEM text expected')
-    if "ssl_key" in options and options.get("ssl_cert") is None:
+def _identity(old: Tls, tls: dict[str, Any]) -> Tls:
+    certificate, key = tls.pop("ssl_cert", old), tls.pop("ssl_key", None)
+    if key is not None and certificate in (old, None):
         raise ValueError("ssl_key is given without ssl_cert")
-    if "ssl_cert" in options:
-        certificate = options["ssl_cert"]
-        if not isinstance(certificate, str | os.PathLike | None):
-            hint = ", its key is ssl_key" if isinstance(certificate, tuple | list) else ""
-            raise TypeError(f'bad "ssl_cert" option: path expected, got {type(certificate).__name__}{hint}')
-        changed["certificate"] = None if certificate is None else (str(certificate), _path(options.get("ssl_key")))
-    if "ssl_minimum_version" in options:
-        version = options["ssl_minimum_version"]
-        if not isinstance(version, ssl.TLSVersion) and version not in _VERSIONS:
-            raise ValueError(f'bad "ssl_minimum_version" option value: {version!r}')
-        changed["minimum"] = _VERSIONS.get(version, version)
-    if "ssl_context" in options:
-        context = options["ssl_context"]
-        if context is not None and not isinstance(context, ssl.SSLContext):
-            raise TypeError('bad "ssl_context" option: ssl.SSLContext expected')
-        changed["own_context"] = context
-    identity = replace(old, **changed)
+    if certificate is not old:
+        tls["certificate"] = None if certificate is None else (certificate, key)
+    identity = replace(old, **tls)
     identity.context()  # files that cannot be read are the caller's mistake: before anything is sent
     return identity
-
-
-def _server_name(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f'bad "ssl_server_name" option: string expected, got {type(value).__name__}')
-    try:
-        host, _ = split_host_port(f"[{_bare(value)}]" if ":" in value else value, 443)
-    except ValueError:
-        raise ValueError(f'bad "ssl_server_name" option value: {value!r}') from None
-    return host
-
-
-def _path(value: Any) -> str | None:
-    return None if value is None else os.fspath(value)

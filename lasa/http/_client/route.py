@@ -13,7 +13,8 @@ from lasa._stream.connection import Connection, pools
 from lasa._stream.opening import Opening, PoolTerms, asked_of, begin_tls
 from lasa._stream.tls import HANDSHAKE_FAILED
 from lasa.errors import ProxyError, SocketError, SocketTimeout, retold
-from lasa.http._client.policy import ANY_PORT, Policy, Tls
+from lasa.http._client.options import ANY_PORT
+from lasa.http._client.policy import Policy, Tls
 from lasa.http._client.proxies import Proxy, choose_proxy
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange

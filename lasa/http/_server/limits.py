@@ -1,34 +1,72 @@
-"""What a client may ask of a server, and how long it may take."""
+"""What a client may ask of a server, and how long it may take; and the other options of a server."""
 
-from __future__ import annotations
-
+import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Final, Self
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypedDict
 
-from lasa._values import number
+from lasa._options import LEAST_S, Checker, Opt
 from lasa.http._wire.exchange import Limits
-from lasa.socket._options import did_you_mean
 
-__all__ = ["ServerLimits"]
+if TYPE_CHECKING:
+    import socket
+
+__all__ = ["LimitOptions", "ServerLimits", "ServerOptions"]
+
+
+class LimitOptions(TypedDict, total=False):
+    """What a client may ask of a server; times are seconds."""
+
+    max_request_line: Annotated[int, Opt("bytes", least=1)]
+    """Bytes of a request line; beyond it the client gets 414."""
+    max_head: Annotated[int, Opt("bytes", least=1)]
+    """Bytes of a whole head; else 431."""
+    max_headers: Annotated[int, Opt(least=1)]
+    """Fields in a head; else 431."""
+    max_field: Annotated[int, Opt("bytes", least=1, unset="no limit of its own")]
+    """Bytes of one field, as `name: value` with its line end; else 431."""
+    max_body: Annotated[int, Opt("bytes", least=1)]
+    """Bytes of a request's body; else 413, before it is read where its length is announced."""
+    max_connections: Annotated[int, Opt(least=1)]
+    """Connections at once; the next ones wait in the system's queue, see `backlog`."""
+    max_requests: Annotated[int, Opt(least=1)]
+    """Requests over one connection, which is closed then."""
+    head_timeout_s: Annotated[float, Opt("s", least=LEAST_S, elsewhere=("open_timeout", "open_timeout_s"))]
+    """For a whole head, from its first byte, else 408; a connection that sends nothing at all is closed."""
+    body_timeout_s: Annotated[float, Opt("s", least=LEAST_S)]
+    """For each wait for more of a body; else 408."""
+    send_timeout_s: Annotated[float, Opt("s", least=LEAST_S)]
+    """For each wait for a client that takes no data; the connection is cut then."""
+    idle_timeout_s: Annotated[float, Opt("s", least=LEAST_S)]
+    """Between two requests; the connection is closed then."""
+    tls_timeout_s: Annotated[float, Opt("s", least=LEAST_S)]
+    """For the TLS handshake; likewise."""
+
+
+class ServerOptions(LimitOptions, total=False):
+    """What lasa.http.server.new() takes beside an address."""
+
+    host: Annotated[str, Opt()]
+    """The address, in a mapping."""
+    port: Annotated[int | str, Opt()]
+    """The port, where the address has none."""
+    sock: Annotated["socket.socket", Opt()]
+    """A socket that listens already, in place of an address; the server takes it over (it is detached)."""
+    ssl: Annotated[Mapping[str, Any] | ssl.SSLContext | None, Opt(parts=("ssl_cert", "ssl_key", "ssl_ca"))]
+    """`{"ssl_cert": file, "ssl_key": file}` for https, with `ssl_ca` to demand certificates of clients; or an \
+ssl.SSLContext."""
+    access_log: Annotated[Any, Opt(default=True)]
+    """True or "combined", "json", False, or a function of one Served; by `logging`, "lasa.http.access"."""
+    backlog: Annotated[int, Opt(default=2048)]
+    """Connections that the system keeps until they are accepted."""
+
+
+_CHECKER: Final = Checker(LimitOptions, known=ServerOptions)
 
 
 @dataclass(frozen=True, slots=True)
 class ServerLimits:
-    """The limits of one server; times are seconds.
-
-    Attributes:
-        max_body: bytes of a request's body (else 413).
-        max_connections: at once; further ones wait in the system's queue.
-        max_requests: over one connection.
-        head_timeout_s: for a whole head, from its first byte (else 408), and for a connection's first byte.
-        body_timeout_s: of each wait for more of a body (else 408).
-        send_timeout_s: of each wait for a client that takes no data.
-        idle_timeout_s: between two requests.
-        tls_timeout_s: of the TLS handshake.
-        heads: bytes of a request line (8 kB, else 414), of a head (64 kB), of one field in it (no limit of its own),
-            and fields in it (100, else 431).
-    """
+    """The limits of one server, as LimitOptions has them; those of heads are in ``heads``."""
 
     max_body: int = 256 * 1024 * 1024
     max_connections: int = 10_000
@@ -42,32 +80,12 @@ class ServerLimits:
 
     @classmethod
     def parse(cls, options: Mapping[str, Any]) -> Self:
-        """Check options by name; those of heads are max_request_line, max_head, max_field and max_headers.
+        """Check options by name.
 
         Raises:
             ValueError: ``unknown option "NAME", did you mean "OTHER"?``, ``bad "NAME" option value: V``, not a number
                 above 0.
         """
-        own, heads = {}, {}
-        for name, value in options.items():
-            checked = number(value)
-            if name not in _NAMES and name not in _OF_HEADS:
-                raise ValueError(f'unknown option "{name}"{_hint(name)}')
-            if checked is None or not 0 < checked < 2**53:
-                raise ValueError(f'bad "{name}" option value: {value!r}')
-            if name in _OF_HEADS:
-                heads[name] = int(checked)
-            else:
-                own[name] = float(checked) if name.endswith("_s") else int(checked)
-        return cls(**own, heads=Limits(**heads))  # type: ignore[arg-type]
-
-
-_NAMES: Final = {one.name for one in fields(ServerLimits)} - {"heads"}
-_OF_HEADS: Final = frozenset(Limits.__slots__)
-_OF_NEW: Final = frozenset(("access_log", "backlog", "host", "port", "sock", "ssl"))  # of lasa.http.server.new()
-
-
-def _hint(name: str) -> str:
-    if name in ("ssl_cert", "ssl_key", "ssl_ca"):
-        return f', did you mean ssl={{"{name}": ...}}?'
-    return did_you_mean(name, _NAMES | _OF_HEADS | _OF_NEW)
+        checked = _CHECKER.check(options)
+        heads = {name: checked.pop(name) for name in Limits.__slots__ if name in checked}
+        return cls(**checked, heads=Limits(**heads))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, Unpack
 from urllib.parse import unquote
 
 import h11
@@ -22,7 +22,7 @@ from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
 
 if TYPE_CHECKING:
-    from lasa.websocket import WebSocket
+    from lasa.websocket import AcceptOptions, WebSocket
 
 __all__ = ["Request", "RequestBody", "ResponseWriter", "Successor"]
 
@@ -386,7 +386,7 @@ class Request:
         asked = ",".join(self.headers.getall("upgrade", ()))
         return "websocket" in [word.strip().lower() for word in asked.split(",")]
 
-    def websocket(self, **options: Any) -> tuple[WebSocket | None, str | None]:
+    def websocket(self, **options: Unpack[AcceptOptions]) -> tuple[WebSocket | None, str | None]:
         """Accept the WebSocket that the client asks for; it is closed with 1000 when the handler returns.
 
         Args:

@@ -45,10 +45,12 @@ def natives(runtime: Runtime) -> dict[str, Callable[..., Any]]:
     """
 
     def options_of(table: Any) -> dict[str, Any]:
-        given = runtime.converter.to_python(table)
+        given = runtime.converter.to_python(table) or {}
+        if not isinstance(given.get(b"headers"), dict | list | None):
+            raise TypeError("custom headers must be a table")
         return {
             text_argument(name): value if text_argument(name) in _BYTES else texts(value)
-            for name, value in (given or {}).items()
+            for name, value in given.items()
         }
 
     def new_client(options: Any) -> _Handle:

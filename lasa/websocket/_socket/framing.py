@@ -9,13 +9,14 @@ from __future__ import annotations
 import _socket
 import sys
 import warnings
-from collections.abc import Callable, Mapping
-from typing import Any, Final, Self
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
 
 from lasa import _hub
 from lasa._stream.halves import BUSY_READING, DEFAULT_TIMEOUT_MS
 from lasa._stream.link import address_text
-from lasa._values import integer, kind_of, number, text_of, timeout_ms, type_name
+from lasa._values import integer, kind_of, number, text_of, timeout_ms
 from lasa.errors import SocketError
 from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES
 from lasa.websocket._socket.session import Session
@@ -49,38 +50,13 @@ Received = tuple[bytes | None, str | None, Any]
 _TYPES: Final = {CONTINUATION: "continuation", TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}
 
 
+@dataclass(frozen=True, slots=True)
 class FrameSizes:
-    """The limits of the level of frames, and whether what we send is masked there."""
+    """The limits of the level of frames, and whether what we send is masked there as the other side's is."""
 
-    __slots__ = ("max_recv", "max_send", "reverses_masking")
-
-    def __init__(
-        self, max_recv: int = MAX_PAYLOAD, max_send: int = MAX_PAYLOAD, *, reverses_masking: bool = False
-    ) -> None:
-        self.max_recv = max_recv
-        self.max_send = max_send
-        self.reverses_masking = reverses_masking
-
-    @classmethod
-    def of(cls, given: Mapping[str, Any], mask_option: str) -> Self:
-        """Return what options ask for: max_payload_len, max_recv_len, max_send_len, and the one about masks.
-
-        Raises:
-            ValueError: no size. TypeError: no boolean.
-        """
-        sizes = []
-        for name in ("max_recv_len", "max_send_len"):
-            value = given.get(name)
-            if value is None:
-                value = given.get("max_payload_len")
-            size = MAX_PAYLOAD if value is None else integer(value)
-            if size is None or not 0 < size < LENGTH_MAX:
-                raise ValueError(f'bad "{name}" option value: {value!r}')
-            sizes.append(size)
-        reverses = given.get(mask_option) or False
-        if not isinstance(reverses, bool):
-            raise TypeError(f'bad "{mask_option}" option type: {type_name(reverses)}')
-        return cls(*sizes, reverses_masking=reverses)
+    max_recv: int = MAX_PAYLOAD
+    max_send: int = MAX_PAYLOAD
+    reverses_masking: bool = False
 
 
 # For a WebSocket of messages, which have a limit of their own.

@@ -4,47 +4,80 @@ The way to the server is HTTP's own; so are the options for it. A pool's name ha
 since a connection that is reused skips the handshake: the URI, what was asked for, and who TLS trusts.
 """
 
-from __future__ import annotations
-
+import os
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import h11
 from h11._headers import Headers
 
+from lasa._options import LEAST_S, Checker, Opt
 from lasa._stream.connection import Connection
-from lasa._stream.opening import Opening
-from lasa._values import number
+from lasa._stream.opening import Opening, PoolTerms
 from lasa.errors import SocketError, retold
+from lasa.http._client.options import RouteOptions, certificate_of, server_name_of
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
 from lasa.http._client.route import RequestDeadline, Route, may_take, prepare_route, route_to
 from lasa.http._client.stream import ResponseBody
+from lasa.http._wire.auth import Auth
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.errors import BadStatusLine
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import lines_of
 from lasa.http._wire.target import Target
-from lasa.socket._options import pool_terms
-from lasa.websocket._socket.options import Options, unknown_option
+from lasa.socket._options import PoolOptions
+from lasa.websocket._socket.options import HEADERS, MessageOptions, Options
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire import extension
-from lasa.websocket._wire.handshake import BAD_STATUS_LINE, check_answer, protocols_of, request_headers
+from lasa.websocket._wire.handshake import BAD_STATUS_LINE, Protocols, check_answer, protocols_of, request_headers
+from lasa.websocket._wire.handshake import Headers as HeaderOption
 from lasa.websocket._wire.uri import WebSocketUri, parse_uri
 
-__all__ = ["OpeningHandshake"]
+__all__ = ["CONNECT", "ConnectOptions", "OpeningHandshake"]
 
 OPEN_TIMEOUT_S: Final = 30.0
 REFUSAL_MAX: Final = 1_048_576  # bytes of the body of an answer that refuses
 
-_HANDSHAKE: Final = frozenset(("protocols", "origin", "headers", "host", "key", "auth"))
-_POOL: Final = frozenset(("pool", "pool_size", "backlog"))
-_OF_HTTP: Final = frozenset(
-    ("ssl_verify", "ssl_ca", "ssl_cert", "ssl_key", "ssl_server_name", "ssl_minimum_version", "ssl_context", "proxy")
-)
-_OTHER_NAMES: Final = {"server_name": "ssl_server_name", "client_cert": "ssl_cert", "client_priv_key": "ssl_key"}
-_ALL: Final = _HANDSHAKE | _POOL | _OF_HTTP | frozenset(_OTHER_NAMES) | {"open_timeout_s"}
+_HANDSHAKE: Final = ("protocols", "origin", "headers", "host", "key", "auth")
+
+
+def _name_for_tls(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError("SSL server_name must be a string")
+    return server_name_of(value)
+
+
+class ConnectOptions(MessageOptions, RouteOptions, PoolOptions, total=False):
+    """What a client's connect() takes, beside the URI."""
+
+    protocols: Annotated[Protocols, Opt(unset="none", elsewhere=("subprotocols",))]
+    """Subprotocols to offer, a list or "a, b", the best first."""
+    headers: Annotated[HeaderOption, Opt(unset="none", elsewhere=HEADERS)]
+    """More headers: a dict, or a list of pairs or of "Name: value". The handshake's own are refused; \
+`"User-Agent": None` leaves that out. They go before `auth`, `host` and `origin`."""
+    origin: Annotated[str | None, Opt(unset="none")]
+    """The Origin header, for servers that only talk to pages."""
+    auth: Annotated[Auth, Opt(unset="the URI's")]
+    """`(user, password)` for Basic, a str for Bearer. It goes before user and password in the URI."""
+    host: Annotated[str | None, Opt(unset="the URI's host, with its port unless it is 80 for ws, 443 for wss")]
+    """The Host header; also the name for TLS, unless `server_name` is given."""
+    key: Annotated[str | None, Opt(unset="random")]
+    """The Sec-WebSocket-Key header, 16 bytes in base64: for tests."""
+    open_timeout_s: Annotated[
+        float | None, Opt("s", default=OPEN_TIMEOUT_S, least=LEAST_S, means="timeout", elsewhere=("timeout",))
+    ]
+    """Name look-up, connect, proxy, TLS and handshake together; None: no limit."""
+    server_name: Annotated[str | None, Opt(read=_name_for_tls, unset="the host")]
+    """Another name of `ssl_server_name`."""
+    client_cert: Annotated[str | os.PathLike[str] | None, Opt(read=certificate_of, means="ssl_cert")]
+    """Another name of `ssl_cert`; it needs its key."""
+    client_priv_key: Annotated[str | os.PathLike[str] | None, Opt(read=os.fspath, means="ssl_key")]
+    """Another name of `ssl_key`."""
+
+
+CONNECT: Final = Checker(ConnectOptions)
 
 _STAGES: Final = {
     "tls": "ssl handshake failed",
@@ -63,26 +96,15 @@ class OpeningHandshake:
     def __init__(self, uri: Any, options: Options, given: Mapping[str, Any]) -> None:
         self._options = options
         self.response: Response | None = None
-        own = dict(given)
-        for name in own:
-            if name not in _ALL:
-                raise unknown_option(name, _ALL)
-        timeout_s = own.pop("open_timeout_s", OPEN_TIMEOUT_S)
-        if timeout_s is not None and not 1e-9 <= (number(timeout_s) or 0) < 2**53:
-            raise ValueError(f'bad "open_timeout_s" option value: {timeout_s!r}')
-        of_http = {_OTHER_NAMES.get(name, name): own[name] for name in own if name in _OF_HTTP or name in _OTHER_NAMES}
-        if own.get("server_name") is not None and not isinstance(own["server_name"], str):
-            raise TypeError("SSL server_name must be a string")
-        if of_http.get("ssl_cert") is not None and of_http.get("ssl_key") is None and "client_cert" in own:
+        own = CONNECT.check(given)
+        if "client_cert" in given and own["ssl_cert"] is not None and own.get("ssl_key") is None:
             raise ValueError("client_priv_key must be provided with client_cert")
-        handshake = {name: own[name] for name in _HANDSHAKE if own.get(name) is not None}
+        handshake = {name: value for name in _HANDSHAKE if (value := own.pop(name, None)) is not None}
+        self._pool = PoolTerms(*[own.pop(name, None) for name in PoolTerms.__slots__])
         self._uri: WebSocketUri = parse_uri(uri)
-        if self._uri.is_secure and of_http.get("ssl_server_name") is None and isinstance(own.get("host"), str):
-            of_http["ssl_server_name"] = _without_port(own["host"])
-        policy = Policy(max_body=REFUSAL_MAX, tunnels=True).with_options({"timeout": timeout_s, **of_http})
-        self._pool = pool_terms(
-            {name: own[name] for name in _POOL if name in own}, pool=None, pool_size=None, backlog=None
-        )
+        if self._uri.is_secure and own.get("server_name") is None and isinstance(handshake.get("host"), str):
+            own["server_name"] = server_name_of(_without_port(handshake["host"]))
+        policy = Policy(max_body=REFUSAL_MAX, tunnels=True).changed({"timeout": OPEN_TIMEOUT_S, **own})
         self._policy = policy
         self._route: Route = route_to(_target_of(self._uri), policy)
         self._offers = None if options.compression is None else extension.offer(options.compression)

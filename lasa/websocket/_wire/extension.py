@@ -6,17 +6,14 @@ offer leave marks on the next, inflates without bound, and loses the connection 
 read by its grammar, and every answer is made from one offer and our settings; deflate.py has the rest.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final, Self
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
 
-from lasa._values import integer, type_name
+from lasa._options import Checker, Opt, WrongKind
 from lasa.errors import SocketError
 from lasa.http._wire.grammar import TOKEN
-from lasa.socket._options import refuse_unknown
 from lasa.websocket._wire.deflate import NO_LIMIT, Deflater, Inflater
 
 __all__ = ["Agreement", "Deflate", "agree", "answer", "offer", "split_extensions"]
@@ -42,47 +39,32 @@ class Deflate:
     The window sizes are what to ask the other side for, and what to keep to. The defaults are small for the sake of
     many connections: a deflater takes 32 kB then, and an inflater 12 kB, where zlib's own defaults take 256 and 40.
 
-    Attributes:
-        server_max_window_bits: 8 to 15; the server's window is at most so large, as a power of 2. A server cannot
-            deflate with 8 and declines compression.
-        client_max_window_bits: the same of the client. A client that has agreed on 8 sends its messages as they are.
-        server_no_context_takeover: whether the server begins every message with an empty window: less memory on both
-            sides between messages, and less compression.
-        client_no_context_takeover: the same of the client.
-        threshold: in bytes; smaller messages are sent as they are.
-        level: 0 (nothing gained), 1 (fast) to 9 (small); of zlib.
-        mem_level: 1 to 9; the memory for deflating beside the window, of zlib.
+    Raises:
+        TypeError, ValueError: as ``of()``, when built.
     """
 
-    server_max_window_bits: int = 12
-    client_max_window_bits: int = 12
-    server_no_context_takeover: bool = False
-    client_no_context_takeover: bool = False
+    server_max_window_bits: Annotated[int, Opt("bits", least=8, below=16, types=True)] = 12
+    """8 to 15: the server deflates with at most so large a window, as a power of two. A server cannot with 8, and \
+declines compression."""
+    client_max_window_bits: Annotated[int, Opt("bits", least=8, below=16, types=True)] = 12
+    """The same of the client. One that has agreed on 8 sends its messages as they are."""
+    server_no_context_takeover: Annotated[bool, Opt(types=True)] = False
+    """True: the server begins every message with an empty window, which takes less memory on both sides between \
+messages, and compresses less."""
+    client_no_context_takeover: Annotated[bool, Opt(types=True)] = False
+    """The same of the client."""
     # Shorter than the packet headers in front of it, about 60 bytes, a message has little to save: 64 bytes of JSON
     # become some 20, a third of what travels, for 4 µs of deflating; 32 bytes become 12 for 3 µs.
-    threshold: int = 64
-    level: int = 6
-    mem_level: int = 5
+    threshold: Annotated[int, Opt("bytes", least=0, below=NO_LIMIT, types=True)] = 64
+    """Smaller messages are sent as they are, but for those from an iterable, whose size is not known."""
+    level: Annotated[int, Opt(least=0, below=10, types=True)] = 6
+    """0 (nothing gained), 1 (fast) to 9 (small), as zlib's."""
+    mem_level: Annotated[int, Opt(least=1, below=10, types=True)] = 5
+    """1 to 9, as zlib's: the memory for deflating beside the window."""
 
     def __post_init__(self) -> None:
-        self._set_integer("server_max_window_bits", 8, 15)
-        self._set_integer("client_max_window_bits", 8, 15)
-        self._set_integer("threshold", 0, NO_LIMIT)
-        self._set_integer("level", 0, 9)
-        self._set_integer("mem_level", 1, 9)
-        for name in ("server_no_context_takeover", "client_no_context_takeover"):
-            value = getattr(self, name)
-            if not isinstance(value, bool):
-                raise TypeError(f'bad "{name}" option type: {type_name(value)}')
-
-    def _set_integer(self, name: str, least: int, most: int) -> None:
-        given = getattr(self, name)
-        value = integer(given)
-        if value is None:
-            raise TypeError(f'bad "{name}" option type: {type_name(given)}')
-        if not least <= value <= most:
-            raise ValueError(f'bad "{name}" option value: {value}')
-        object.__setattr__(self, name, value)
+        for name, value in _SETTINGS.check({name: getattr(self, name) for name in self.__slots__}).items():
+            object.__setattr__(self, name, value)
 
     @classmethod
     def of(cls, value: Any) -> Self | None:
@@ -101,22 +83,16 @@ class Deflate:
         if isinstance(value, cls):
             return value
         if not isinstance(value, Mapping):
-            raise TypeError(f'bad "compression" option type: {type_name(value)}')
-        refuse_unknown(value, *(field.name for field in fields(cls)))
-        return cls(**value)
+            raise WrongKind("compression", value)
+        return cls(**_SETTINGS.check(value))
+
+
+_SETTINGS: Final = Checker(Deflate)
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class Agreement(Deflate):
     """What both sides keep to on one connection; the first four as in RFC 7692, the others our own settings."""
-
-    server_max_window_bits: int
-    client_max_window_bits: int
-    server_no_context_takeover: bool
-    client_no_context_takeover: bool
-    threshold: int
-    level: int
-    mem_level: int
 
     def deflater(self, *, is_client: bool) -> Deflater | None:
         """Return what compresses our messages; None where they must be sent as they are: zlib has no such window.

@@ -18,6 +18,7 @@ from multidict import MultiMapping
 from wsproto.utilities import generate_accept_token, generate_nonce
 
 from lasa._functions import check_function, checked_result
+from lasa._values import kind_of
 from lasa.errors import SocketError
 from lasa.http._wire.auth import Auth, authorization_of
 from lasa.http._wire.errors import shown
@@ -248,8 +249,8 @@ def request_headers(
         auth: ``(user, password)`` or a token; else what the URI says.
     Raises:
         ValueError: a field that the handshake sets itself, or that would announce a body; a bad name or value; a key
-            that is not base64 of 16 bytes; bad protocols or auth. TypeError: "custom headers must be a table", "custom
-            host header must be a string", "custom Sec-WebSocket-Key must be a string", and others.
+            that is not base64 of 16 bytes; bad protocols or auth. TypeError: "custom headers must be a mapping or
+            a list, got T", "custom host header must be a string", and others.
     """
     if host is not None and not isinstance(host, str):
         raise TypeError("custom host header must be a string")
@@ -344,7 +345,7 @@ def _own_headers(headers: Headers) -> tuple[RawHeaders, set[bytes]]:
     if headers is None:
         return [], set()
     if not isinstance(headers, Mapping | list | tuple):
-        raise TypeError("custom headers must be a table")
+        raise TypeError(f"custom headers must be a mapping or a list, got {kind_of(headers)}")
     lines = pairs_of(headers) if isinstance(headers, Mapping) else [_pair_of(item) for item in headers]
     removed = {field(name, "")[1] for name, value in lines if value is None}
     items = prepare([pair for pair in lines if pair[1] is not None]).items
