@@ -8,8 +8,8 @@ from typing import Any, Final, Self
 
 from lasa import _hub
 from lasa._stream.dial import open_socket
-from lasa._stream.link import Link
-from lasa.errors import system_error
+from lasa._stream.link import Link, address_text
+from lasa.errors import SocketError, system_error
 
 __all__ = ["LISTEN_BACKLOG", "Listener"]
 
@@ -52,6 +52,32 @@ class Listener:
         listener._backlog = LISTEN_BACKLOG
         listener._is_listening = True
         return listener
+
+    @classmethod
+    def on(cls, descriptor: int) -> Self:
+        """Take over a descriptor that listens already, such as one of a process above or of systemd.
+
+        Raises:
+            SocketError: "bad file descriptor" and other words of the system; "invalid argument", it does not listen,
+            and stays the caller's.
+        """
+        try:
+            sock = _socket.socket(fileno=descriptor)
+        except OSError as error:
+            raise system_error(error) from None
+        try:
+            listens = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN)
+        except OSError:  # only some systems can tell
+            listens = 1
+        if not listens or sock.type != _socket.SOCK_STREAM:
+            sock.detach()
+            raise SocketError("invalid argument")
+        return cls.of(sock)
+
+    @property
+    def name(self) -> tuple[str, int | None]:
+        """``(ip, port)``, or ``("unix:/path", None)``."""
+        return address_text(self.link.sock.getsockname(), self.family)
 
     @property
     def is_listening(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import socket as stdlib_socket
 import ssl
@@ -10,7 +11,9 @@ from typing import Any, Final, Unpack
 
 from lasa import semaphore, thread
 from lasa._hub import Deadline, Event, current_job, sleep_s
-from lasa.errors import SocketError, check, failed
+from lasa._stream.connection import Connection, place_text
+from lasa._stream.listener import Listener
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, Word, failed
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
 from lasa.http._server.connection import ServerConnection
@@ -18,7 +21,6 @@ from lasa.http._server.limits import LimitOptions, ServerLimits, ServerOptions
 from lasa.http._server.refusal import Abort
 from lasa.http._server.request import Request, RequestBody, ResponseWriter
 from lasa.http._server.service import Handler, Service, check_handler, no_handler
-from lasa.socket import TcpSocket, tcp
 
 __all__ = ["Abort", "Request", "RequestBody", "ResponseWriter", "Server", "ServerLimits", "ServerOptions", "new"]
 
@@ -29,7 +31,7 @@ DEFAULT_GRACE_S: Final = 30.0
 ACCEPT_PAUSE_S: Final = 0.05  # after an accept that failed, so that a system in trouble is not asked without end
 
 # What the system says of an address that no connection will come to any more; all else it says may pass.
-_LISTENER_IS_BROKEN: Final = frozenset({"bad file descriptor", "invalid argument", "socket operation on non-socket"})
+_LISTENER_IS_BROKEN: Final = frozenset({errno.EBADF, errno.EINVAL, errno.ENOTSOCK})
 
 
 class Server(Service):
@@ -37,7 +39,7 @@ class Server(Service):
 
     def __init__(
         self,
-        listener: TcpSocket,
+        listener: Listener,
         limits: ServerLimits,
         tls: ssl.SSLContext | None,
         access_log: str | bool | AccessLog | None,
@@ -49,7 +51,7 @@ class Server(Service):
         self._connections: set[ServerConnection] = set()
         self._places, _ = semaphore.new(limits.max_connections)
         self._left = Event()  # a connection has, for run() and each stop()
-        self._address: tuple[str, int | None] = listener.getsockname()[:2]
+        self._address = listener.name
 
     def __repr__(self) -> str:
         return f"<lasa http server at {self.url}>"
@@ -73,7 +75,7 @@ class Server(Service):
         """How many connections are open."""
         return len(self._connections)
 
-    def run(self, handler: Handler) -> tuple[bool | None, str | None]:
+    def run(self, handler: Handler) -> tuple[bool | None, Word | None]:
         """Serve until ``stop()``: each request is answered by ``handler(request)``, each connection in a thread.
 
         The handler returns ``(status, headers, body)``, ``(status, body)`` or a body: bytes, str, a dict or list
@@ -99,29 +101,30 @@ class Server(Service):
                 self._places.wait(semaphore.FOREVER_S)
                 if self.is_stopping:
                     break
-                sock, err = self._listener.accept()
-                if sock is not None:
-                    self._serve(sock)
-                    continue
-                self._places.post()
-                if err == "closed" or self.is_stopping:
-                    break
-                if err in _LISTENER_IS_BROKEN:
-                    return None, err
-                if err != "timeout":
-                    logger.warning("no connection accepted: %s", err)
-                    sleep_s(ACCEPT_PAUSE_S)
+                try:
+                    link = self._listener.accept(semaphore.FOREVER_S)
+                except SocketError as error:
+                    self._places.post()
+                    if self.is_stopping or isinstance(error, SocketClosed):
+                        break
+                    if error.errno in _LISTENER_IS_BROKEN:
+                        return failed(error.during("accept", place_text(*self._address)))
+                    if not isinstance(error, SocketTimeout):
+                        logger.warning("no connection accepted: %s", error.reason)
+                        sleep_s(ACCEPT_PAUSE_S)
+                else:
+                    self._serve(Connection(link))
             while self._connections:
                 self._left.clear()
                 self._left.wait(semaphore.FOREVER_S)
         finally:
-            self._listener.abort()
+            self._listener.close()
             for connection in list(self._connections):
                 connection.kill()
         return True, None
 
-    def _serve(self, sock: TcpSocket) -> None:
-        connection = ServerConnection(self, sock)
+    def _serve(self, accepted: Connection) -> None:
+        connection = ServerConnection(self, accepted)
         self._connections.add(connection)
         thread.spawn(connection.serve)
 
@@ -155,8 +158,8 @@ class Server(Service):
         self.is_stopping = True
         self._places.post()  # run() may wait for one
         path = self._address[0]
-        was_listening = self._listener.getsockname()[0] is not None
-        self._listener.abort()
+        was_listening = self._listener.link.is_open
+        self._listener.close()
         if was_listening and self._owns_path and path.startswith("unix:/"):
             unlink_quietly(path.removeprefix("unix:"))
         for connection in list(self._connections):
@@ -186,7 +189,7 @@ def new(
     access_log: Any = True,
     backlog: int = DEFAULT_BACKLOG,
     **limits: Unpack[LimitOptions],
-) -> tuple[Server | None, str | None]:
+) -> tuple[Server | None, Word | None]:
     """Return ``(server, None)``, bound and listening.
 
     Args:
@@ -213,14 +216,13 @@ def new(
     checked = ServerLimits.parse(limits)
     tls = tls_context(ssl)
     access_logger(access_log)  # each connection asks again; here it tells what is wrong with the form
-    listener = tcp()
     try:
         if sock is not None:
-            check(listener.listen_on(sock.fileno()))
+            listener = Listener.on(sock.fileno())
             sock.detach()
-        elif address is not None:
-            bind(listener, address, backlog)
+        else:
+            assert address is not None
+            listener = bind(address, backlog)
     except SocketError as error:
-        listener.abort()
         return failed(error)
     return Server(listener, checked, tls, access_log, owns_path=sock is None), None

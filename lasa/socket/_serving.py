@@ -11,7 +11,7 @@ from lasa._stream.connection import Connection
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._stream.listener import LISTEN_BACKLOG, Listener
 from lasa._values import integer, number, type_name
-from lasa.errors import BadAddress, SocketClosed, SocketError, Word, failed, system_error
+from lasa.errors import BadAddress, SocketClosed, SocketError, Word, failed
 from lasa.socket._secure import Secure
 from lasa.socket._writing import Outcome
 
@@ -102,19 +102,9 @@ class Serving(Secure):
             self._refuse_if_busy()
             if self._stream is not None:
                 raise SocketError("already connected")
-            try:
-                sock = _socket.socket(fileno=descriptor)
-            except OSError as error:
-                raise system_error(error) from None
-            try:
-                listens = sock.getsockopt(_socket.SOL_SOCKET, _socket.SO_ACCEPTCONN)
-            except OSError:  # only some systems can tell
-                listens = 1
-            if not listens or sock.type != _socket.SOCK_STREAM:
-                sock.detach()  # it stays the caller's
-                raise SocketError("invalid argument")
+            listener = Listener.on(descriptor)
             self._drop_listener()
-            self._listener = Listener.of(sock)
+            self._listener = listener
         except SocketError as error:
             return failed(error)
         return True, None
@@ -141,7 +131,7 @@ class Serving(Secure):
             finally:
                 self._is_reading = False
         except SocketError as error:
-            return failed(error)
+            return failed(error.during("accept", timeout_s=self._read_s))
         except _hub.GreenletExit:
             self._drop_listener()
             raise

@@ -5,20 +5,21 @@ from __future__ import annotations
 import gc
 import os
 import tracemalloc
-from typing import Any
+from typing import Any, NoReturn
 
 import psutil
 import pytest
 
 import lasa
 from lasa import _hub
-from lasa.errors import SocketTimeout
+from lasa._stream.listener import Listener
+from lasa.errors import SocketTimeout, error_of
 from lasa.http import server as http_server
 from lasa.http import wsgi
 from lasa.http._client.policy import Policy
 from lasa.http._server.limits import ServerLimits
 from lasa.http.server import Request
-from lasa.socket import TcpSocket, tcp
+from lasa.socket import tcp
 from tests.conftest import Certificates
 from tests.helpers import nothing_left_open, settle
 from tests.http.tools import answers, connect, read_answer, serving, talk
@@ -189,11 +190,17 @@ def test_a_tls_handshake_that_stalls_is_given_up(certificates: Certificates) -> 
         assert talk(server, b"\x16\x03\x01") == b""
 
 
+def fail(word: str) -> NoReturn:
+    raise error_of(word)
+
+
 def test_accepting_goes_on_after_errors(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     words = ["too many open files", "protocol error", "no buffer space available", "timeout"]
     with serving(echo) as server:
-        accept = TcpSocket.accept
-        monkeypatch.setattr(TcpSocket, "accept", lambda self: (None, words.pop()) if words else accept(self))
+        accept = Listener.accept
+        monkeypatch.setattr(
+            Listener, "accept", lambda self, wait_s: fail(words.pop()) if words else accept(self, wait_s)
+        )
         assert status_of(talk(server, LAST)) == 200  # the accept() that was waiting
         assert status_of(talk(server, LAST)) == 200
     assert words == []
@@ -203,7 +210,7 @@ def test_accepting_goes_on_after_errors(monkeypatch: pytest.MonkeyPatch, caplog:
 def test_a_listener_that_is_broken_ends_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
     server, err = http_server.new("127.0.0.1:0", access_log=False)
     assert server is not None, err
-    monkeypatch.setattr(TcpSocket, "accept", lambda self: (None, "bad file descriptor"))
+    monkeypatch.setattr(Listener, "accept", lambda self, wait_s: fail("bad file descriptor"))
     assert server.run(echo) == (None, "bad file descriptor")
 
 

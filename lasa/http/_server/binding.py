@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import ssl
 import stat
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lasa._stream.address import is_unix, parse_host, parse_port, unix_path
-from lasa._stream.dial import addresses_of
+from lasa._hub import Deadline
+from lasa._stream.address import ip_of, is_unix, parse_host, parse_port, unix_path
+from lasa._stream.dial import addresses_of, dial_unix
 from lasa._stream.identity import server_context
-from lasa.errors import SocketError
-from lasa.socket import TcpSocket, tcp
+from lasa._stream.listener import Listener
+from lasa.errors import SocketError, SocketRefused
 
 __all__ = ["Address", "bind", "parse_address", "tls_context", "unlink_quietly"]
 
@@ -55,8 +57,8 @@ def parse_address(where: Any, port: Any = None) -> Address:
         raise ValueError(error.reason) from None
 
 
-def bind(listener: TcpSocket, address: Address, backlog: int) -> None:
-    """Bind and listen.
+def bind(address: Address, backlog: int) -> Listener:
+    """Return a listener that is bound and listens.
 
     Raises:
         SocketError: the system's word, or that of a name which is not found.
@@ -65,27 +67,33 @@ def bind(listener: TcpSocket, address: Address, backlog: int) -> None:
     host, port = address
     if port is None:
         _drop_stale_path(host)
-        ok, err = listener.bind(host, backlog=backlog)
+        listener = Listener(_socket.AF_UNIX, unix_path(host), backlog)
     else:
-        ok, err = listener.bind(addresses_of(host, RESOLVE_S)[0][1], port, backlog=backlog)
-    if ok:
-        ok, err = listener.listen()  # type: ignore[assignment]
-    if not ok:
-        raise SocketError(err or "error")
+        family, ip = ip_of(addresses_of(host, RESOLVE_S)[0][1])
+        listener = Listener(family, (ip, port), backlog)
+    try:
+        listener.listen()
+    except SocketError:
+        listener.close()
+        raise
+    return listener
 
 
 def _drop_stale_path(address: str) -> None:
     # A server that was killed leaves its path behind; nobody listens there, and nobody could bind it.
-    path = (unix_path(address) or b"").decode("utf-8", "surrogateescape")
+    name = unix_path(address) or b""
+    path = name.decode("utf-8", "surrogateescape")
     try:
         if not stat.S_ISSOCK(os.stat(path).st_mode):
             return
     except OSError:
         return
-    with tcp() as probe:
-        _, err = probe.connect(address)
-    if err == "connection refused":
+    try:
+        dial_unix(name, Deadline(RESOLVE_S)).close()
+    except SocketRefused:
         unlink_quietly(path)
+    except SocketError:
+        return
 
 
 def unlink_quietly(path: str) -> None:

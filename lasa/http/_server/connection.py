@@ -14,6 +14,8 @@ from typing import Any, Final
 import h11
 
 from lasa import _hub, thread
+from lasa._stream.connection import Connection
+from lasa._stream.link import Link, address_text
 from lasa._stream.tls import HANDSHAKE_FAILED
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._server.access_log import Served, access_logger
@@ -23,7 +25,6 @@ from lasa.http._server.refusal import Abort, Refusal
 from lasa.http._server.request import Request
 from lasa.http._server.service import Service
 from lasa.http._wire.errors import BadMessage
-from lasa.socket import TcpSocket
 
 __all__ = ["ServerConnection"]
 
@@ -35,8 +36,11 @@ _TLS_RECORD: Final = b"\x16"  # the first byte of a handshake
 _NO_TLS: Final = frozenset({"http request", "wrong version number"})  # OpenSSL's words for a client that begins without
 
 
-def _name_of(found: tuple[Any, ...]) -> tuple[str, int | None]:
-    return found[0] or "", found[1] if isinstance(found[1], int) else None
+def _local_name(link: Link) -> tuple[str, int | None]:
+    try:
+        return address_text(link.sock.getsockname(), link.sock.family)
+    except OSError:  # the client is gone already
+        return "", None
 
 
 @lru_cache(maxsize=64)
@@ -57,10 +61,11 @@ class ServerConnection(Outgoing):
 
     __slots__ = ("_access_log", "_is_killed", "_started_s", "is_idle", "is_tls", "job", "local", "peer")
 
-    def __init__(self, service: Service, sock: TcpSocket) -> None:
-        self.peer = _name_of(sock.getpeername())
-        self.local = _shared(_name_of(sock.getsockname()))
-        super().__init__(service, sock)
+    def __init__(self, service: Service, connection: Connection) -> None:
+        link = connection.link
+        self.peer = address_text(link.peer, link.sock.family)
+        self.local = _shared(_local_name(link))
+        super().__init__(service, connection)
         self._access_log = access_logger(service.access_log)
         self._started_s = 0.0
         self._is_killed = False

@@ -8,13 +8,13 @@ import h11
 from h11._headers import Headers
 
 from lasa import _hub
+from lasa._stream.connection import Connection
 from lasa.errors import SocketClosed, SocketError
 from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import TOO_LARGE, Request
 from lasa.http._server.service import Service
 from lasa.http._wire.conduit import Conduit
 from lasa.http._wire.exchange import Exchange
-from lasa.socket import TcpSocket
 
 __all__ = ["Incoming"]
 
@@ -45,11 +45,11 @@ class Incoming:
         "request",
     )
 
-    def __init__(self, service: Service, sock: TcpSocket) -> None:
+    def __init__(self, service: Service, connection: Connection) -> None:
         self._service = service
         limits = self._limits = service.limits
         self._exchange = Exchange(h11.SERVER, limits.heads)
-        self._conduit = Conduit(sock.give_away(), self._exchange, limits.send_timeout_s, limits.head_timeout_s)
+        self._conduit = Conduit(connection, self._exchange, limits.send_timeout_s, limits.head_timeout_s)
         self._is_reading = False
         self.request: Request | None = None
         self._announced: int | None = 0

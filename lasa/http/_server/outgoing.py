@@ -9,6 +9,7 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
+from lasa._stream.connection import Connection
 from lasa.errors import SocketError
 from lasa.http._server.answer import (
     BAD_PIECE,
@@ -63,8 +64,8 @@ class Outgoing(Incoming):
         "successor",
     )
 
-    def __init__(self, service: Service, sock: TcpSocket) -> None:
-        super().__init__(service, sock)
+    def __init__(self, service: Service, connection: Connection) -> None:
+        super().__init__(service, connection)
         self._count = 1  # the request that is answered, or awaited
         self._switched = self._is_sending = False
         self._upgraded: TcpSocket | None = None
