@@ -276,15 +276,17 @@ class Link:
             raise _hub.wrong_os_thread(what)
 
     def call_at_home(self, function: Callable[[], None]) -> None:
-        """Call ``function`` in the OS thread whose hub the link was made in, for a collector that runs in another."""
+        """Call ``function`` in the OS thread whose hub the link was made in: at once if that is the caller's.
+
+        For a collector, which may run in any. Never switches.
+        """
+        if _hub.is_current(self.hub):
+            function()
+            return
         try:
             self.hub.loop.run_callback_threadsafe(function)
         except ValueError:  # that hub was destroyed; nobody waits there any more
             self.sock.close()
-
-    def belongs_here(self) -> bool:
-        """Whether the calling OS thread is the one whose hub the link was made in."""
-        return _hub.is_current(self.hub)
 
 
 class _InheritedLink(Link):

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import _socket
-import sys
-import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
 from lasa._options import joined
 from lasa._stream.address import host_text, is_unix, parse_port
-from lasa._stream.connection import Connection
 from lasa._stream.duplex import NEVER_CONNECTED
 from lasa._stream.link import address_text
 from lasa._stream.opening import ANY_POOL, PoolTerms
+from lasa._stream.unclosed import end_unclosed
 from lasa._values import integer, kind_of
 from lasa.errors import SocketClosed, SocketError, Word, failed, system_error
 from lasa.socket._options import POOL, SOCKET_OPTIONS, keepalive_of
@@ -44,26 +42,15 @@ class TcpSocket(Serving):
     def __exit__(self, *_: object) -> None:
         self.abort()
 
-    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self, _end_unclosed: Callable[..., None] = end_unclosed) -> None:
         try:
-            holder = self._connection or self._listener
+            connection, listener = self._connection, self._listener
         except AttributeError:  # __init__ did not get that far
             return
-        if holder is None:
-            return
-        if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
-            if not self.warns_unclosed:
-                holder.link.sock.close()
-            return
-        try:
-            if self.warns_unclosed:
-                warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        finally:  # where warnings are errors, the connection and its place in a pool are given back all the same
-            give_back = holder.give_back if isinstance(holder, Connection) else holder.close
-            if holder.link.belongs_here():
-                give_back()
-            else:
-                holder.link.call_at_home(give_back)
+        if connection is not None:
+            _end_unclosed(self, connection.link, connection.give_back, warns=self.warns_unclosed)
+        elif listener is not None:
+            _end_unclosed(self, listener.link, listener.close, warns=self.warns_unclosed)
 
     # -- connecting
 

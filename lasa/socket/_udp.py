@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import _socket
-import sys
-import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
 from lasa._stream.address import host_text, ip_of, is_unix, parse_port, unix_path
 from lasa._stream.datagram import Datagram
 from lasa._stream.halves import DEFAULT_TIMEOUT_MS
+from lasa._stream.unclosed import end_unclosed
 from lasa._values import flatten, integer, kind_of, timeout_ms
 from lasa.errors import SocketError, Word, failed, word_of
 from lasa.socket._writing import Outcome
@@ -47,22 +46,10 @@ class UdpSocket(Datagram):
         self._drop()
         self._local = None
 
-    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self, _end_unclosed: Callable[..., None] = end_unclosed) -> None:
         link = getattr(self, "_link", None)
-        if link is None:
-            return
-        if _is_finalizing():  # modules may be gone, ours too; the kernel's socket closes, and warns, by itself
-            if not self.warns_unclosed:
-                link.sock.close()
-            return
-        try:
-            if self.warns_unclosed:
-                warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        finally:
-            if link.belongs_here():
-                link.close()
-            else:
-                link.call_at_home(link.close)
+        if link is not None:
+            _end_unclosed(self, link, link.close, warns=self.warns_unclosed)
 
     # -- addresses
 

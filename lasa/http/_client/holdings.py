@@ -41,9 +41,5 @@ class Holdings:
             conduit = reference()
             if conduit is None:
                 continue
-            link = conduit.connection.link
-            if link.belongs_here():
-                conduit.disown(self)
-            elif link.is_open:
-                link.call_at_home(partial(conduit.disown, self))
+            conduit.connection.link.call_at_home(partial(conduit.disown, self))
         self._conduits.clear()

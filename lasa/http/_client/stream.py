@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import h11
 
 from lasa import _hub
+from lasa._stream.unclosed import end_unclosed
 from lasa.errors import SocketClosed, SocketError
 from lasa.http._client.coding import Decoder, decoder_of
 from lasa.http._client.policy import MAX_BODY, Policy
@@ -217,13 +217,11 @@ class ResponseBody:
 
     def give_up(self) -> None:
         """Close the connection, unless the body has been read to its end. Any OS thread may. Never switches."""
-        if self._has_ended or self._failure is not None:
-            return
-        link = self._conduit.connection.link
-        if link.belongs_here():
+        self._conduit.connection.link.call_at_home(self._give_up)
+
+    def _give_up(self) -> None:
+        if not self._has_ended and self._failure is None:
             self._fail(SocketClosed())
-        else:
-            link.call_at_home(self.give_up)
 
     def _fail(self, error: SocketError) -> None:
         self._failure = error
@@ -258,14 +256,11 @@ class ResponseBody:
             self._alarm.clear()
         self.socket = self._conduit.to_socket()
 
-    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self, _end_unclosed: Callable[..., None] = end_unclosed) -> None:
         try:
             if self._has_ended or self._failure is not None:
                 return
             link = self._conduit.connection.link
         except AttributeError:  # __init__ did not get that far
             return
-        if _is_finalizing():  # modules may be gone, ours too: the kernel has it back in a moment
-            link.sock.close()
-            return
-        self.give_up()
+        _end_unclosed(self, link, self._give_up, warns=False)

@@ -7,8 +7,6 @@ every later call says so, until the next connect().
 from __future__ import annotations
 
 import _socket
-import sys
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -16,6 +14,7 @@ from typing import Any, Final
 from lasa import _hub
 from lasa._stream.halves import BUSY_READING, DEFAULT_TIMEOUT_MS
 from lasa._stream.link import address_text
+from lasa._stream.unclosed import end_unclosed
 from lasa._values import integer, kind_of, number, text_of, timeout_ms
 from lasa.errors import SocketError
 from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES
@@ -104,18 +103,10 @@ class Framing:
     def __repr__(self) -> str:
         return f"<lasa websocket {'open' if self.is_open else 'closed'} at {id(self):#x}>"
 
-    def __del__(self, _is_finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
+    def __del__(self, _end_unclosed: Callable[..., None] = end_unclosed) -> None:
         session = getattr(self, "_session", None)
-        if session is None or not session.is_open or _is_finalizing():
-            return
-        try:
-            warnings.warn(f"unclosed {self!r}", ResourceWarning, stacklevel=2, source=self)
-        finally:
-            link = session.connection.link
-            if link.belongs_here():
-                session.connection.give_back()
-            else:
-                link.call_at_home(session.connection.give_back)
+        if session is not None and session.is_open:
+            _end_unclosed(self, session.connection.link, session.connection.give_back)
 
     @property
     def is_open(self) -> bool:
