@@ -60,22 +60,23 @@ def _level(value: Any) -> str | None:
 
 _MS: Final = Opt("ms", least=1, hint="milliseconds, at least 1")
 _MS_OR_0: Final = Opt("ms", least=0, hint="milliseconds")
-_WAIT: Final = Opt("ms", least=1, hint=_MS.hint, unset="60,000 for `ngx.socket`, 30,000 for `lasa.socket`")
 _COUNT: Final = Opt(least=1, hint="a number, at least 1")
 _SWITCH: Final = Opt(hint="on or off")
-_TEXT: Final = Opt(hint="a text", unset=" ")
+_TEXT: Final = Opt(hint="a text")
+_LEVEL: Final = Opt(kind=_level, hint=f"one of {', '.join(NUMBER_OF)}")
+_SIZES: Final = Opt(kind=_sizes, hint="names with sizes, as in 4096, 4k or 1m")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
     """The settings by name; nginx has them as ``lua_NAME``."""
 
-    socket_connect_timeout: Annotated[int | None, _WAIT] = None
-    """Milliseconds of a connect. The defaults are OpenResty's and the seed's."""
-    socket_send_timeout: Annotated[int | None, _WAIT] = None
-    """Milliseconds of each wait to send."""
-    socket_read_timeout: Annotated[int | None, _WAIT] = None
-    """Milliseconds of each wait to read."""
+    socket_connect_timeout: Annotated[int | None, _MS] = None
+    """Of a connect; unless set 60,000 for `ngx.socket`, as in OpenResty, 30,000 for `lasa.socket`, as in the seed."""
+    socket_send_timeout: Annotated[int | None, _MS] = None
+    """Of each wait to send; likewise."""
+    socket_read_timeout: Annotated[int | None, _MS] = None
+    """Of each wait to read; likewise."""
     socket_keepalive_timeout: Annotated[int, _MS_OR_0] = 60_000
     """How long a connection stays in a pool; 0 for ever."""
     socket_pool_size: Annotated[int, _COUNT] = 30
@@ -86,7 +87,7 @@ class Settings:
     """Whether failures of sockets are logged."""
     ssl_trusted_certificate: Annotated[str | None, _TEXT] = None
     """A file with the authorities; certifi's list otherwise."""
-    ssl_verify_depth: Annotated[int | None, Opt(least=0, hint="a number", unset=" ")] = None
+    ssl_verify_depth: Annotated[int | None, Opt(least=0, hint="a number")] = None
     """How long a chain may be."""
     ssl_crl: Annotated[str | None, _TEXT] = None
     """A file with revoked certificates."""
@@ -108,9 +109,7 @@ class Settings:
     """Addresses of name servers, in place of the system's way."""
     resolver_timeout: Annotated[int, _MS] = 30_000
     """For a look-up by them."""
-    shared_dict: Annotated[
-        Mapping[str, int], Opt(kind=_sizes, hint="names with sizes, as in 4096, 4k or 1m", unset="none")
-    ] = field(default_factory=dict)
+    shared_dict: Annotated[Mapping[str, int], _SIZES] = field(default_factory=dict)
     """Dictionaries: `--set shared_dict.NAME=1m`, `LASA_SHARED_DICT="dogs=1m cats=64k"`, a table in the file."""
     init: Annotated[str | None, _TEXT] = None
     """A file that `lasa serve` runs once before the first request."""
@@ -118,11 +117,9 @@ class Settings:
     """A file that it runs likewise in each process."""
     check_client_abort: Annotated[bool, _SWITCH] = False
     """Whether a handler is ended when its client has gone, as `lua_check_client_abort`."""
-    log_level: Annotated[
-        str | None,
-        Opt(kind=_level, hint=f"one of {', '.join(NUMBER_OF)}", unset="notice; `lasa serve` has `--log-level`"),
-    ] = None
-    """What is logged at least: debug, info, notice, warn, error, crit, alert; `print` says notice."""
+    log_level: Annotated[str | None, _LEVEL] = None
+    """What is logged at least: debug, info, notice, warn, error, crit, alert; `print` says notice, \
+which is a program's default, too; `lasa serve` has --log-level."""
     max_hold_ms: Annotated[int, _MS_OR_0] = 0
     """How long Lua may run without a wait before it is interrupted; 0 for no limit."""
     warn_hold_ms: Annotated[int, _MS_OR_0] = 1000

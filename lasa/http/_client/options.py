@@ -16,7 +16,7 @@ from lasa.http._wire.target import Query, parse_target, split_host_port
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
-__all__ = ["ANY_PORT", "CLIENT", "ClientOptions", "RequestOptions", "RouteOptions", "WholeRequest"]
+__all__ = ["ANY_PORT", "CLIENT", "ClientOptions", "RequestOptions", "RouteOptions", "TlsOptions", "WholeRequest"]
 __all__ += ["certificate_of", "server_name_of"]  # a WebSocket's options read likewise
 
 ANY_PORT: Final = 0
@@ -95,8 +95,8 @@ def _context(value: Any) -> ssl.SSLContext:
     return value
 
 
-class RouteOptions(TypedDict, total=False):
-    """The way to a server: who is trusted, who the client says it is, through which proxy."""
+class TlsOptions(TypedDict, total=False):
+    """Who is trusted, and who the client says it is."""
 
     ssl_verify: Annotated[bool, Opt(means="verify", elsewhere=("verify",), hint="; the trusted authorities are ssl_ca")]
     """Whether the server must have a certificate for its name, of an authority that is trusted."""
@@ -114,6 +114,11 @@ class RouteOptions(TypedDict, total=False):
     """The oldest version of TLS to speak: `"1.2"`, `"1.3"` or an ssl.TLSVersion."""
     ssl_context: Annotated[ssl.SSLContext | None, Opt(read=_context, means="own_context", elsewhere=("ssl", "sslopt"))]
     """An ssl.SSLContext of your own, in place of all of these but the name."""
+
+
+class RouteOptions(TlsOptions, total=False):
+    """The way to a server."""
+
     proxy: Annotated[
         str | Proxy | Mapping[str, Any] | Literal[False] | None,
         Opt(read=_proxy, unset="the environment's", elsewhere=("proxies",)),
@@ -124,7 +129,7 @@ class RouteOptions(TypedDict, total=False):
 class ClientOptions(RouteOptions, total=False):
     """What lasa.http.client.new() takes, for all requests of a client; times are seconds."""
 
-    headers: Annotated[HeaderSource, Opt(read=prepare)]
+    headers: Annotated[HeaderSource, Opt(read=prepare, unset="none")]
     """Sent with each request. A list repeats a field, None leaves an automatic one out."""
     timeout: Annotated[float | None, Opt("s", least=LEAST_S, hint=", for single waits there are connect= and read=")]
     """The whole request, from the name look-up to the last byte of the body, redirects and retries included; None: \
@@ -158,7 +163,7 @@ only single waits are bounded."""
     addresses: Annotated[Mapping[str, str], Opt(read=_addresses, unset="none")]
     """Where to connect to for a name: `{"name": "127.0.0.1"}`, also `unix:/path`."""
     decode: Annotated[bool, Opt()]
-    """False asks for "identity", and leaves what is compressed as it is; so does a request with `Range`."""
+    """False asks for "identity", and leaves what is compressed as it is. A request with `Range` asks likewise."""
     expect: Annotated[bool, Opt()]
     """Whether "Expect: 100-continue" goes with a stream, which waits for the server's word then."""
     max_body: Annotated[int | None, Opt("bytes", least=0, unset="256 MiB, streams none")]

@@ -46,9 +46,9 @@ class LimitOptions(TypedDict, total=False):
 class ServerOptions(LimitOptions, total=False):
     """What lasa.http.server.new() takes beside an address."""
 
-    host: Annotated[str, Opt()]
+    host: Annotated[str, Opt(unset=" ")]
     """The address, in a mapping."""
-    port: Annotated[int | str, Opt()]
+    port: Annotated[int | str, Opt(unset=" ")]
     """The port, where the address has none."""
     sock: Annotated["socket.socket", Opt()]
     """A socket that listens already, in place of an address; the server takes it over (it is detached)."""
