@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Final
 
 from lasa import _hub, _process
 from lasa._values import at_least, wait_s
+from lasa.errors import SocketClosed, SocketTimeout, Word, failed
 
 __all__ = ["Channel", "channel"]
+
+# Made once: no object may be made under the lock, where its collector could run a finalizer that wants the lock.
+_CLOSED: Final = failed(SocketClosed())
+_FULL_OR_EMPTY: Final = failed(SocketTimeout().during("wait", timeout_s=0.0))
 
 
 class _Waiter:
@@ -24,7 +29,7 @@ class _Waiter:
 
     def __init__(self, value: Any = None) -> None:
         self.value = value  # what a sender brings
-        self.outcome: tuple[Any, str | None] | None = None
+        self.outcome: tuple[Any, Word | None] | None = None
         self.wake_up = _hub.WakeUpCall()
 
 
@@ -63,7 +68,7 @@ class Channel:
                 return
             yield value
 
-    def send(self, value: Any, timeout_s: float | None = None) -> tuple[int | None, str | None]:
+    def send(self, value: Any, timeout_s: float | None = None) -> tuple[int | None, Word | None]:
         """Put ``value`` in, behind all others; wait while the channel is full.
 
         Args:
@@ -83,7 +88,7 @@ class Channel:
             receiver: _Waiter | None = None
             with self._lock:
                 if self._is_closed:
-                    return None, "closed"
+                    return _CLOSED
                 if self._receivers:
                     receiver = self._receivers[0]
                     receiver.outcome = value, None
@@ -93,7 +98,7 @@ class Channel:
                     self._values.append(value)
                     return 1, None
                 elif limit_s == 0:
-                    return None, "timeout"
+                    return _FULL_OR_EMPTY
                 elif me is not None:
                     self._senders.append(me)
             if receiver is not None:
@@ -103,7 +108,7 @@ class Channel:
                 return self._wait(me, self._senders, limit_s)
             me = _Waiter(value)  # not under the lock: whatever runs there must not make finalizers run
 
-    def receive(self, timeout_s: float | None = None) -> tuple[Any, str | None]:
+    def receive(self, timeout_s: float | None = None) -> tuple[Any, Word | None]:
         """Take the value that was sent first; wait while there is none.
 
         Args:
@@ -134,9 +139,9 @@ class Channel:
                             self._count += 1
                             self._values.append(sender.value)
                     elif self._is_closed:
-                        return None, "closed"
+                        return _CLOSED
                     elif limit_s == 0:
-                        return None, "timeout"
+                        return _FULL_OR_EMPTY
                     elif me is not None:
                         self._receivers.append(me)
                 if sender is not None:
@@ -153,7 +158,7 @@ class Channel:
                 raise
             me = _Waiter()
 
-    def close(self) -> tuple[int | None, str | None]:
+    def close(self) -> tuple[int | None, Word | None]:
         """Let nothing more in; what is in it can still be received. Whoever waits gets "closed".
 
         Returns:
@@ -164,7 +169,7 @@ class Channel:
         none_send: deque[_Waiter] = deque()
         with self._lock:
             if self._is_closed:
-                return None, "closed"
+                return _CLOSED
             self._is_closed = True
             waiting = [*self._receivers, *self._senders]
             self._receivers, self._senders = none_receive, none_send
@@ -175,14 +180,14 @@ class Channel:
             raise
         return 1, None
 
-    def _wait(self, me: _Waiter, queue: deque[_Waiter], limit_s: float | None) -> tuple[Any, str | None]:
+    def _wait(self, me: _Waiter, queue: deque[_Waiter], limit_s: float | None) -> tuple[Any, Word | None]:
         try:
             me.wake_up.wait(limit_s)
         finally:
             with self._lock:  # another OS thread may have served us when the time was over already
                 if me.outcome is None and me in queue:  # it is not where one is just closing the channel
                     queue.remove(me)
-        return me.outcome or (None, "timeout")
+        return me.outcome or failed(SocketTimeout().during("wait", timeout_s=limit_s))
 
     def _put_back(self, value: Any) -> None:
         # It was handed to one that was killed before it went on; there is one more than fits in, at worst.
@@ -212,7 +217,7 @@ _process.inherited(Channel, Channel._forget_waiters)
 def _tell_closed(waiting: list[_Waiter]) -> None:
     for each in waiting:
         if each.outcome is None:
-            each.outcome = None, "closed"
+            each.outcome = _CLOSED
         each.wake_up.ring_surely()
 
 

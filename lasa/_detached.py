@@ -23,6 +23,7 @@ from lasa._functions import check_function, checked_result
 from lasa._life import BUSY_S, GRACE_S, Life
 from lasa._options import Checker, Opt
 from lasa._values import kind_of, wait_s
+from lasa.errors import SocketTimeout, failed
 
 __all__ = ["DetachOptions", "Detached", "detach"]
 
@@ -103,9 +104,9 @@ class Detached:
             if self._os_thread_id == _hub.os_thread_id():
                 raise RuntimeError("a detached program cannot join itself")
             if timeout_s == 0:
-                return None, "timeout"
+                return failed(SocketTimeout().during("wait", timeout_s=timeout_s))
             self._joins.wait(self._is_over, timeout_s)
-        return self._outcome or (None, "timeout")
+        return self._outcome or failed(SocketTimeout().during("wait", timeout_s=timeout_s))
 
     def stop(self) -> None:
         """Ask it to end at once: its light threads are killed, its timers fire premature, for GRACE_S at most.

@@ -12,6 +12,7 @@ from typing import TypeAlias, overload
 from urllib.parse import unquote_to_bytes
 
 from lasa._values import kind_of
+from lasa.errors import Error, Word, failed
 
 __all__ = [
     "md5",
@@ -191,7 +192,7 @@ def decode_base64mime(s: String) -> bytes | None:
     return _decode_quads(digits.translate(None, _NOT_BASE64))
 
 
-def encode_base64url(s: String) -> tuple[str | None, str | None]:
+def encode_base64url(s: String) -> tuple[str | None, Word | None]:
     """Encode a string in the base64url alphabet (``-`` and ``_``), without padding.
 
     Returns:
@@ -201,12 +202,12 @@ def encode_base64url(s: String) -> tuple[str | None, str | None]:
     Source: OpenResty, "ngx.base64.encode_base64url".
     """
     if not isinstance(s, String):
-        return None, "must provide a string"
+        return failed(Error("must provide a string"))
     encoded = b2a_base64(_string(s), newline=False)
     return encoded.rstrip(b"=").translate(_TO_URL).decode("ascii"), None
 
 
-def decode_base64url(s: String) -> tuple[bytes | None, str | None]:
+def decode_base64url(s: String) -> tuple[bytes | None, Word | None]:
     """Decode base64url; padding is optional, the rules are those of decode_base64() with ``-_`` for ``+/``.
 
     Returns:
@@ -215,11 +216,11 @@ def decode_base64url(s: String) -> tuple[bytes | None, str | None]:
     """
     digits = _before_padding(s)
     if digits is None:
-        return None, "must provide a string"
+        return failed(Error("must provide a string"))
     if digits.translate(None, _BASE64URL):
-        return None, "invalid input"
+        return failed(Error("invalid input"))
     data = _decode_quads(digits.translate(_FROM_URL))
-    return (None, "invalid input") if data is None else (data, None)
+    return failed(Error("invalid input")) if data is None else (data, None)
 
 
 def _escape_type(value: object) -> int:

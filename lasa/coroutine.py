@@ -12,6 +12,7 @@ from typing import Any
 from lasa import _hub
 from lasa._functions import check_function
 from lasa._values import kind_of
+from lasa.errors import Error, Word
 from lasa.thread import Handler, Status, Thread, status, throw
 
 __all__ = ["Coroutine", "create", "resume", "running", "status", "wrap", "yield_"]
@@ -81,12 +82,12 @@ def resume(coroutine: Coroutine, *arguments: Any) -> tuple[Any, ...]:
     """
     if not isinstance(coroutine, Coroutine):
         if isinstance(coroutine, Thread):
-            return False, f"cannot resume {status(coroutine)} coroutine"
+            return False, Word.of(Error(f"cannot resume {status(coroutine)} coroutine"))
         raise TypeError(
             f"lasa.coroutine.resume() takes a user coroutine, as create() returns it, got {kind_of(coroutine)}"
         )
     if coroutine.is_resumed or coroutine.is_killed or coroutine.greenlet.dead:
-        return False, f"cannot resume {coroutine.status} coroutine"
+        return False, Word.of(Error(f"cannot resume {coroutine.status} coroutine"))
     return _switch_into(coroutine, arguments)
 
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 from lasa import _hub
 from lasa._hub import FOREVER_S, os_thread_id
 from lasa._values import at_least, number, wait_s, whole_ms
+from lasa.errors import SocketTimeout, Word, failed
 
 __all__ = ["FOREVER_S", "Semaphore", "new"]
 
@@ -26,7 +27,7 @@ class Semaphore:
     def __init__(self, resources: int) -> None:
         self._queue: _hub.WaitQueue[Any] = _hub.WaitQueue(resources)
 
-    def wait(self, timeout: float) -> tuple[bool | None, str | None]:
+    def wait(self, timeout: float) -> tuple[bool | None, Word | None]:
         """Take one resource, waiting for it if there is none.
 
         Args:
@@ -48,7 +49,7 @@ class Semaphore:
             return True, None
         timeout_s = whole_ms(seconds)
         if not timeout_s or queue.wait(timeout_s) is None:
-            return None, "timeout"
+            return failed(SocketTimeout().during("wait", timeout_s=timeout_s))
         return True, None
 
     def post(self, n: int = 1) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from lasa import _hub
 from lasa._functions import check_function, is_left_over, name_of, refusal
 from lasa._values import kind_of
+from lasa.errors import Error, Word, failed
 
 __all__ = ["Thread", "ThreadKilled", "kill", "spawn", "status", "wait"]
 
@@ -282,7 +283,7 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
         if thread._state == _FINISHED:
             return thread.collect()
     if threads[-1]._state not in (_RUNNING, _FINISHED):
-        return None, "already waited or killed"
+        return failed(Error("already waited or killed"))
     sleeper = _hub.getcurrent()
     running = [thread for thread in threads if thread._state in (_RUNNING, _FINISHED)]
     try:
@@ -302,7 +303,7 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
             thread._waiter = None
 
 
-def kill(thread: Thread) -> tuple[int | None, str | None]:
+def kill(thread: Thread) -> tuple[int | None, Word | None]:
     """End a light thread: the call it waits in raises ThreadKilled there.
 
     A socket operation that is cut off closes its socket, a queued one leaves its queue, a semaphore keeps its
@@ -318,17 +319,17 @@ def kill(thread: Thread) -> tuple[int | None, str | None]:
     """
     if not isinstance(thread, Thread):
         if hasattr(thread, "lasa_coroutine") or isinstance(thread, _hub.greenlet):
-            return None, "not user thread"
+            return failed(Error("not user thread"))
         raise TypeError(f"lasa.thread.kill() takes a light thread, as spawn() returns it, got {kind_of(thread)}")
     if thread._parent is _NO_PARENT:
-        return None, "not user thread"
+        return failed(Error("not user thread"))
     if thread._parent is not _hub.current_job():
-        return None, "killer not parent"
+        return failed(Error("killer not parent"))
     if thread._state == _FINISHED:
         thread.collect()
-        return None, "already terminated"
+        return failed(Error("already terminated"))
     if thread._state != _RUNNING:
-        return None, "already waited or killed"
+        return failed(Error("already waited or killed"))
     thread._state = _KILLED
     _hub.kill_job(thread)
     return 1, None

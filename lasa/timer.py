@@ -16,6 +16,7 @@ from typing import Any, Final, cast
 from lasa import _hub, _process
 from lasa._functions import check_function
 from lasa._values import at_least, kind_of, seconds_of, whole_ms
+from lasa.errors import Error, Word, failed
 from lasa.thread import Handler, Thread, make_root
 
 __all__ = ["Timer", "at", "every", "kill", "pending_count", "running_count", "set_limits"]
@@ -197,7 +198,7 @@ def calendar() -> Calendar:
     return cast("Calendar", found)
 
 
-def at(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
+def at(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | None, Word | None]:
     """Call ``callback(premature, *arguments)`` once, ``delay`` seconds from now, in a new light thread.
 
     Args:
@@ -213,7 +214,7 @@ def at(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | N
     return _schedule(delay, callback_and_arguments, repeats=False)
 
 
-def every(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | None, str | None]:
+def every(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer | None, Word | None]:
     """Call ``callback(premature, *arguments)`` each ``delay`` seconds until the timer is killed.
 
     The next tick is set before the callback runs: slow callbacks overlap, and the period does not drift.
@@ -226,7 +227,7 @@ def every(delay: float = _MISSING, *callback_and_arguments: Any) -> tuple[Timer 
 
 def _schedule(
     delay: float, callback_and_arguments: tuple[Any, ...], *, repeats: bool
-) -> tuple[Timer | None, str | None]:
+) -> tuple[Timer | None, Word | None]:
     call = "lasa.timer.every()" if repeats else "lasa.timer.at()"
     if not callback_and_arguments:
         got = "no arguments" if delay is _MISSING else "the delay alone"
@@ -239,9 +240,9 @@ def _schedule(
         raise ValueError(f"{call}: delay cannot be zero, got {delay}")
     ours = calendar()
     if ours.is_ending and delay_s:
-        return None, "process exiting"
+        return failed(Error("process exiting"))
     if ours.pending >= ours.max_pending:
-        return None, "too many pending timers"
+        return failed(Error("too many pending timers"))
     timer = Timer(callback, tuple(arguments), copy_context(), delay_s if repeats else None, ours)
     ours.add(timer, _hub.clock.monotonic_s() + delay_s)
     return timer, None

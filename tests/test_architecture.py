@@ -113,7 +113,7 @@ LUA_KNOWS_INSIDE = {
         "socket._reading",
     },
     "_request.py": {"http._server.request"},
-    "_resolver.py": {"_stream.address"},
+    "_resolver.py": {"_stream.address", "_stream.datagram", "_stream.link", "_stream.opening"},
     "_tls.py": {"_stream.identity"},
     "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
 }

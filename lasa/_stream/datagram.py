@@ -42,7 +42,7 @@ class Datagram:
         """Look a host up, the system's way unless a subclass has another. Switches: for names."""
         return addresses_of(host, timeout_s)
 
-    def _connect(self, host: str, port: int) -> None:
+    def set_peer(self, host: str, port: int) -> None:
         """Set the peer: a host and port, or "unix:/path"; an earlier peer's socket is closed first.
 
         Raises:
@@ -66,7 +66,7 @@ class Datagram:
 
     def _set_peer(self, addresses: list[tuple[int, Any]]) -> None:
         if self._has_peer:
-            self._drop()
+            self.drop()
         last_error = SocketError("cannot assign requested address")
         for family, address in addresses:
             if self._local is not None and self._local[0] != family:
@@ -77,21 +77,21 @@ class Datagram:
             except OSError as error:
                 last_error = error if isinstance(error, SocketError) else system_error(error)
                 if self._local is None:
-                    self._drop()
+                    self.drop()
             else:
                 self._has_peer = True
                 return
         raise last_error
 
     def _bind_later(self, ip: str) -> None:
-        # As the local address of the next _connect().
+        # As the local address of the next set_peer().
         self._refuse_if_busy()
         family, text = ip_of(ip)
         self._local = family, (text, 0)
 
     def _bind(self, local: tuple[int, Any]) -> None:
         """Bind to a family's address now. Raises: SocketError. Switches: never."""
-        self._drop()
+        self.drop()
         self._local = None
         link = self._open(local[0], local)
         is_path = local[0] == _socket.AF_UNIX
@@ -115,7 +115,7 @@ class Datagram:
         self._link = Link(sock)
         return self._link
 
-    def _send(self, payload: bytes) -> None:
+    def transmit(self, payload: bytes) -> None:
         """Send one datagram to the peer.
 
         Raises:
@@ -127,10 +127,10 @@ class Datagram:
             raise SocketClosed
         if self._is_busy or self._is_sending:
             raise SocketBusy(BUSY)
-        self._transmit(self._link, payload, None)
+        self._send_out(self._link, payload, None)
 
-    def _send_to(self, payload: bytes, host: str, port: int | None) -> None:
-        """Send one datagram to an address; a socket that is not open yet is opened. Otherwise as _send()."""
+    def transmit_to(self, payload: bytes, host: str, port: int | None) -> None:
+        """As transmit(), to an address; a socket that is not open yet is opened. Switches: as transmit()."""
         self._refuse_others()
         if self._is_sending:
             raise SocketBusy(BUSY)
@@ -142,7 +142,7 @@ class Datagram:
         link = self._link or self._open(family, self._local)
         if link.sock.family != family:
             raise SocketError(NO_SUCH_FAMILY)
-        self._transmit(link, payload, address)
+        self._send_out(link, payload, address)
 
     def _address_for(self, host: str, port: int) -> tuple[int, Any]:
         literal = ip_family(host)
@@ -159,7 +159,7 @@ class Datagram:
                 return family, (ip, port)
         raise SocketError(NO_SUCH_FAMILY)
 
-    def _transmit(self, link: Link, payload: bytes, address: Any) -> None:
+    def _send_out(self, link: Link, payload: bytes, address: Any) -> None:
         self._is_sending = True
         try:
             link.breathe(CALL_COST + len(payload))
@@ -176,12 +176,12 @@ class Datagram:
         except OSError as error:
             raise self._told(error, "write") from None
         except _hub.GreenletExit:
-            self._drop()
+            self.drop()
             raise
         finally:
             self._is_sending = False
 
-    def _receive(self, size: int) -> tuple[bytes, tuple[str, int | None]]:
+    def take(self, size: int) -> tuple[bytes, tuple[str, int | None]]:
         """Return one datagram, cut to ``size`` bytes, and the address it came from.
 
         Raises:
@@ -207,7 +207,7 @@ class Datagram:
         except OSError as error:
             raise self._told(error, "read") from None
         except _hub.GreenletExit:
-            self._drop()
+            self.drop()
             raise
         finally:
             self._is_busy = False
@@ -217,13 +217,13 @@ class Datagram:
         failure.during(operation, timeout_s=self._timeout_s)
         return failure
 
-    def _close(self) -> None:
+    def end(self) -> None:
         """Close the socket and forget its local address. Raises: SocketClosed, SocketBusy. Switches: never."""
         self._refuse_others()
         if self._link is None:
             raise SocketClosed
         self._refuse_if_busy()
-        self._drop()
+        self.drop()
         self._local = None
 
     def _refuse_others(self) -> None:
@@ -235,7 +235,12 @@ class Datagram:
         if self._is_busy or self._is_sending:
             raise SocketBusy(BUSY)
 
-    def _drop(self) -> None:
+    def limit_waits(self, timeout_s: float) -> None:
+        """Bound every later wait. Switches: never."""
+        self._timeout_s = timeout_s
+
+    def drop(self) -> None:
+        """Close the socket for everyone; nothing happens if it is closed. Switches: never."""
         link, self._link = self._link, None
         self._has_peer = False
         if link is not None:

@@ -99,7 +99,7 @@ def failure_of(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return a door's failed result as Lua has it: words as bytes, and no more values than OpenResty returns."""
     if values[-1] is None and len(values) == 3 and values[1] is not None:
         values = values[:2]
-    return tuple([value.encode("utf-8", "surrogateescape") if type(value) is str else value for value in values])
+    return tuple([value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value for value in values])
 
 
 def message_of(error: BaseException) -> bytes:

@@ -8,7 +8,6 @@ waits for a look-up within a timeout.
 from __future__ import annotations
 
 import socket as stdlib_socket
-from collections.abc import Callable
 from typing import Any, Final
 
 import dns.exception
@@ -21,9 +20,11 @@ import dns.rdatatype
 
 from lasa import _hub
 from lasa._stream.address import ip_family
-from lasa.errors import NameNotFound, SocketTimeout
+from lasa._stream.datagram import Datagram
+from lasa._stream.link import Stream
+from lasa._stream.opening import ANY_POOL, Opening
+from lasa.errors import NameNotFound, SocketError, SocketTimeout, StreamEnded
 from lasa.lua.settings import BadSetting
-from lasa.socket import TcpSocket, UdpSocket
 
 __all__ = ["Resolver"]
 
@@ -181,32 +182,45 @@ def _server_of(word: str) -> tuple[str, int]:
 
 
 def _over_udp(server: tuple[str, int], query: Any, timeout_s: float) -> Any:
-    sock = UdpSocket()
-    with sock:
-        sock.settimeout(max(1.0, timeout_s * 1000))
-        if not sock.setpeername(*server)[0] or not sock.send(query.to_wire())[0]:
-            return None
+    sock = Datagram()
+    sock.limit_waits(timeout_s)
+    try:
+        sock.set_peer(*server)
+        sock.transmit(query.to_wire())
         deadline = _hub.Deadline(timeout_s)
         while deadline.left_s:
-            data, _ = sock.receive(LARGEST_REPLY)
-            if data is None:
-                return None
-            reply = _reply_to(query, data)
+            reply = _reply_to(query, sock.take(LARGEST_REPLY)[0])
             if reply is not None:
                 return reply
+    except SocketError:
+        return None
+    finally:
+        sock.drop()
     return None  # only what was not asked for has come
 
 
 def _over_tcp(server: tuple[str, int], query: Any, timeout_s: float) -> Any:
-    with TcpSocket() as sock:
-        sock.settimeout(max(1.0, timeout_s * 1000))
-        wire = query.to_wire()
-        receive: Callable[[int], tuple[Any, ...]] = sock.receive
-        if not sock.connect(*server)[0] or not sock.send([len(wire).to_bytes(2, "big"), wire])[0]:
-            return None
-        size = receive(2)[0]
-        data = size and receive(int.from_bytes(size, "big"))[0]
-        return _reply_to(query, data) if data else None
+    wire = query.to_wire()
+    try:
+        connection = Opening(*server, ANY_POOL, timeout_s).run()
+        try:
+            connection.stream.send(len(wire).to_bytes(2, "big") + wire, timeout_s)
+            size = int.from_bytes(_exactly(2, connection.stream, timeout_s), "big")
+            return _reply_to(query, _exactly(size, connection.stream, timeout_s))
+        finally:
+            connection.end()
+    except SocketError:
+        return None
+
+
+def _exactly(size: int, stream: Stream, timeout_s: float) -> bytes:
+    data = b""
+    while len(data) < size:
+        piece = stream.recv(size - len(data), timeout_s, False)
+        if not piece:
+            raise StreamEnded
+        data += piece
+    return data
 
 
 def _reply_to(query: Any, data: bytes) -> Any:

@@ -43,7 +43,7 @@ class UdpSocket(Datagram):
 
     def __exit__(self, *_: object) -> None:
         self._refuse_others()
-        self._drop()
+        self.drop()
         self._local = None
 
     def __del__(self, _end_unclosed: Callable[..., None] = end_unclosed) -> None:
@@ -67,7 +67,7 @@ class UdpSocket(Datagram):
         """
         host = host_text(host)
         try:
-            self._connect(host, 0 if is_unix(host) else _port(port))
+            self.set_peer(host, 0 if is_unix(host) else _port(port))
         except SocketError as error:
             return failed(error)
         return 1, None
@@ -133,7 +133,7 @@ class UdpSocket(Datagram):
         Switches: when the kernel's buffer is full, or the slice of 10 ms is spent. Source: seed, "udpsock:send".
         """
         try:
-            self._send(flatten(data))
+            self.transmit(flatten(data))
         except SocketError as error:
             return failed(error)
         return 1, None
@@ -150,7 +150,7 @@ class UdpSocket(Datagram):
         host = host_text(host)
         payload = flatten(data)
         try:
-            self._send_to(payload, host, None if is_unix(host) else _port(port))
+            self.transmit_to(payload, host, None if is_unix(host) else _port(port))
         except SocketError as error:
             return failed(error)
         return 1, None
@@ -169,7 +169,7 @@ class UdpSocket(Datagram):
         Switches: when no datagram has come. Source: seed, "udpsock:receive".
         """
         try:
-            return self._receive(_size(size, self.largest_receive))[0], None
+            return self.take(_size(size, self.largest_receive))[0], None
         except SocketError as error:
             return failed(error)
 
@@ -184,7 +184,7 @@ class UdpSocket(Datagram):
         Raises, Switches: as receive(). Source: beyond the seed.
         """
         try:
-            data, address = self._receive(_size(size, LARGEST_DATAGRAM))
+            data, address = self.take(_size(size, LARGEST_DATAGRAM))
         except SocketError as error:
             return None, word_of(error), None
         return data, None, address
@@ -209,7 +209,7 @@ class UdpSocket(Datagram):
         Switches: never. Source: seed, "udpsock:close".
         """
         try:
-            self._close()
+            self.end()
         except SocketError as error:
             return failed(error)
         return 1, None

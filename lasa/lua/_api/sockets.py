@@ -65,7 +65,7 @@ def direct(method: Callable[..., tuple[Any, ...]]) -> Callable[..., Any]:
             return failure_of(values)
         if values[-1] is None:
             return values[0]
-        return tuple([value.encode() if type(value) is str else value for value in values])
+        return tuple([value.encode() if isinstance(value, str) else value for value in values])
 
     return call
 
