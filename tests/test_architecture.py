@@ -153,6 +153,7 @@ LUA_CORES = {
 KNOWS_THE_MACHINES_TIME = {
     "_hub/clock.py": "it is what stands behind the hub's clock",
     "_hub/core.py": "slices say how long the machine was busy",
+    "_hub/turns.py": "likewise",
     "_hub/virtual.py": "it takes the time over from it, and tells the other OS threads'",
     "_hub/worker.py": "likewise",
     "_detached.py": "it holds up the OS thread, at the end of the process",

@@ -1,24 +1,19 @@
-"""The run queue of one hub, the ways to stop running, and the turns of its loop.
+"""The run queue of one hub, and the ways to stop running.
 
 Every OS thread has its own gevent hub and, beside it, one ``Scheduler``. Light threads that
 could go on at once stand in one of two queues, each first in, first out: ``gave_way`` has those
 that gave way of their own accord, to a light thread that they spawned or by ``coroutine.yield_``;
 ``ready`` has those that somebody woke. The first queue is served before the second. Those that
 wait for an event are held by that event's watcher alone.
-
-Nobody may keep the loop from its events for longer than a slice. Whoever has spent it steps aside
-for one *turn*: events are polled, and all light threads whose descriptor had become ready or whose
-timer had fallen due run, before the queues are served again.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import time
 from collections import deque
 from collections.abc import Callable
-from time import monotonic, thread_time
+from time import monotonic
 from typing import Any, Final, cast
 
 import gevent
@@ -31,6 +26,7 @@ from greenlet import getcurrent, greenlet
 from lasa import _process
 from lasa._hub.asyncio_loop import ASYNCIO, MODULES, asyncio_runs_here, refuse_in_asyncio
 from lasa._hub.halfway import is_halfway
+from lasa._hub.turns import CALL_COST, TURN_PRIORITY, Turns
 from lasa.errors import system_error
 
 __all__ = [
@@ -57,32 +53,17 @@ TIMEOUT: Final = "timeout"
 # came in time is looked at before the timer of its wait, also if the hub was busy until both were due. All timers have
 # the same, so that they run in the order in which they fall due.
 TIMER_PRIORITY: Final = -1
-TURN_PRIORITY: Final = -2
 
 DESCRIPTORS_OF_HUB: Final = 3  # an epoll, an eventfd, and one for a moment only
 
-SLICE_S: Final = 0.010  # after so long without a poll it is the others' turn
-SLICE_OF_CPU_S: Final = 0.009  # somewhat less, since its mark may be a little younger
-LONGEST_ORDER_S: Final = 0.100  # those who spawn and give way go on so long at most if the process could not run
 
-# Work is charged in bytes, a call that moves few or none as this many. The clock is looked at when a credit is used up;
-# the first credit of a slice is one call, and each is twice as large as the one before, since nobody knows beforehand
-# what the caller does between two calls.
-CALL_COST: Final = 1024
-LARGEST_CREDIT: Final = 256 * CALL_COST
-
-
-class Scheduler:
+class Scheduler(Turns):
     """Who runs next in one OS thread.
 
     Attributes:
         gave_way: light threads that gave way and can go on, in the order in which they did.
         ready: light threads that were woken and can go on, in the order in which they were.
-        is_turning: whether a turn is due or under way; ``ready`` is not served meanwhile.
-        slice_ends: until when the clock need not be looked at, on the monotonic clock; see is_slice_spent().
-        credit: how many bytes of work may be done before the clock is looked at; see breathe().
         switch: goes to the hub, which polls for events; returns when somebody switches back.
-        loop: gevent's loop, for the watchers in this folder.
         dispatch: lets whoever can go on do so, by way of the dispatcher; goes to the hub if nobody can.
         is_dispatching: whether the dispatcher waits for one that it let go on, to which it holds a reference.
         inner: the greenlets of the hub itself, in which nobody can wait.
@@ -92,13 +73,8 @@ class Scheduler:
 
     __slots__ = (
         "__weakref__",
-        "_cpu_mark",
         "_drain_callback",
-        "_next_credit",
         "_run_next",
-        "_slice_iteration",
-        "_turn_timer",
-        "credit",
         "dispatch",
         "dispatcher",
         "doorbell",
@@ -107,19 +83,16 @@ class Scheduler:
         "gevent_hub",
         "inner",
         "is_dispatching",
-        "is_turning",
         "kills",
-        "loop",
         "nursery",
         "parked",
         "ready",
-        "slice_ends",
         "switch",
     )
 
     def __init__(self, gevent_hub: Hub) -> None:
+        super().__init__(gevent_hub.loop)
         self.gevent_hub = gevent_hub
-        self.loop: Any = gevent_hub.loop
         self.switch = cast("Callable[[], Any]", greenlet.switch.__get__(gevent_hub))
         self.gave_way: deque[greenlet] = deque()
         self.ready: deque[greenlet] = deque()
@@ -132,12 +105,6 @@ class Scheduler:
         self.extras: dict[str, Any] = {}
         self.is_dispatching = False
         _process.use()
-        self.is_turning = False
-        self._turn_timer: Any = self.loop.timer(0.0, priority=TURN_PRIORITY)
-        self.slice_ends = 0.0
-        self._slice_iteration = -1
-        self._cpu_mark = thread_time()
-        self.credit = self._next_credit = CALL_COST
         gevents: Any = gevent_hub
         gevents.handle_error = self._handle_error
 
@@ -166,7 +133,7 @@ class Scheduler:
         # The loop's own callback tells whether it is due; a flag would be wrong after an exception of a signal handler.
         callback = self._drain_callback
         if callback is None or not callback.pending:
-            self._drain_callback = self.loop.run_callback(self._drain)
+            self._drain_callback = self.loop.run_callback(self.drain)
 
     def forget(self, sleeper: greenlet) -> None:
         """Take ``sleeper`` out of the queues, if it stands there."""
@@ -186,25 +153,11 @@ class Scheduler:
             "handler may spawn a light thread that waits, but cannot wait itself"
         )
 
-    def block(self) -> Any:
-        """Stop running until somebody switches back; whoever can go on does before events are polled.
-
-        For waits that are ended by a watcher, which switches straight in.
-
-        Raises:
-            BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
-        """
-        if getcurrent() in self.inner:
-            self.refuse_wait()
-        if ASYNCIO in MODULES:
-            refuse_in_asyncio()
-        return self.dispatch()
-
     def pause(self) -> Any:
         """Stop running until wake() or a watcher brings the caller back.
 
-        A foreign exception (kill, gevent.Timeout) may arrive between wake() and its effect: the place in
-        the queue is given up then, or a later wait would end for no reason.
+        Whoever can go on does, before events are polled. A foreign exception (kill, gevent.Timeout) may arrive between
+        wake() and its effect: the place in the queue is given up then, or a later wait would end for no reason.
 
         Raises:
             BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
@@ -225,21 +178,10 @@ class Scheduler:
         Raises:
             BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
-        if self.is_turning or self.is_order_over():
+        if self.is_turning or (monotonic() >= self.slice_ends and self.is_order_over()):
             self.step_aside()
             return
-        me = getcurrent()
-        if me in self.inner:
-            self.refuse_wait()
-        if ASYNCIO in MODULES:
-            refuse_in_asyncio()
-        try:
-            self.gave_way.append(me)
-            self.drain_soon()
-            self.dispatch()
-        except BaseException:
-            self.forget(me)
-            raise
+        self._queue_up(self.gave_way, self.drain_soon)
         if self.is_turning:  # somebody has spent the slice meanwhile
             self.step_aside()
 
@@ -251,20 +193,21 @@ class Scheduler:
         Raises:
             BlockingSwitchOutError: the caller is the hub. RuntimeError: it runs asyncio's loop.
         """
+        self._queue_up(self.ready, self.begin_turn)
+
+    def _queue_up(self, queue: deque[greenlet], begin: Callable[[], None]) -> None:
         me = getcurrent()
         if me in self.inner:
             self.refuse_wait()
         if ASYNCIO in MODULES:
             refuse_in_asyncio()
         try:
-            self.ready.append(me)
-            self._begin_turn()
+            queue.append(me)
+            begin()
             self.dispatch()
         except BaseException:
             self.forget(me)
             raise
-
-    # -- what keeps the loop from its events, and for how long
 
     def breathe(self, cost: int = CALL_COST) -> None:
         """Step aside if the slice is spent: before a call that could go on for ever without a wait, as under a flood.
@@ -276,80 +219,14 @@ class Scheduler:
         if self.credit < 0 and self.owes_turn():
             self.step_aside()
 
-    def owes_turn(self) -> bool:
-        """Whether the caller, whose credit is used up, has to step aside; it has new credit if not. Never switches.
-
-        For those who take from ``credit`` themselves. Where nobody can wait, in the hub itself, in a light thread
-        that runs asyncio's loop, or in the middle of another wait, it is false.
-        """
-        if self.is_turning or self.is_slice_spent():
-            return self.may_step_aside()
-        self.credit = self._next_credit = min(2 * self._next_credit, LARGEST_CREDIT)
-        return False
-
     def may_step_aside(self) -> bool:
         """Whether the caller can wait here without having asked for it."""
         return not (getcurrent() in self.inner or (ASYNCIO in MODULES and asyncio_runs_here()) or is_halfway())
 
-    def is_slice_spent(self) -> bool:
-        """Whether events have not been polled for a whole slice."""
-        now_s = monotonic()
-        if now_s < self.slice_ends:
-            return False
-        iteration: int = self.loop.iteration
-        if iteration == self._slice_iteration:
-            return True
-        # A slice begins with a poll, and the loop keeps the time of the last one. Nothing costs a call at each poll.
-        self._slice_iteration = iteration
-        since_poll_s: float = max(0.0, time.time() - self.loop.now())
-        self._begin_slice(now_s - since_poll_s)
-        if since_poll_s >= SLICE_S:
-            return True
-        self._cpu_mark = thread_time()
-        return False
-
-    def is_order_over(self) -> bool:
-        """Whether the slice is spent by work: for those who spawn or give way.
-
-        What stands around such a call must stay one step on a busy machine, too: the time for which this process was
-        kept from running counts only once it is long. The mark of the processor's time is that of the slice's first
-        look at the clock, or, if that came late, of a look before.
-        """
-        if not self.is_slice_spent():
-            return False
-        return (
-            thread_time() - self._cpu_mark >= SLICE_OF_CPU_S
-            or monotonic() - self.slice_ends >= LONGEST_ORDER_S - SLICE_S
-        )
-
-    def _begin_slice(self, start_s: float) -> None:
-        self.slice_ends = start_s + SLICE_S
-        self._next_credit = CALL_COST
-
-    def _begin_turn(self) -> None:
-        if not self.is_turning:
-            self._turn_timer.start(self._end_turn)
-            self.is_turning = True
-
-    def _end_turn(self) -> None:
-        # The timer comes behind all others of its poll, and behind all descriptors.
-        if not self.is_turning:
-            return
-        self.is_turning = False
-        self._slice_iteration = self.loop.iteration
-        self._begin_slice(monotonic())
-        self._cpu_mark = thread_time()
-        self.credit = 0
-        self._drain()
-
-    def close(self) -> None:
-        """Give the watcher back, before the loop is destroyed."""
-        self._turn_timer.stop()
-        self._turn_timer.close()
-
     # -- who goes on
 
-    def _drain(self) -> None:
+    def drain(self) -> None:
+        """Let those run who can go on; called by the loop."""
         try:
             while self.gave_way or (self.ready and not self.is_turning):
                 self.dispatch()
@@ -372,7 +249,7 @@ class Scheduler:
                     run_next_of_gave_way()
                 elif ready and not self.is_turning:
                     if monotonic() >= self.slice_ends and self.is_slice_spent():
-                        self._begin_turn()
+                        self.begin_turn()
                         continue
                     self.is_dispatching = True
                     run_next_of_ready()
@@ -389,8 +266,7 @@ class Scheduler:
 
     def _handle_error(self, context: Any, kind: Any, value: Any, traceback: Any) -> None:
         """Called by gevent in place of its hub's own for what left a callback: go on with what that was to do."""
-        if self.is_turning:
-            self._turn_timer.start(self._end_turn)
+        self.renew_turn()
         restart = getattr(getattr(getattr(context, "callback", None), "__self__", None), "start_again", None)
         if restart is not None:  # gevent is about to stop the watcher
             self.loop.run_callback(restart)

@@ -195,7 +195,7 @@ class Chorus:
             self._sleeper = getcurrent()
             timer.start(self._sleeper.switch, TIMEOUT, update=True)
             if not self._writable:
-                self._hub.block()
+                self._hub.pause()
             return self._writable.pop(0) if self._writable else None
         finally:
             self._sleeper = None

@@ -17,7 +17,7 @@ from gevent.exceptions import BlockingSwitchOutError
 
 import lasa
 from lasa import _hub, coroutine, semaphore
-from lasa._hub.core import SLICE_S
+from lasa._hub.turns import SLICE_S
 from lasa.thread import kill, spawn, wait
 from tests.helpers import settle, spend_credit
 
