@@ -30,7 +30,7 @@ from lasa.http._client.response import Piece, Response
 from lasa.http._client.retries import IDEMPOTENT, plan_retry
 from lasa.http._client.route import RequestDeadline, open_route, route_to
 from lasa.http._client.transfer import SourceFailed, Transfer
-from lasa.http._wire.errors import shown
+from lasa.http._wire.errors import RedirectError, TooManyRedirects, shown
 from lasa.http._wire.pieces import Pieces
 from lasa.http._wire.target import Target, mask_userinfo, parse_target
 
@@ -95,6 +95,19 @@ class Client:
         options: Any = keywords
         if req is not None:
             options = joined({"url": req} if isinstance(req, str) else req, keywords)
+        try:
+            response = self.fetch(options)
+        except SocketError as error:
+            return None, word_of(error), None
+        return True, response, response.reader() if response.body is None else None
+
+    def fetch(self, options: Any) -> Response:
+        """As request(), with its keywords as a dict, which is used up; the whole body has come unless it is streamed.
+
+        Raises:
+            SocketError, with ``url`` and what else is known. Otherwise as request().
+        Switches: as request().
+        """
         take = options.pop
         url = take("url", None)
         stream, progress = bool(take("stream", False)), take("progress", None)
@@ -116,16 +129,16 @@ class Client:
             response = attempt.run()
             if stream or response._stream.is_chunked:
                 self._streams.add(response)
-                return True, response, response.reader()
-            response.read()
+            else:
+                response.read()
         except SourceFailed as failed:
             raise failed.cause from None
         except SocketError as error:
             error.url, error.response = url, response
             if attempt is not None:
                 attempt.tell(error)
-            return None, word_of(error), None
-        return True, response, None
+            raise
+        return response
 
     def get(self, url: str, **keywords: Unpack[RequestOptions]) -> Outcome:
         """As request(), with the method GET. Switches: as request()."""
@@ -223,9 +236,9 @@ class _Attempt:
             if redirect.keeps_body and not self._message.may_resend:
                 return False  # the body is gone; the caller gets the redirect itself
             if len(self._history) >= policy.follow_redirects:
-                raise SocketError(REDIRECTS_TOO_MANY)
+                raise TooManyRedirects(REDIRECTS_TOO_MANY)
             if len(set(locations)) > 1:
-                raise SocketError(f"bad redirect: {shown(mask_userinfo(' '.join(locations)))}")
+                raise RedirectError(f"bad redirect: {shown(mask_userinfo(' '.join(locations)))}")
         except SocketError:
             response.close()
             raise

@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Self, TypedDict, Unpack
 from lasa import _hub, thread
 from lasa._backoff import backoff_s
 from lasa._options import NUMBERS_ALONE, Checker, Opt
-from lasa.errors import SocketClosed, SocketError, check
+from lasa.errors import SocketClosed, SocketError
 from lasa.http import client as http_client
 from lasa.http._client.options import RequestOptions
 from lasa.http._client.response import Response
@@ -258,10 +258,8 @@ class EventSource:
                 if _FORBIDDEN.search(last_event_id):
                     raise SocketError("bad event id")  # the server's own, which cannot be given back
                 headers["Last-Event-ID"] = last_event_id.encode()
-            ok, response, _ = self._client.request(url=self._url, stream=True, headers=headers, **self._options)
-            if not ok:
-                check((None, response))
-            self._response = response
+            wanted = {**self._options, "url": self._url, "stream": True, "headers": headers}
+            self._response = self._client.fetch(wanted)
         except Exception as error:
             self._error = error
         finally:

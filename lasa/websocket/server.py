@@ -19,7 +19,7 @@ from lasa.errors import SocketError
 from lasa.http import server as http_server
 from lasa.http._server.request import Request
 from lasa.http._server.service import check_handler, no_handler
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import ProtocolError
 from lasa.http._wire.fields import Prepared
 from lasa.websocket._socket.framing import NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
@@ -151,7 +151,7 @@ def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session
         sock = request.upgrade(101, Prepared([(name, name.lower(), value) for name, value in pairs]))
     except HandshakeRefused as refusal:
         return None, _refuse(request, refusal)
-    except BadMessage as error:
+    except ProtocolError as error:
         return None, _refuse(request, HandshakeRefused(error.reason))
     except SocketError as error:
         return None, error.reason

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import ProtocolError
 from lasa.http._wire.exchange import Exchange, Limits
 
 HOST = ("Host", "h")
@@ -175,7 +175,7 @@ def test_a_heads_size_is_counted_however_it_is_cut(step: int, size: int, is_take
     if is_taken:
         assert isinstance(feed(exchange, pieces)[0], h11.Request)
     else:
-        with pytest.raises(BadMessage, match="head too large") as caught:
+        with pytest.raises(ProtocolError, match="head too large") as caught:
             feed(exchange, pieces)
         assert caught.value.status == 431
 
@@ -207,7 +207,7 @@ def test_a_large_head_in_small_pieces_costs_no_more_than_its_length() -> None:
 def test_a_long_request_line_is_told_however_it_is_cut(step: int, line_end: bytes) -> None:
     exchange = Exchange(h11.SERVER, Limits(max_head=200, max_request_line=100))
     data = b"GET /" + b"a" * 300 + line_end
-    with pytest.raises(BadMessage, match="request line too long") as caught:
+    with pytest.raises(ProtocolError, match="request line too long") as caught:
         feed(exchange, [data[start : start + step] for start in range(0, len(data), step)])
     assert caught.value.status == 414
 
@@ -220,14 +220,14 @@ def test_a_trailer_section_is_counted_however_it_is_cut(steps: list[int], size: 
     if len(trailer) <= 120:
         assert isinstance(feed(exchange, cut(data, steps))[-1], h11.EndOfMessage)
     else:
-        with pytest.raises(BadMessage, match="head too large"):
+        with pytest.raises(ProtocolError, match="head too large"):
             feed(exchange, cut(data, steps))
 
 
 def test_trailers_are_counted() -> None:
     exchange = Exchange(h11.SERVER, Limits(max_headers=3))
     data = b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 4 + b"\r\n"
-    with pytest.raises(BadMessage, match="too many trailers"):
+    with pytest.raises(ProtocolError, match="too many trailers"):
         feed(exchange, [data])
 
 
@@ -242,7 +242,7 @@ def test_any_bytes_give_events_or_a_refusal_and_nothing_else(data: bytes, steps:
         try:
             events = feed(exchange, cut(data, steps))
             assert all(isinstance(event, bytes | h11.Event) for event in events)
-        except BadMessage as refusal:
+        except ProtocolError as refusal:
             refused_with = refusal.status
         assert (exchange.their_state is h11.ERROR) == bool(refused_with)
         assert refused_with in (0, 400, 414, 431, 501, 505)
@@ -265,7 +265,7 @@ def test_the_peers_end_within_a_message_is_told() -> None:
     exchange.receive_data(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nhe")
     assert feed(exchange, [b"l"])[-1] == b"hel"
     exchange.receive_data(b"")
-    with pytest.raises(BadMessage, match="peer closed"):
+    with pytest.raises(ProtocolError, match="peer closed"):
         exchange.next_event()
     assert exchange.has_ended
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import ProtocolError
 from lasa.http._wire.heads import request_of, response_of
 
 TOKEN = st.text("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", min_size=1)
@@ -74,7 +74,7 @@ def test_a_response_means_the_same_however_its_lines_end_and_are_folded(
 def test_any_bytes_are_a_response_or_a_refusal(data: bytes, method: bytes) -> None:
     try:
         made = response_of(b"HTTP/1.1 200 OK\r\n" + data + b"\r\n\r\n", max_headers=100, method=method)
-    except BadMessage:
+    except ProtocolError:
         return
     assert not set(b"\x00\r\n") & set(b"".join(value for _, value in made.headers))
 
@@ -84,7 +84,7 @@ def test_any_bytes_are_a_request_or_a_refusal_with_a_status(data: bytes) -> None
     status, values = 200, b""
     try:
         values = b"".join(value for _, value in parse(b"GET / HTTP/1.1\r\n" + data + b"\r\n\r\n").headers)
-    except BadMessage as refusal:
+    except ProtocolError as refusal:
         status = refusal.status
     assert status in (200, 400, 501)
     assert b"\n" not in values
@@ -95,7 +95,7 @@ def test_no_accepted_request_has_two_lengths_or_hosts(names: list[bytes], values
     fields = [(name, value, b" ") for name, value in zip(names, values, strict=False)]
     try:
         request = parse(head_of(b"POST / HTTP/1.1\r\n", fields))
-    except BadMessage:
+    except ProtocolError:
         return
     found = [name for name, _ in request.headers]
     assert found.count(b"host") == 1
@@ -104,7 +104,7 @@ def test_no_accepted_request_has_two_lengths_or_hosts(names: list[bytes], values
 
 @pytest.mark.parametrize("target", [b"/#", b"/a#b?x", b"http://h/#a", b"#"])
 def test_a_target_has_no_fragment_behind_which_another_path_could_hide(target: bytes) -> None:
-    with pytest.raises(BadMessage, match="bad request line"):
+    with pytest.raises(ProtocolError, match="bad request line"):
         parse(b"GET " + target + b" HTTP/1.1\r\nHost: h\r\n\r\n")
 
 
@@ -120,7 +120,7 @@ def test_a_request_line_may_have_just_its_limit(size: int, is_taken: bool) -> No
     if is_taken:
         assert parse(head, max_line=size).target == b"/1234"
     else:
-        with pytest.raises(BadMessage, match="request line too long") as caught:
+        with pytest.raises(ProtocolError, match="request line too long") as caught:
             parse(head, max_line=size)
         assert caught.value.status == 414
 
@@ -131,7 +131,7 @@ def test_a_head_may_have_just_so_many_fields(count: int, is_taken: bool) -> None
     if is_taken:
         assert len(parse(head, max_headers=count).headers) == 3
     else:
-        with pytest.raises(BadMessage, match="too many headers") as caught:
+        with pytest.raises(ProtocolError, match="too many headers") as caught:
             parse(head, max_headers=count)
         assert caught.value.status == 431
 
@@ -157,7 +157,7 @@ def test_a_head_may_have_just_so_many_fields(count: int, is_taken: bool) -> None
     ],
 )
 def test_a_response_that_could_be_understood_in_two_ways_is_refused(fields: bytes) -> None:
-    with pytest.raises(BadMessage):
+    with pytest.raises(ProtocolError):
         response_of(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n", max_headers=100)
 
 
@@ -222,7 +222,7 @@ def test_what_an_answer_without_a_body_says_of_its_length_counts_for_nothing(
 
 
 def test_an_answer_that_refuses_a_tunnel_has_a_body_and_a_length() -> None:
-    with pytest.raises(BadMessage):
+    with pytest.raises(ProtocolError):
         response_of(b"HTTP/1.1 403 X\r\nContent-Length: x\r\n\r\n", max_headers=100, method=b"CONNECT")
 
 
@@ -246,7 +246,7 @@ def test_any_version_1_is_understood(version: bytes) -> None:
     ],
 )
 def test_a_bad_status_line_is_refused(line: bytes) -> None:
-    with pytest.raises(BadMessage):
+    with pytest.raises(ProtocolError):
         response_of(line + b"\r\n\r\n", max_headers=100)
 
 

@@ -16,7 +16,7 @@ from lasa import thread
 from lasa.http import client as http_client
 from lasa.http import server as http_server
 from lasa.http import wsgi
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import ProtocolError
 from lasa.http.server import Abort, Request
 from lasa.socket import tcp
 from tests.http.tools import answers, connect, read_answer, serving, talk
@@ -125,7 +125,7 @@ def test_what_another_server_has_got_wrong_is_no_fault_of_the_client(caplog: pyt
 
     def handler(request: Request) -> Any:
         if request.path == "/own":
-            raise BadMessage("bad chunk", 431)
+            raise ProtocolError("bad chunk", 431)
         client, _ = http_client.new()
         return client.get(f"http://127.0.0.1:{upstream.getsockname()[1]}/")[1].text()
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final, Protocol
 
-from lasa.errors import SocketError
+from lasa.http._wire.errors import BodyTooLarge, DecodeError
 
 __all__ = ["ACCEPT_ENCODING", "INFLATED_TOO_LARGE", "Decoder", "decoder_of"]
 
@@ -262,7 +262,7 @@ class _Stage:
 
     def finish(self) -> None:
         if self._stream is not None or self._head:
-            raise SocketError(f"truncated {self._coding.name} body")
+            raise DecodeError(f"truncated {self._coding.name} body")
 
     def _begin_member(self, data: bytes, at: int) -> int:
         """Begin a member at ``at``, or behind the padding there; return where, or the end if nothing begins."""
@@ -281,7 +281,7 @@ class _Stage:
                         self._is_over = True
                     return len(data)
             if self._members == self._coding.members_max:
-                raise SocketError(f"bad {self._coding.name} body")
+                raise DecodeError(f"bad {self._coding.name} body")
             self._slice_bytes = _FIRST_SLICE_BYTES
         self._members += 1
         self._stream = self._coding.start()
@@ -294,14 +294,14 @@ class _Stage:
                 # One byte more than allowed tells that there is more; nothing else needs to be inflated for that.
                 piece = stream.take(data, min(_PIECE_BYTES, left + 1))
             except self._coding.error as exc:
-                raise SocketError(f"bad {self._coding.name} body") from exc
+                raise DecodeError(f"bad {self._coding.name} body") from exc
             data = b""
             allowed = min(len(piece), left)
             self._made += allowed
             for start in range(0, allowed, _PIECE_BYTES):
                 yield piece[start : min(start + _PIECE_BYTES, allowed)]
             if allowed < len(piece):
-                raise SocketError(INFLATED_TOO_LARGE)
+                raise BodyTooLarge(INFLATED_TOO_LARGE)
             if stream.ended or stream.hungry:
                 return
 
@@ -325,7 +325,7 @@ class Decoder:
         a turn. All of them must be taken before the next call.
 
         Raises:
-            SocketError: while they are taken: "bad gzip body", or the name of the other coding; "inflated body too
+            DecodeError: while they are taken: "bad gzip body", or the name of the other coding; "inflated body too
                 large", after as many bytes as are allowed.
         """
         self._allowance.fed += len(data)
@@ -338,7 +338,7 @@ class Decoder:
         """Check that the body is complete; all its pieces have been returned by feed(), so there are none here.
 
         Raises:
-            SocketError: "truncated gzip body", or the name of the other coding.
+            DecodeError: "truncated gzip body", or the name of the other coding.
         """
         for stage in self._stages:
             stage.finish()
@@ -355,14 +355,14 @@ def decoder_of(content_encoding: str | None, max_bytes: int, max_ratio: float | 
     Returns:
         a Decoder; None where the body is to be handed over as it came: no coding, or one that is not known here.
     Raises:
-        SocketError: "too many content codings", more than three.
+        DecodeError: "too many content codings", more than three.
     """
     if not content_encoding:
         return None
     names = [name.strip(" \t").lower() for name in content_encoding.split(",")]
     names = [name for name in names if name not in ("", "identity")]
     if len(names) > _CODINGS_MAX:
-        raise SocketError("too many content codings")
+        raise DecodeError("too many content codings")
     if not names or any(name not in _CODINGS for name in names):
         return None
     # What lies between two codings is compressed, so hardly larger than the body; without a bound it could be

@@ -10,8 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Final
 
-from lasa.errors import SocketError
-from lasa.http._wire.errors import shown
+from lasa.http._wire.errors import RedirectError, shown
 from lasa.http._wire.target import BadUri, Target, join_target, mask_userinfo
 
 __all__ = ["Redirect", "plan_redirect"]
@@ -69,16 +68,16 @@ def plan_redirect(
         location: the response's Location as Latin-1; None or "" where there is none.
         allow_downgrade: whether http may follow https.
     Raises:
-        SocketError: "bad redirect: LOCATION", "redirect from https to http refused".
+        RedirectError: "bad redirect: LOCATION", "redirect from https to http refused".
     """
     if code not in _STATUSES or not location:
         return None
     try:
         new = join_target(target, location)
     except BadUri:
-        raise SocketError(f"bad redirect: {shown(mask_userinfo(location))}") from None
+        raise RedirectError(f"bad redirect: {shown(mask_userinfo(location))}") from None
     if target.scheme == "https" and new.scheme == "http" and not allow_downgrade:
-        raise SocketError("redirect from https to http refused")
+        raise RedirectError("redirect from https to http refused")
     is_same_origin = new.origin == target.origin
     userinfo = target.userinfo if is_same_origin else None
     if new.userinfo != userinfo:

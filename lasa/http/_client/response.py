@@ -12,7 +12,7 @@ import h11
 from multidict import CIMultiDictProxy
 
 from lasa import _hub
-from lasa.errors import Error, SocketError
+from lasa.errors import Error, LimitExceeded, SocketError, word_of
 from lasa.http._client.stream import ResponseBody
 from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import header_view
@@ -223,7 +223,7 @@ class Response:
         r"""Yield the body's lines as they arrive, without their ends (LF or CRLF); the last one may lack its end.
 
         Raises:
-            SocketError: as pieces(); "line too long".
+            SocketError: as pieces(). LimitExceeded: "line too long".
         Switches: as pieces().
         """
         begun: list[bytes] = []  # of a line whose end has not come
@@ -238,13 +238,13 @@ class Response:
                         line = b"".join([*begun, line])
                         begun, size = [], 0
                     if len(line) > max_line:
-                        raise SocketError("line too long", line)
+                        raise LimitExceeded("line too long", line)
                     yield line.removesuffix(b"\r")
             if rest:
                 begun.append(rest)
                 size += len(rest)
                 if size > max_line:
-                    raise SocketError("line too long", b"".join(begun))
+                    raise LimitExceeded("line too long", b"".join(begun))
                 if len(begun) >= MANY:
                     begun = [b"".join(begun)]
         if begun:
@@ -283,7 +283,7 @@ class Response:
                 piece = self._stream.next_piece()
             except SocketError as error:
                 has_ended = self._stream.has_failed  # not if another light thread is reading just now
-                return Piece(None, error.reason)
+                return Piece(None, word_of(error))
             if not piece:
                 has_ended = True
                 return None

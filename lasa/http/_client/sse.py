@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from lasa.errors import SocketError
+from lasa.errors import LimitExceeded
 
 __all__ = ["MAX_EVENT_BYTES", "Event", "EventParser"]
 
@@ -88,12 +88,12 @@ class EventParser:
         An event that no blank line ends is not one: at the end of the stream there is nothing to ask for.
 
         Raises:
-            SocketError: "event too large", now and from then on. Events that were complete before are returned
+            LimitExceeded: "event too large", now and from then on. Events that were complete before are returned
                 first, and the error comes with the next call, for which b"" will do.
         """
         events: list[Event] = []
         if self._is_too_large:
-            raise SocketError("event too large")
+            raise LimitExceeded("event too large")
         if not data:
             return events
         if self._after_cr and data.startswith(b"\n"):
@@ -126,7 +126,7 @@ class EventParser:
             self._line.clear()
             self._data.clear()
             if not events:
-                raise SocketError("event too large")
+                raise LimitExceeded("event too large")
         return events
 
     def _take_line(self, line: bytes) -> None:

@@ -8,12 +8,13 @@ from typing import Any, Final
 import h11
 
 from lasa import _hub
+from lasa._stream.halves import BUSY_READING
 from lasa._stream.unclosed import end_unclosed
-from lasa.errors import SocketClosed, SocketError
+from lasa.errors import SocketBusy, SocketClosed, SocketError, StreamEnded, copy_of
 from lasa.http._client.coding import Decoder, decoder_of
 from lasa.http._client.policy import MAX_BODY, Policy
 from lasa.http._wire.conduit import Conduit
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import BodyTooLarge
 from lasa.http._wire.heads import RawHeaders, has_body
 from lasa.http._wire.pieces import Pieces
 from lasa.socket import TcpSocket
@@ -100,7 +101,7 @@ class ResponseBody:
         if not with_body:
             self.is_chunked, self._total = False, 0
         elif limit is not None and self._total is not None and self._total > limit:
-            self._fail(BadMessage("response body too large"))
+            self._fail(BodyTooLarge("response body too large"))
         elif encoding is not None and policy.decode:
             if limit is None:
                 self._decoder = decoder_of(encoding, 1 << 62)
@@ -111,16 +112,16 @@ class ResponseBody:
         """Return the next piece of the body, b"" at its end.
 
         Raises:
-            SocketTimeout, SocketClosed, SocketError, BadMessage: the same again at each further call.
+            SocketTimeout, SocketClosed, SocketError, BodyTooLarge: the same again at each further call.
         Switches: when nothing has come yet.
         """
         if self._failure is not None:
-            raise self._failure
+            raise copy_of(self._failure)
         if self._has_ended:
             return b""
         self._conduit.connection.link.refuse_others("a response")
         if self._is_reading:
-            raise SocketError("socket busy reading")
+            raise SocketBusy(BUSY_READING)
         self._is_reading = self.has_begun = True
         try:
             return self._next_piece()
@@ -153,7 +154,7 @@ class ResponseBody:
                 data: bytes = event.data
                 self._received += len(data)
                 if self._left is not None and self._received > self._left:
-                    raise BadMessage("response body too large")
+                    raise BodyTooLarge("response body too large")
                 if self._progress is not None:
                     self._tell(self._progress)
                 if self._decoder is None:
@@ -161,10 +162,10 @@ class ResponseBody:
                 self._inflating = self._decoder.feed(data)
                 continue
             if type(event) is not h11.EndOfMessage:
-                raise SocketClosed
+                raise StreamEnded
             has_frame = self._total is not None or self.is_chunked
             if not has_frame and self._conduit.exchange.has_ended and self._conduit.was_cut:
-                raise SocketClosed  # TLS without a goodbye: somebody else may have cut the body off
+                raise StreamEnded  # TLS without a goodbye: somebody else may have cut the body off
             if self._decoder is not None and self._received:
                 self._decoder.finish()
             self.trailers = event.headers._full_items
@@ -202,8 +203,10 @@ class ResponseBody:
                 pieces.add(piece)
                 piece = self.next_piece()
         except SocketError as error:
-            if error.partial is None:  # the same error is raised again at each further call
+            if error.partial is None:
                 error.partial = first if pieces is None else pieces.joined()
+                if self._failure is not None:  # which is raised again at each further call
+                    self._failure.partial = error.partial
             raise
         except BaseException:
             self.give_up()
@@ -224,7 +227,7 @@ class ResponseBody:
             self._fail(SocketClosed())
 
     def _fail(self, error: SocketError) -> None:
-        self._failure = error
+        self._failure = copy_of(error)  # which holds no frame
         if self._alarm is not None:
             self._alarm.clear()
         self._conduit.close()

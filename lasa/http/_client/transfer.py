@@ -60,7 +60,7 @@ class Transfer:
         """Send the request, read the answer's head, and return the response, whose body is still to be read.
 
         Raises:
-            SocketTimeout, SocketClosed, SocketError, BadMessage; what the body's iterator raises. The connection is
+            SocketTimeout, SocketClosed, SocketError, ProtocolError; what the body's iterator raises. The connection is
             closed then.
         Switches: whenever it has to wait.
         """

@@ -24,7 +24,7 @@ from lasa.http._server.outgoing import Outgoing
 from lasa.http._server.refusal import Abort, Refusal
 from lasa.http._server.request import Request
 from lasa.http._server.service import Service
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import ProtocolError
 
 __all__ = ["ServerConnection"]
 
@@ -144,7 +144,7 @@ class ServerConnection(Outgoing):
             event = self._exchange.next_event() if self._exchange.has_unread else h11.NEED_DATA
             if event is h11.NEED_DATA:
                 event = self._wait_for_request()
-        except BadMessage as error:
+        except ProtocolError as error:
             self._refuse(error)
             return False
         if type(event) is not h11.Request:
@@ -208,7 +208,7 @@ class ServerConnection(Outgoing):
                 event = self._read_event(left_s)
             if event is not h11.NEED_DATA:
                 return event
-        except BadMessage:
+        except ProtocolError:
             if exchange.has_ended:
                 return None
             raise
@@ -217,7 +217,7 @@ class ServerConnection(Outgoing):
                 return None
         except SocketError:
             return None
-        raise BadMessage("request head too slow", 408)
+        raise ProtocolError("request head too slow", 408)
 
     def _read_event(self, wait_s: float) -> Any:
         self._conduit.read_s = wait_s
@@ -259,7 +259,7 @@ class ServerConnection(Outgoing):
         if self.successor is not None and not is_of_client:
             is_of_client = self.successor.is_end(error)
         why = ""
-        if isinstance(error, Refusal) or (is_of_client and isinstance(error, BadMessage)):
+        if isinstance(error, Refusal) or (is_of_client and isinstance(error, ProtocolError)):
             status, why = error.status, error.reason
         elif not is_of_client:
             status = 500
@@ -285,7 +285,7 @@ class ServerConnection(Outgoing):
         except (SocketError, h11.LocalProtocolError, RuntimeError):  # or a light thread of the handler is sending
             self._cut()
 
-    def _refuse(self, error: BadMessage) -> None:
+    def _refuse(self, error: ProtocolError) -> None:
         # What came is no request: say so, and interpret nothing that follows.
         why = error.reason
         if self._exchange.unread[:1] == _TLS_RECORD:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import ProtocolError
 from lasa.http._wire.grammar import CONTROL, tidied
 
 __all__ = ["WireBuffer"]
@@ -86,13 +86,13 @@ class WireBuffer:
         """Drop a few line ends before a request line, as RFC 9112 section 2.2 advises.
 
         Raises:
-            BadMessage: they do not end.
+            ProtocolError: they do not end.
         """
         while self._data.startswith(b"\r\n", self._start):
             self._start += 2
             self._skipped += 1
             if self._skipped > MOST_EMPTY_LINES:
-                raise BadMessage("bad request line")
+                raise ProtocolError("bad request line")
 
     def may_begin(self, beginning: bytes) -> bool:
         """Whether what has come, but for bytes that begin no head at all, can be or become that beginning."""
@@ -108,7 +108,7 @@ class WireBuffer:
         """Return everything up to and with the first empty line; None means: feed me more.
 
         Raises:
-            BadMessage: it is too large, or is none already.
+            ProtocolError: it is too large, or is none already.
         """
         data, start = self._data, self._start
         position = max(start, self._searched - 3)
@@ -121,7 +121,7 @@ class WireBuffer:
         is_whole = end > 3
         size = (end if is_whole else len(data)) - start
         if size > self._max_head:
-            raise BadMessage("head too large", 431)
+            raise ProtocolError("head too large", 431)
         if not is_whole:
             self._refuse_early(data, start)
             self._searched = len(data)
@@ -135,13 +135,13 @@ class WireBuffer:
     def _refuse_early(self, data: bytes | bytearray, start: int) -> None:
         # Without this, whoever ends lines with a bare LF, or speaks TLS, would wait for an answer until the timeout.
         if len(data) > start and data[start] < LOWEST_FIRST_BYTE and not data.startswith((b"\r", b"\r\n"), start):
-            raise BadMessage("bad first line")
+            raise ProtocolError("bad first line")
         if self._is_lenient:
             return
         position = max(start, self._searched)
         while (position := data.find(b"\n", position)) >= 0:
             if position == start or data[position - 1] != 0x0D:
-                raise BadMessage("bare LF in head")
+                raise ProtocolError("bare LF in head")
             position += 1
 
     # -- what h11's body readers call
@@ -164,20 +164,20 @@ class WireBuffer:
         end = data.find(b"\r\n", start)
         size = (len(data) if end < 0 else end + 2) - start
         if size > min(self._max_head, MOST_OF_A_LINE):
-            raise BadMessage("chunk header too large")
+            raise ProtocolError("chunk header too large")
         if end < 0:
             if data.find(b"\n", start) >= 0:
-                raise BadMessage("bare LF in chunk header")
+                raise ProtocolError("bare LF in chunk header")
             return None
         self._start = end + 2
         line = self._whole()[start : end + 2]
         if b"\r" in line[:-2]:
-            raise BadMessage("bare CR in chunk header")
+            raise ProtocolError("bare CR in chunk header")
         if size > CHUNK_HEADER:
             self._count_framing(line)
         if b";" in line:
             if _CONTROL.search(line, 0, len(line) - 2):
-                raise BadMessage("bad chunk extension")
+                raise ProtocolError("bad chunk extension")
             line = line.partition(b";")[0].rstrip(b" \t") + b"\r\n"  # h11 knows no blanks before it
         return line
 
@@ -189,7 +189,7 @@ class WireBuffer:
             data = 0  # h11 refuses it
         self._framing = max(0, self._framing + len(line) - CHUNK_HEADER - 2 * data)
         if self._framing > MOST_FRAMING:
-            raise BadMessage("chunk extensions too large")
+            raise ProtocolError("chunk extensions too large")
 
     def maybe_extract_lines(self) -> list[bytes] | None:
         """Return the lines of a trailer section, without their ends; None means: feed me more."""
@@ -207,10 +207,10 @@ class WireBuffer:
             head = tidied(head)
         lines = head[:-4].split(b"\r\n")
         if len(lines) > self._max_lines:
-            raise BadMessage("too many trailers", 431)
+            raise ProtocolError("too many trailers", 431)
         for line in lines:
             if line[:1] in (b" ", b"\t") or _CONTROL.search(line):
-                raise BadMessage("bad trailer")
+                raise ProtocolError("bad trailer")
         return lines
 
     def is_next_line_obviously_invalid_request_line(self) -> bool:

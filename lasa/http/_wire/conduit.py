@@ -20,7 +20,7 @@ from lasa._stream.connection import Connection
 from lasa._stream.inlet import Inlet
 from lasa._stream.tls import TlsStream, was_cut
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
-from lasa.http._wire.errors import BadMessage
+from lasa.http._wire.errors import BodyTooLarge, ProtocolError
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.pieces import TINY
 from lasa.socket import TcpSocket
@@ -86,7 +86,7 @@ class Conduit:
         """Return h11's next event, which is never NEED_DATA; PAUSED if h11 reads no further.
 
         Raises:
-            BadMessage; SocketClosed: the peer closed within a message; SocketTimeout, SocketError.
+            ProtocolError; SocketClosed: the peer closed within a message; SocketTimeout, SocketError.
         Switches: when nothing has come yet.
         """
         if self._ahead:
@@ -98,7 +98,7 @@ class Conduit:
         try:
             while (event := exchange.next_event()) is h11.NEED_DATA:
                 self.read_more()
-        except BadMessage as error:
+        except ProtocolError as error:
             if exchange.has_ended:
                 raise SocketClosed from error
             raise
@@ -108,7 +108,7 @@ class Conduit:
         """Return the head of a final response, or of a 101, past all others of 1xx.
 
         Raises:
-            As next_event(); BadMessage: "too many informational responses".
+            As next_event(); ProtocolError: "too many informational responses".
         Switches: when nothing has come yet.
         """
         while True:
@@ -145,7 +145,7 @@ class Conduit:
                     if not 200 <= event.status_code < 300:
                         return True
         except SocketError as error:
-            self._broken = SocketClosed() if exchange.has_ended and isinstance(error, BadMessage) else error
+            self._broken = SocketClosed() if exchange.has_ended and isinstance(error, ProtocolError) else error
             return True
         return False
 
@@ -159,7 +159,7 @@ class Conduit:
         ahead = self._heard
         self._ahead_size += len(data)
         if self._ahead_size > most:
-            raise BadMessage("response body too large")
+            raise BodyTooLarge("response body too large")
         if ahead and type(ahead[-1]) is bytearray and len(ahead[-1]) < JOINED_AHEAD:
             ahead[-1] += data
         else:
@@ -181,7 +181,7 @@ class Conduit:
             raise SocketClosed
         self._informational += 1
         if self._informational > INFORMATIONAL_MAX:
-            raise BadMessage("too many informational responses")
+            raise ProtocolError("too many informational responses")
         return False
 
     def read_more(self) -> None:

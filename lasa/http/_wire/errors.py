@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from lasa.errors import SocketError
+from lasa.errors import LimitExceeded, SocketError
 
-__all__ = ["BadMessage", "BadStatusLine", "shown"]
+__all__ = [
+    "BadStatusLine",
+    "BodyTooLarge",
+    "DecodeError",
+    "ProtocolError",
+    "RedirectError",
+    "TooManyRedirects",
+    "shown",
+]
 
 SHOWN: Final = 200
 
@@ -19,7 +27,23 @@ def shown(text: str) -> str:
     return "".join([one if " " <= one <= "~" or one == "…" else f"\\x{ord(one):02x}" for one in text])
 
 
-class BadMessage(SocketError):
+class RedirectError(SocketError):
+    """A redirect that cannot be followed."""
+
+
+class TooManyRedirects(RedirectError):
+    """One redirect more than are to be followed."""
+
+
+class BodyTooLarge(LimitExceeded):
+    """The body of an answer is larger than it may be, as it comes or inflated."""
+
+
+class DecodeError(SocketError, ValueError):
+    """A body that is not in the content coding it says; also a ValueError."""
+
+
+class ProtocolError(SocketError):
     """The peer's HTTP cannot be understood, is ambiguous, or is larger than we take.
 
     Attributes:
@@ -31,7 +55,7 @@ class BadMessage(SocketError):
         self.status = status
 
 
-class BadStatusLine(BadMessage):
+class BadStatusLine(ProtocolError):
     """What answers is no HTTP server, or a broken one.
 
     Attributes:

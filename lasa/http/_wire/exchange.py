@@ -19,7 +19,7 @@ from h11._state import _SWITCH_CONNECT, _SWITCH_UPGRADE, CLIENT, DONE, IDLE, SEN
 from h11._writers import WRITERS, ContentLengthWriter
 
 from lasa.http._wire.buffer import WireBuffer
-from lasa.http._wire.errors import BadMessage, BadStatusLine
+from lasa.http._wire.errors import BadStatusLine, ProtocolError
 from lasa.http._wire.heads import has_body, request_of, response_of
 
 __all__ = ["MAX_HEAD", "MAX_HEADERS", "MAX_REQUEST_LINE", "Exchange", "Limits"]
@@ -106,10 +106,10 @@ class Exchange(h11.Connection):
         return 200 <= status < 300 and _SWITCH_CONNECT in offers
 
     def next_event(self) -> Any:
-        """As of h11, but what is wrong with the peer's bytes raises BadMessage.
+        """As of h11, but what is wrong with the peer's bytes raises ProtocolError.
 
         Raises:
-            BadMessage: also where the peer closed in the middle of a message; has_ended tells then.
+            ProtocolError: also where the peer closed in the middle of a message; has_ended tells then.
         """
         role = self.their_role
         state = self._cstate.states[role]
@@ -124,7 +124,7 @@ class Exchange(h11.Connection):
             return super().next_event()
         except h11.ProtocolError as error:
             self._process_error(role)
-            raise BadMessage(_plain(str(error)), error.error_status_hint) from error
+            raise ProtocolError(_plain(str(error)), error.error_status_hint) from error
         except BaseException:
             self._process_error(role)
             raise
@@ -245,7 +245,7 @@ class Exchange(h11.Connection):
         limits = self._limits
         try:
             head = wire.take_head()
-        except BadMessage:
+        except ProtocolError:
             self._refuse_long_line(wire)  # however the bytes were cut
             raise
         if head is None:
@@ -262,7 +262,7 @@ class Exchange(h11.Connection):
     def _refuse_long_line(self, wire: WireBuffer) -> None:
         most = self._limits.max_request_line
         if len(wire) > most and not wire.has_line_end(most):
-            raise BadMessage("request line too long", 414)
+            raise ProtocolError("request line too long", 414)
 
     def _read_response(self, wire: WireBuffer) -> h11.Response | h11.InformationalResponse | None:
         if not wire.may_begin(b"HTTP/"):  # SSH, Redis and others say a line, and wait for the answer
@@ -273,7 +273,7 @@ class Exchange(h11.Connection):
         read = _known_response if len(head) <= KNOWN_HEAD else response_of
         event = read(head, max_headers=self._limits.max_headers, method=self._request_method)
         if event.status_code == 101 and _SWITCH_UPGRADE not in self._cstate.pending_switch_proposals:
-            raise BadMessage("unexpected switch of protocols")
+            raise ProtocolError("unexpected switch of protocols")
         return event
 
 

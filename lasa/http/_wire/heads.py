@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 from h11 import InformationalResponse, Request, Response
 from h11._headers import Headers
 
-from lasa.http._wire.errors import BadMessage, BadStatusLine
+from lasa.http._wire.errors import BadStatusLine, ProtocolError
 from lasa.http._wire.grammar import TOKEN, tidied
 
 __all__ = ["RawHeaders", "has_body", "request_of", "response_of"]
@@ -49,41 +49,41 @@ def request_of(head: bytes, *, max_line: int, max_headers: int, max_field: int |
     Args:
         max_line, max_field: bytes of the first line, and of each other, with their ends.
     Raises:
-        BadMessage: with 400, 414 (a long request line), 431 (too many fields, or a long one), 501 or 505.
+        ProtocolError: with 400, 414 (a long request line), 431 (too many fields, or a long one), 501 or 505.
     """
     line = _REQUEST_LINE.match(head)
     if line is None:
         if b"\n" not in head[:max_line]:
-            raise BadMessage("request line too long", 414)
-        raise BadMessage("bad request line")
+            raise ProtocolError("request line too long", 414)
+        raise ProtocolError("bad request line")
     if line.end() > max_line:
-        raise BadMessage("request line too long", 414)
+        raise ProtocolError("request line too long", 414)
     method, target, version = line.groups()
     if version not in _VERSIONS:
-        raise BadMessage("HTTP version not supported", 505)
+        raise ProtocolError("HTTP version not supported", 505)
     if method == b"CONNECT" or not target.startswith(b"/"):
         _check_target(method, target)
     if max_field and len(head) > max_field and max(map(len, head[line.end() :].split(b"\n"))) >= max_field:
-        raise BadMessage("header field too large", 431)
+        raise ProtocolError("header field too large", 431)
     items, framing = _fields(_REQUEST_FIELDS, head, line.end(), max_headers)
     hosts = lengths = codings = 0
     for name, value in framing:
         if name == b"host":
             hosts += 1
             if not _HOST.fullmatch(value):
-                raise BadMessage("bad Host")
+                raise ProtocolError("bad Host")
         elif name == b"content-length":
             lengths += 1
             if not _LENGTH.fullmatch(value):
-                raise BadMessage("bad Content-Length")
+                raise ProtocolError("bad Content-Length")
         else:
             codings += 1
             if value.lower() != b"chunked":
-                raise BadMessage("transfer coding not supported", 501)
+                raise ProtocolError("transfer coding not supported", 501)
     if lengths > 1 or codings > 1 or (lengths and codings) or (codings and version == b"1.0"):
-        raise BadMessage("ambiguous length")
+        raise ProtocolError("ambiguous length")
     if hosts != 1 and (hosts or version == b"1.1"):
-        raise BadMessage("bad Host")
+        raise ProtocolError("bad Host")
     return _event(Request, method=method, headers=Headers(items), target=target, http_version=version)
 
 
@@ -96,7 +96,7 @@ def _check_target(method: bytes, target: bytes) -> None:
     else:
         is_good = _ABSOLUTE.match(target) is not None
     if not is_good:
-        raise BadMessage("bad request target")
+        raise ProtocolError("bad request target")
 
 
 def response_of(head: bytes, *, max_headers: int, method: bytes | None = None) -> Response | InformationalResponse:
@@ -105,17 +105,17 @@ def response_of(head: bytes, *, max_headers: int, method: bytes | None = None) -
     Args:
         method: of the request. What an answer without a body says of its length counts for nothing.
     Raises:
-        BadMessage: it is none, or has too many fields.
+        ProtocolError: it is none, or has too many fields.
     """
     line = _STATUS_LINE.match(head)
     found = _RESPONSE_FIELDS.findall(head, line.end() - 1) if line is not None else []
     if line is None or head.count(b"\n") != len(found) + 2:
         return _untidy_response(head, line is not None, max_headers, method)
     if len(found) > max_headers:
-        raise BadMessage("too many headers", 431)
+        raise ProtocolError("too many headers", 431)
     version, code, reason = line.groups()
     if version[:1] != b"1":  # a later 1.x is for us what 1.1 is (RFC 9110, section 2.5)
-        raise BadMessage("HTTP version not supported")
+        raise ProtocolError("HTTP version not supported")
     status = int(code)
     if status < 100:
         raise BadStatusLine(head)
@@ -144,7 +144,7 @@ def _untidy_response(
     tidy = tidied(head)
     first = head.find(b"\n") + 1
     if tidy == head or head[first : first + 1] in (b" ", b"\t"):  # what folds the status line is nothing
-        raise BadMessage("bad header line") if has_status else BadStatusLine(head)
+        raise ProtocolError("bad header line") if has_status else BadStatusLine(head)
     return response_of(tidy, max_headers=max_headers, method=method)
 
 
@@ -152,7 +152,7 @@ def _length_of(framing: list[tuple[bytes, bytes]]) -> bytes | None:
     """Return what Content-Length says, be it more than once or in a list; None where the body comes in chunks.
 
     Raises:
-        BadMessage: they are none, or contradict each other.
+        ProtocolError: they are none, or contradict each other.
     """
     lengths: list[bytes] = []
     codings: list[bytes] = []
@@ -163,11 +163,11 @@ def _length_of(framing: list[tuple[bytes, bytes]]) -> bytes | None:
         # Empty members of a list are ignored (RFC 9110, section 5.6.1).
         (lengths if name == b"content-length" else codings).extend([part for part in parts if part] or [b""])
     if any(coding.lower() != b"chunked" for coding in codings):
-        raise BadMessage("transfer coding not supported")
+        raise ProtocolError("transfer coding not supported")
     if not all(_LENGTH.fullmatch(length) for length in lengths):
-        raise BadMessage("bad Content-Length")
+        raise ProtocolError("bad Content-Length")
     if len(codings) > 1 or (lengths and (codings or len(set(map(int, lengths))) > 1)):
-        raise BadMessage("ambiguous length")
+        raise ProtocolError("ambiguous length")
     return lengths[0] if lengths else None
 
 
@@ -191,9 +191,9 @@ def _fields(
     # Returns all fields, and those that decide about framing.
     found = pattern.findall(head, start - 1)
     if len(found) > max_headers:
-        raise BadMessage("too many headers", 431)
+        raise ProtocolError("too many headers", 431)
     if head.count(b"\n") != len(found) + 2:
-        raise BadMessage("bad header line")
+        raise ProtocolError("bad header line")
     return _items(found)
 
 

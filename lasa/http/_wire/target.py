@@ -20,7 +20,7 @@ from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, quote_from_bytes, unquote
 
-from lasa.errors import SocketError
+from lasa.errors import BadAddress
 
 __all__ = ["BadUri", "Query", "Scalar", "Target", "join_target", "mask_userinfo", "parse_target", "split_host_port"]
 
@@ -49,7 +49,7 @@ _ASCII: Final = "".join(map(chr, range(0x21, 0x7F)))
 _DEFAULT_PORT: Final = {"http": 80, "https": 443}
 
 
-class BadUri(SocketError):
+class BadUri(BadAddress):
     """A URL, or a reference that a server sent, that cannot be understood; "bad uri: URL" without its password."""
 
 
