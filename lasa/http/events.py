@@ -56,8 +56,14 @@ def _event_id(value: object) -> str:
     return value
 
 
+def _client(value: object) -> http_client.Client | None:
+    return value if isinstance(value, http_client.Client) else None
+
+
 class _OwnOptions(TypedDict, total=False):
-    client: Annotated[http_client.Client | None, Opt(unset="one of its own, which follows ten redirects")]
+    client: Annotated[
+        http_client.Client | None, Opt(kind=_client, types=True, unset="one of its own, which follows ten redirects")
+    ]
     """Whose connections and options are used."""
     last_event_id: Annotated[str, Opt(default="", read=_event_id)]
     """Where to begin: the first request asks for what follows that event."""

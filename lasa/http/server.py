@@ -17,7 +17,7 @@ from lasa.errors import SocketClosed, SocketError, SocketTimeout, Word, failed
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
 from lasa.http._server.connection import ServerConnection
-from lasa.http._server.limits import LimitOptions, ServerLimits, ServerOptions
+from lasa.http._server.limits import SERVER, LimitOptions, ServerLimits, ServerOptions
 from lasa.http._server.refusal import Abort
 from lasa.http._server.request import Request, RequestBody, ResponseWriter
 from lasa.http._server.service import Handler, Service, check_handler, no_handler
@@ -214,6 +214,7 @@ def new(
         return new(**{**{name: value for name, value in given.items() if value is not None}, **limits, **where})
     address = parse_address(where if where is not None else host, port) if sock is None else None
     checked = ServerLimits.parse(limits)
+    backlog = SERVER.check({"backlog": backlog})["backlog"]
     tls = tls_context(ssl)
     access_logger(access_log)  # each connection asks again; here it tells what is wrong with the form
     try:

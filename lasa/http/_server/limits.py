@@ -11,7 +11,7 @@ from lasa.http._wire.exchange import Limits
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["LimitOptions", "ServerLimits", "ServerOptions"]
+__all__ = ["SERVER", "LimitOptions", "ServerLimits", "ServerOptions"]
 
 
 class LimitOptions(TypedDict, total=False):
@@ -57,11 +57,12 @@ class ServerOptions(LimitOptions, total=False):
 ssl.SSLContext."""
     access_log: Annotated[Any, Opt(default=True)]
     """True or "combined", "json", False, or a function of one Served; by `logging`, "lasa.http.access"."""
-    backlog: Annotated[int, Opt(default=2048)]
+    backlog: Annotated[int, Opt(default=2048, least=0, below=2**31)]
     """Connections that the system keeps until they are accepted."""
 
 
-_CHECKER: Final = Checker(LimitOptions, known=ServerOptions)
+SERVER: Final = Checker(ServerOptions)
+_LIMITS: Final = Checker(LimitOptions, known=ServerOptions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +87,6 @@ class ServerLimits:
             ValueError: ``unknown option "NAME", did you mean "OTHER"?``, ``bad "NAME" option value: V``, not a number
                 above 0.
         """
-        checked = _CHECKER.check(options)
+        checked = _LIMITS.check(options)
         heads = {name: checked.pop(name) for name in Limits.__slots__ if name in checked}
         return cls(**checked, heads=Limits(**heads))

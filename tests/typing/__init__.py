@@ -1,0 +1,1 @@
+"""Programs that are never run: type checkers say what is wrong with them, and of nothing else."""
