@@ -26,8 +26,6 @@ __all__ = ["LEAST_S", "NUMBERS_ALONE", "Checker", "Opt", "WrongKind", "declared"
 
 Kind = Callable[[Any], Any]
 
-EXACT: Final = 2**53  # all integers below are floats, too
-NEAR: Final = 0.7  # how much of a misspelt name is right
 LEAST_S: Final = 1e-9  # of a time to wait; less is none
 _NUMBERS: Final = (int, float)
 
@@ -55,7 +53,7 @@ class Opt:
     default: Any = None
     unset: str = ""
     least: float = -inf
-    below: float = EXACT
+    below: float = 2**53  # all integers below are floats, too
     kind: Kind | None = None
     read: Kind | None = None
     types: bool = False
@@ -180,7 +178,7 @@ class Checker:
                 return f', did you mean {option}={{"{name}": ...}}?'
         from difflib import get_close_matches  # for those who mistype only
 
-        near = get_close_matches(name, known, 1, NEAR)
+        near = get_close_matches(name, known, 1, 0.7)
         return f', did you mean "{near[0]}"?' if near else ""
 
 

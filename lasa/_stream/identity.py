@@ -245,16 +245,16 @@ def may_be_set(key: object) -> bool:
         return False
 
 
-def authorities_of(ca: Any) -> Authorities:
+def authorities_of(ca: Any, what: str = "bad ca") -> Authorities:
     """Return authorities as a caller names them, a path as text.
 
     Raises:
-        TypeError: "bad ca", neither a path nor text.
+        TypeError: "{what}: path or PEM text expected, got T".
     """
     if isinstance(ca, os.PathLike):
         ca = os.fspath(ca)
     if not isinstance(ca, str | bytes | None):
-        raise TypeError(f"bad ca: path or PEM text expected, got {kind_of(ca)}")
+        raise TypeError(f"{what}: path or PEM text expected, got {kind_of(ca)}")
     return ca
 
 

@@ -92,9 +92,7 @@ class Client:
             connection is closed then.
         Switches: whenever it has to wait. Source: seed, "hc:request".
         """
-        options: Any = keywords
-        if req is not None:
-            options = joined({"url": req} if isinstance(req, str) else req, keywords)
+        options: Any = keywords if req is None else joined({"url": req} if isinstance(req, str) else req, keywords)
         try:
             response = self.fetch(options)
         except SocketError as error:

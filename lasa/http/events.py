@@ -61,9 +61,7 @@ def _client(value: object) -> http_client.Client | None:
 
 
 class _OwnOptions(TypedDict, total=False):
-    client: Annotated[
-        http_client.Client | None, Opt(kind=_client, types=True, unset="one of its own, which follows ten redirects")
-    ]
+    client: Annotated[http_client.Client | None, Opt(kind=_client, types=True, unset="one that follows redirects")]
     """Whose connections and options are used."""
     last_event_id: Annotated[str, Opt(default="", read=_event_id)]
     """Where to begin: the first request asks for what follows that event."""
@@ -87,7 +85,7 @@ class SubscribeOptions(_OwnOptions, RequestOptions, total=False):
 
 _OWN: Final = Checker(_OwnOptions, kinds=NUMBERS_ALONE)
 _ALL: Final = Checker(SubscribeOptions)
-_OURS: Final = ("files", "progress", "read", "stream")
+_OURS: Final = frozenset(("files", "progress", "read", "stream"))
 
 
 class EventSource:
@@ -337,9 +335,8 @@ def subscribe(url: str, **options: Unpack[SubscribeOptions]) -> EventSource:
     """
     given: dict[str, Any] = dict(options)
     _ALL.refuse_unknown(given)
-    for name in _OURS:
-        if name in given:
-            raise ValueError(f'unknown option "{name}"')
+    if ours := _OURS & given.keys():
+        raise ValueError(f'unknown option "{min(ours)}"')
     own = {**_OWN.defaults, **_OWN.take(given)}
     if not isinstance(given.get("body", b""), bytes | str):
         raise TypeError("bad body: bytes or str expected, since each new connection sends it again")

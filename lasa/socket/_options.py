@@ -3,7 +3,7 @@
 import _socket
 from typing import Annotated, Any, Final, TypedDict
 
-from lasa._options import Checker, Opt, WrongKind
+from lasa._options import Checker, Opt
 from lasa._stream.pool import DEFAULT_SIZE
 from lasa._values import integer, kind_of, number, text_of
 
@@ -22,20 +22,18 @@ SOCKET_OPTIONS: Final[dict[str, tuple[int, int]]] = {
 }
 
 
-def _pool_name(pool: Any) -> str:
-    if isinstance(pool, str):
-        return pool
+def _pool_name(pool: Any) -> str | None:
     if isinstance(pool, bytes):
         return pool.decode("utf-8", "surrogateescape")
     if isinstance(pool, int | float) and not isinstance(pool, bool):
         return text_of(pool).decode()
-    raise WrongKind("pool", pool)
+    return pool if isinstance(pool, str) else None
 
 
 class PoolOptions(TypedDict, total=False):
     """From which pool a connection comes, and how large that is."""
 
-    pool: Annotated[str | bytes | float | None, Opt(read=_pool_name, unset="`host:port` as typed")]
+    pool: Annotated[str | bytes | float | None, Opt(kind=_pool_name, types=True, unset="`host:port` as typed")]
     """The pool's name."""
     pool_size: Annotated[int | None, Opt(least=1, types=True, default=DEFAULT_SIZE)]
     """Idle connections that the pool holds; makes the pool, if there is none of that name."""

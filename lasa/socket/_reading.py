@@ -126,7 +126,7 @@ class Receiving(Reading):
         if not text:
             raise ValueError("pattern is empty")
         limit = self._limits.max_pattern
-        if options is not None or inclusive is not None or max_pattern is not None:
+        if options is not None or max_pattern is not None or (inclusive is not None and type(inclusive) is not bool):
             chosen = READER.check(joined(options, {"inclusive": inclusive, "max_pattern": max_pattern}))
             inclusive, limit = chosen["inclusive"], chosen["max_pattern"] or limit
         boundary = Boundary(text)

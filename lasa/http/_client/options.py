@@ -3,9 +3,11 @@
 import os
 import ssl
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict
 
 from lasa._options import LEAST_S, Checker, Opt
+from lasa._stream.identity import authorities_of
 from lasa._values import integer
 from lasa.http._client.proxies import Proxy, choose_proxy
 from lasa.http._client.retries import Retries, retries_of
@@ -23,6 +25,7 @@ ANY_PORT: Final = 0
 REDIRECTS: Final = 10  # of follow_redirects=True
 
 _VERSIONS: Final = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+_authorities: Final = partial(authorities_of, what='bad "ssl_ca" option')
 _ANY_TARGETS: Final = (parse_target("http://localhost"), parse_target("https://localhost"))
 
 
@@ -57,13 +60,6 @@ def _pinned(name: str) -> tuple[str, int]:
 
 def _bare(address: str) -> str:
     return address[1:-1] if address[:1] == "[" and address[-1:] == "]" else address
-
-
-def _authorities(value: Any) -> str | bytes:
-    path = os.fspath(value) if isinstance(value, os.PathLike) else value
-    if not isinstance(path, str | bytes):
-        raise TypeError('bad "ssl_ca" option: path or PEM text expected')
-    return path
 
 
 def certificate_of(value: Any) -> str:

@@ -1,15 +1,13 @@
 """What a client may ask of a server, and how long it may take; and the other options of a server."""
 
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, Final, Self, TypedDict
+from typing import Annotated, Any, Final, Self, TypedDict
 
 from lasa._options import LEAST_S, Checker, Opt
 from lasa.http._wire.exchange import Limits
-
-if TYPE_CHECKING:
-    import socket
 
 __all__ = ["SERVER", "LimitOptions", "ServerLimits", "ServerOptions"]
 
@@ -50,7 +48,7 @@ class ServerOptions(LimitOptions, total=False):
     """The address, in a mapping."""
     port: Annotated[int | str, Opt(unset=" ")]
     """The port, where the address has none."""
-    sock: Annotated["socket.socket", Opt()]
+    sock: Annotated[socket.socket, Opt()]
     """A socket that listens already, in place of an address; the server takes it over (it is detached)."""
     ssl: Annotated[Mapping[str, Any] | ssl.SSLContext | None, Opt(parts=("ssl_cert", "ssl_key", "ssl_ca"))]
     """`{"ssl_cert": file, "ssl_key": file}` for https, with `ssl_ca` to demand certificates of clients; or an \
