@@ -475,10 +475,15 @@ def check(result: tuple[Any, ...]) -> Any:
     word = str(reason)
     if not isinstance(reason, Word) and first is False and word not in ("timeout", "closed"):
         raise Error(word, partial)  # coroutine.resume() tells why it cannot resume
-    error = error_in(reason if isinstance(reason, Word) else word)
+    raise _noted(reason if isinstance(reason, Word) else word, partial)
+
+
+def _noted(word: str, partial: bytes | None) -> Error:
+    # A function of its own: an error in a local of the frame that raises it would wait for the collector.
+    error = error_in(word)
     if partial is not None:
         error.partial = partial
     sentence = sentence_of(error)
     if sentence != error.reason:
         error.add_note(sentence)
-    raise error
+    return error

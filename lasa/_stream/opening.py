@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from lasa._stream.dial import addresses_of, dial, dial_unix
 from lasa._stream.identity import Asked, Certificate, Identity, certificate_key, may_be_set, server_name_of
 from lasa._stream.pool import DEFAULT_SIZE, Pool
 from lasa._stream.tls import TlsStream
-from lasa.errors import ConnectError, ConnectTimeout, SocketError, SocketTimeout
+from lasa.errors import ConnectError, ConnectTimeout, SocketError, SocketNotFound, SocketTimeout
 
 __all__ = ["ANY_POOL", "LookUp", "Opening", "PoolTerms", "asked_of", "begin_tls", "checked_files"]
 
@@ -116,8 +117,7 @@ class Opening:
         try:
             return pool.enter(wait_s, accepts)
         except SocketError as error:
-            failure = ConnectTimeout() if isinstance(error, SocketTimeout) else error
-            raise failure.during("pool", self.peer, wait_s) from None
+            raise _of_a_connect(error).during("pool", self.peer, wait_s) from None
 
     def dial(self, pool: Pool[Connection] | None, deadline: Deadline) -> Connection:
         """Return a new connection; its place in the pool is taken already, and given back if none comes about.
@@ -140,14 +140,7 @@ class Opening:
                 pool.leave()
             if not isinstance(error, SocketError):
                 raise
-            failure = error
-            if isinstance(error, SocketTimeout) and not isinstance(error, ConnectTimeout):
-                failure = ConnectTimeout()
-                failure.attempts = error.attempts
-            elif type(error) is SocketError:
-                failure = ConnectError(error.reason)
-                failure.errno, failure.attempts = error.errno, error.attempts
-            raise failure.during(operation, peer, self.connect_s) from error.__cause__
+            raise _of_a_connect(error).during(operation, peer, self.connect_s) from error.__cause__
         return Connection(link, self.host, self.port, self.terms.pool, pool)
 
     @property
@@ -189,8 +182,7 @@ def begin_tls(
         stream.feed(unread)
         stream.handshake(wait_s)
     except SocketError as error:
-        failure = ConnectTimeout(error.reason) if isinstance(error, SocketTimeout) else error
-        raise failure.during("handshake", connection.peer, wait_s) from error.__cause__
+        raise _of_a_connect(error).during("handshake", connection.peer, wait_s) from error.__cause__
     connection.secure(stream, asked)
     return stream
 
@@ -219,6 +211,18 @@ def checked_files(make: Callable[[], ValueT]) -> ValueT:
         return make()
     except OSError as error:  # ssl.SSLError is one
         raise ValueError(f"bad certificate or authorities: {error}") from error
+
+
+def _of_a_connect(error: SocketError) -> SocketError:
+    # What ended it before there was a connection.
+    if isinstance(error, SocketTimeout) and not isinstance(error, ConnectTimeout):
+        failure: SocketError = ConnectTimeout(error.reason)
+    elif type(error) is SocketError:
+        failure = (SocketNotFound if error.errno == errno.ENOENT else ConnectError)(error.reason)
+    else:
+        return error
+    failure.errno, failure.attempts = error.errno, error.attempts
+    return failure
 
 
 def _accepts(certificate: Certificate) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:

@@ -66,7 +66,7 @@ class Pool(Generic[ConnectionT]):
         self.idle: list[ConnectionT] = []
         self._pools = pools
         self._queue: _hub.WaitQueue[ConnectionT] = _hub.WaitQueue()  # for a place, or a connection that will do
-        self._alarm = _hub.Alarm(self._close_expired)
+        self._alarm: _hub.Alarm | None = None  # of the first that expires
         self._alarm_at_s = FOREVER_S
 
     @property
@@ -125,7 +125,9 @@ class Pool(Generic[ConnectionT]):
             self.counted += 1
             self._queue.post()
         elif not self.counted and not self._queue.waiting:
-            self._alarm.clear()
+            if self._alarm is not None:
+                self._alarm.clear()
+                self._alarm = None  # which knows the pool, so that only the collector could free both
             self._alarm_at_s = FOREVER_S
             self._pools.forget(self)
 
@@ -205,6 +207,8 @@ class Pool(Generic[ConnectionT]):
         first_s = min((connection.expires_at_s for connection in self.idle), default=FOREVER_S)
         if first_s < self._alarm_at_s and first_s != FOREVER_S:
             self._alarm_at_s = first_s
+            if self._alarm is None:
+                self._alarm = _hub.Alarm(self._close_expired)
             self._alarm.set_after(first_s - _hub.clock.monotonic_s())
 
 
