@@ -19,6 +19,7 @@ RANK = {
     "errors": 0,
     "_backoff": 0,
     "_process": 0,
+    "_address": 0,
     "_functions": 0,
     "_values": 0,
     "_options": 0,
@@ -103,18 +104,14 @@ WEBSOCKET_KNOWS_OF_HTTP = {
 
 # What Lua knows of the inside of the rest: a module what is its own.
 LUA_KNOWS_INSIDE = {
-    "_api/sockets.py": {"_stream.address", "_stream.identity", "_stream.limits"},
     "_client.py": {
         "http._server.answer",
         "http._server.outgoing",
         "http._server.request",
         "http._wire.fields",
-        "_stream.inlet",
         "socket._reading",
     },
     "_request.py": {"http._server.request"},
-    "_resolver.py": {"_stream.address", "_stream.datagram", "_stream.link", "_stream.opening"},
-    "_tls.py": {"_stream.identity"},
     "serving.py": {"http._server.request", "http._server.service"},  # a handler is what the server calls
 }
 
@@ -131,6 +128,8 @@ PRIVATE_PARTS = {
     "_to_thread",
     "_program",
     "_stdio",
+    "_stream",
+    "_address",
 }
 
 # Modules below lasa/lua that know neither a runtime nor Lua.
@@ -164,7 +163,7 @@ KNOWS_THE_MACHINES_TIME = {
 CLOCKS = {"time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns"}
 
 # Cores that a core may stand on; all else below http has sockets, the hub or the clock in it.
-CORES_BELOW_HTTP = {"_functions", "_process", "errors", "_values", "codec", "_stream.address", "_options"}
+CORES_BELOW_HTTP = {"_functions", "_process", "errors", "_values", "codec", "_address", "_options"}
 
 
 def lasa_modules() -> list[Path]:

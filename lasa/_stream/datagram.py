@@ -6,8 +6,8 @@ import _socket
 from typing import Any, Final
 
 from lasa import _hub
+from lasa._address import ip_family, ip_of, parse_host, unix_path
 from lasa._hub import CALL_COST, os_thread_id, wrong_os_thread
-from lasa._stream.address import ip_family, ip_of, parse_host, unix_path
 from lasa._stream.connection import place_text
 from lasa._stream.dial import addresses_of, open_socket
 from lasa._stream.halves import DEFAULT_TIMEOUT_MS

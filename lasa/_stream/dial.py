@@ -8,8 +8,8 @@ from collections import deque
 from math import inf
 
 from lasa import _hub
+from lasa._address import ip_family, race_order
 from lasa._hub import Chorus, Deadline
-from lasa._stream.address import ip_family, race_order
 from lasa._stream.link import Link
 from lasa.errors import ConnectError, NameNotFound, SocketError, SocketTimeout, copy_of, system_error
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import Final, TypeVar
 
+from lasa._address import parse_host, unix_path
 from lasa._hub import Deadline
-from lasa._stream.address import parse_host, unix_path
 from lasa._stream.connection import Connection, place_text, pool_name_of, pools
 from lasa._stream.dial import addresses_of, dial, dial_unix
 from lasa._stream.identity import Asked, Certificate, Identity, certificate_key, may_be_set, server_name_of

@@ -11,8 +11,7 @@ from typing import Any, Final, Unpack
 
 from lasa import semaphore, thread
 from lasa._hub import Deadline, Event, current_job, sleep_s
-from lasa._stream.connection import Connection, place_text
-from lasa._stream.listener import Listener
+from lasa._stream import Connection, Listener, place_text
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, Word, failed
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly

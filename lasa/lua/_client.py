@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
 from lasa import _hub, semaphore, thread
-from lasa._stream.inlet import LINGER_S
+from lasa._stream import LINGER_S
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._server.answer import Answer, reason_of
 from lasa.http._server.outgoing import _SPENT

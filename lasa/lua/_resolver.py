@@ -19,10 +19,8 @@ import dns.rdataclass
 import dns.rdatatype
 
 from lasa import _hub
-from lasa._stream.address import ip_family
-from lasa._stream.datagram import Datagram
-from lasa._stream.link import Stream
-from lasa._stream.opening import ANY_POOL, Opening
+from lasa._address import ip_family
+from lasa._stream import ANY_POOL, Datagram, Opening, Stream
 from lasa.errors import NameNotFound, SocketError, SocketTimeout, StreamEnded
 from lasa.lua.settings import BadSetting
 

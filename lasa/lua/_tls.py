@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from typing import Any, Final
 
-from lasa._stream.identity import Certificate, Identity, certificate_key, new_client_context, versions_of
+from lasa._stream import Certificate, Identity, certificate_key, new_client_context, versions_of
 from lasa.lua._pem import PemFiles
 from lasa.lua.settings import BadSetting, Settings
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lasa._stream.limits import DEFAULT_LIMITS, Limits
+from lasa._stream import DEFAULT_LIMITS, Limits
 from lasa._values import kind_of, number
 from lasa.socket._tcp import TcpSocket
 from lasa.socket._udp import UdpSocket

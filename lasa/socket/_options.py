@@ -4,7 +4,7 @@ import _socket
 from typing import Annotated, Any, Final, TypedDict
 
 from lasa._options import Checker, Opt
-from lasa._stream.pool import DEFAULT_SIZE
+from lasa._stream import DEFAULT_SIZE
 from lasa._values import integer, kind_of, number, text_of
 
 __all__ = ["POOL", "READER", "SOCKET_OPTIONS", "PoolOptions", "keepalive_of"]

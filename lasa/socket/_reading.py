@@ -7,9 +7,7 @@ from typing import Any, Final
 
 from lasa._hub import CALL_COST
 from lasa._options import joined
-from lasa._stream.buffer import LINES_IN_A_ROW, find_text
-from lasa._stream.patterns import Anything, Boundary, Section, Size, parse_pattern
-from lasa._stream.reading import Reading
+from lasa._stream import LINES_IN_A_ROW, Anything, Boundary, Reading, Section, Size, find_text, parse_pattern
 from lasa._values import as_bytes, integer, kind_of
 from lasa.errors import SocketClosed, SocketError, Word, word_of
 from lasa.socket._options import READER

@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-from lasa._stream.duplex import NEVER_CONNECTED, Duplex
-from lasa._stream.identity import (
+from lasa._stream import (
+    DEFAULT_LIMITS,
+    NEVER_CONNECTED,
     Asked,
     Certificate,
+    Duplex,
+    Limits,
     authorities_of,
+    checked_files,
     client_context,
     client_identity,
     context_identity,
     server_context,
 )
-from lasa._stream.limits import DEFAULT_LIMITS, Limits
-from lasa._stream.opening import checked_files
 from lasa._values import kind_of
 from lasa.errors import SocketError, Word, failed
 from lasa.socket._reading import Receiving

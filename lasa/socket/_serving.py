@@ -6,10 +6,8 @@ import _socket
 from typing import Any, Self
 
 from lasa import _hub
-from lasa._stream.address import ip_of, parse_port, unix_path
-from lasa._stream.connection import Connection
-from lasa._stream.limits import DEFAULT_LIMITS, Limits
-from lasa._stream.listener import LISTEN_BACKLOG, Listener
+from lasa._address import ip_of, parse_port, unix_path
+from lasa._stream import DEFAULT_LIMITS, LISTEN_BACKLOG, Connection, Limits, Listener
 from lasa._values import integer, number, type_name
 from lasa.errors import BadAddress, SocketClosed, SocketError, Word, failed
 from lasa.socket._secure import Secure

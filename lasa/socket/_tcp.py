@@ -6,12 +6,9 @@ import _socket
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Self
 
+from lasa._address import host_text, is_unix, parse_port
 from lasa._options import joined
-from lasa._stream.address import host_text, is_unix, parse_port
-from lasa._stream.duplex import NEVER_CONNECTED
-from lasa._stream.link import address_text
-from lasa._stream.opening import ANY_POOL, PoolTerms
-from lasa._stream.unclosed import end_unclosed
+from lasa._stream import ANY_POOL, NEVER_CONNECTED, PoolTerms, address_text, end_unclosed
 from lasa._values import integer, kind_of
 from lasa.errors import SocketClosed, SocketError, Word, failed, system_error
 from lasa.socket._options import POOL, SOCKET_OPTIONS, keepalive_of

@@ -6,10 +6,8 @@ import _socket
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, Self
 
-from lasa._stream.address import host_text, ip_of, is_unix, parse_port, unix_path
-from lasa._stream.datagram import Datagram
-from lasa._stream.halves import DEFAULT_TIMEOUT_MS
-from lasa._stream.unclosed import end_unclosed
+from lasa._address import host_text, ip_of, is_unix, parse_port, unix_path
+from lasa._stream import DEFAULT_TIMEOUT_MS, Datagram, end_unclosed
 from lasa._values import flatten, integer, kind_of, timeout_ms
 from lasa.errors import SocketError, Word, failed, word_of
 from lasa.socket._writing import Outcome

@@ -5,8 +5,7 @@ from __future__ import annotations
 import _socket
 from typing import Any, Final
 
-from lasa._stream.halves import DEFAULT_TIMEOUT_MS
-from lasa._stream.writing import Writing
+from lasa._stream import DEFAULT_TIMEOUT_MS, Writing
 from lasa._values import flatten, timeout_ms
 from lasa.errors import SocketError, Word, failed
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lasa._stream.address import (
+from lasa._address import (
     host_text,
     ip_family,
     ip_of,

@@ -7,7 +7,7 @@ from functools import partial
 from typing import IO, TYPE_CHECKING, Annotated, Any, Final, Literal, TypedDict
 
 from lasa._options import LEAST_S, Checker, Opt
-from lasa._stream.identity import authorities_of
+from lasa._stream import authorities_of
 from lasa._values import integer
 from lasa.http._client.proxies import Proxy, choose_proxy
 from lasa.http._client.retries import Retries, retries_of

@@ -8,14 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from lasa._stream.identity import (
-    Identity,
-    certificate_key,
-    client_context,
-    client_identity,
-    context_identity,
-    trust_key,
-)
+from lasa._stream import Identity, certificate_key, client_context, client_identity, context_identity, trust_key
 from lasa.http._client.options import CLIENT
 from lasa.http._client.proxies import ProxyVariables, proxy_variables
 from lasa.http._client.retries import Retries

@@ -9,9 +9,7 @@ import h11
 from h11._headers import Headers
 
 from lasa import _hub
-from lasa._stream.connection import Connection, pools
-from lasa._stream.opening import Opening, PoolTerms, asked_of, begin_tls
-from lasa._stream.tls import HANDSHAKE_FAILED
+from lasa._stream import HANDSHAKE_FAILED, Connection, Opening, PoolTerms, asked_of, begin_tls, pools
 from lasa.errors import ProxyError, SocketError, SocketTimeout, retold
 from lasa.http._client.options import ANY_PORT
 from lasa.http._client.policy import Policy, Tls

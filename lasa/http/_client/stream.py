@@ -8,8 +8,7 @@ from typing import Any, Final
 import h11
 
 from lasa import _hub
-from lasa._stream.halves import BUSY_READING
-from lasa._stream.unclosed import end_unclosed
+from lasa._stream import BUSY_READING, end_unclosed
 from lasa.errors import SocketBusy, SocketClosed, SocketError, StreamEnded, copy_of
 from lasa.http._client.coding import Decoder, decoder_of
 from lasa.http._client.policy import MAX_BODY, Policy

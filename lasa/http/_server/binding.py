@@ -9,11 +9,9 @@ import stat
 from collections.abc import Mapping
 from typing import Any, Final
 
+from lasa._address import ip_of, is_unix, parse_host, parse_port, unix_path
 from lasa._hub import Deadline
-from lasa._stream.address import ip_of, is_unix, parse_host, parse_port, unix_path
-from lasa._stream.dial import addresses_of, dial_unix
-from lasa._stream.identity import server_context
-from lasa._stream.listener import Listener
+from lasa._stream import Listener, addresses_of, dial_unix, server_context
 from lasa.errors import SocketError, SocketRefused
 
 __all__ = ["Address", "bind", "parse_address", "tls_context", "unlink_quietly"]

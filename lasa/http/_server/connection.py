@@ -14,9 +14,7 @@ from typing import Any, Final
 import h11
 
 from lasa import _hub, thread
-from lasa._stream.connection import Connection
-from lasa._stream.link import Link, address_text
-from lasa._stream.tls import HANDSHAKE_FAILED
+from lasa._stream import HANDSHAKE_FAILED, Connection, Link, address_text
 from lasa.errors import SocketError, SocketTimeout
 from lasa.http._server.access_log import Served, access_logger
 from lasa.http._server.answer import answer_of, plain_answer

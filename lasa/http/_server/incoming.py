@@ -8,7 +8,7 @@ import h11
 from h11._headers import Headers
 
 from lasa import _hub
-from lasa._stream.connection import Connection
+from lasa._stream import Connection
 from lasa.errors import SocketClosed, SocketError
 from lasa.http._server.refusal import Refusal
 from lasa.http._server.request import TOO_LARGE, Request

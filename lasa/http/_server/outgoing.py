@@ -9,7 +9,7 @@ from typing import Any, Final
 import h11
 from h11._headers import Headers
 
-from lasa._stream.connection import Connection
+from lasa._stream import Connection
 from lasa.errors import SocketError
 from lasa.http._server.answer import (
     BAD_PIECE,

@@ -16,9 +16,7 @@ import h11
 
 from lasa import _process
 from lasa._hub import CALL_COST
-from lasa._stream.connection import Connection
-from lasa._stream.inlet import Inlet
-from lasa._stream.tls import TlsStream, was_cut
+from lasa._stream import Connection, Inlet, TlsStream, was_cut
 from lasa.errors import SocketClosed, SocketError, SocketTimeout
 from lasa.http._wire.errors import BodyTooLarge, ProtocolError
 from lasa.http._wire.exchange import Exchange

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from lasa._stream.address import is_unix, parse_address
-from lasa._stream.limits import DEFAULT_LIMITS, Limits
+from lasa._address import is_unix, parse_address
+from lasa._stream import DEFAULT_LIMITS, Limits
 from lasa.errors import SocketError, system_error
 from lasa.lua._driver import failure_of
 from lasa.lua._tls import chain_is_too_long
@@ -17,7 +17,7 @@ from lasa.lua.settings import BadSetting
 from lasa.socket import TcpSocket
 
 if TYPE_CHECKING:
-    from lasa._stream.identity import Certificate
+    from lasa._stream import Certificate
     from lasa.lua._resolver import Resolver
     from lasa.lua.runtime import Runtime
 
