@@ -29,7 +29,9 @@ holds the error. Who prefers exceptions wraps the call in ``check()``, which rai
         ├ LimitExceeded (ValueError)
         └ BadAddress (ValueError)             an address or URL that is none
 
-``lasa.http`` and ``lasa.websocket`` derive theirs from these.
+``lasa.http`` derives its own from these, and ``lasa.websocket`` HandshakeError (a ConnectError) with UpgradeRefused,
+ConnectionClosed (a SocketClosed) as ConnectionClosedOK or ConnectionClosedError, PingTimeout (a SocketTimeout), and
+ProtocolError (a SocketError) with MessageTooBig (also a LimitExceeded).
 """
 
 from __future__ import annotations
@@ -111,18 +113,23 @@ class Error(Exception):
     def __str__(self) -> str:
         return self.reason
 
+    @property
+    def why(self) -> str:
+        """The reason, with what else a sentence says of it."""
+        return self.reason
+
     def __reduce__(self) -> tuple[Any, ...]:
         state = {name: value for name, value in self.__dict__.items() if name != "response"}
         return _made, (type(self), self.args, getattr(self, "errno", None), state)
 
-    def during(self, operation: str, peer: str | None = None, timeout_s: float | None = None) -> Self:
+    def during(self, operation: str | None, peer: str | None = None, timeout_s: float | None = None) -> Self:
         """Note what was being done, with whom and within which time, as far as nobody below has; returns the error."""
         if self.operation is None:
             self.operation = operation
         if self.peer is None and peer is not None:
             self.peer = peer
-        if self.timeout_s is None and timeout_s is not None and isinstance(self, TimeoutError):
-            self.timeout_s = timeout_s
+        if self.timeout_s is None and isinstance(self, TimeoutError) and getattr(self, "errno", None) is None:
+            self.timeout_s = timeout_s  # and not of the system's own
         return self
 
 
@@ -270,14 +277,15 @@ _BEGINS: Final = {
 
 def sentence_of(error: Error) -> str:
     """Return what happened as one sentence with the error word in it: "read from 127.0.0.1:6379: timeout after 1 s"."""
-    why = error.reason
+    why = error.why
     if error.timeout_s is not None and why == "timeout":
         why = f"timeout after {error.timeout_s:g} s"
     if len(error.attempts) > 1:
         why = f"all addresses failed ({'; '.join(f'{address}: {tried.reason}' for address, tried in error.attempts)})"
     begin = _BEGINS.get(error.operation or "")
     if error.url is not None:
-        return f"{error.method} {error.url}: {why}" if error.method else f"{error.url}: {why}"
+        what = error.method or ("WebSocket" if error.operation == "upgrade" else None)
+        return f"{what} {error.url}: {why}" if what else f"{error.url}: {why}"
     return why if begin is None or error.peer is None else f"{begin} {error.peer}: {why}"
 
 

@@ -98,7 +98,7 @@ WEBSOCKET_KNOWS_OF_HTTP = {
         "_wire.fields",
         "_wire.target",
     },
-    "client.py": {"client", "_client.response"},
+    "client.py": {"_client.response"},
     "server.py": {"server", "_server.request", "_server.service", "_wire.errors", "_wire.fields"},
 }
 

@@ -10,12 +10,13 @@ import pytest
 import lasa
 from lasa import http, socket, websocket
 from lasa._options import NUMBERS_ALONE, Checker, Opt, WrongKind, declared, joined
+from lasa._stream import PoolOptions
 from lasa._stream.limits import Limits
 from lasa.http._server.limits import LimitOptions
 from lasa.http.client import ClientOptions, WholeRequest
 from lasa.http.events import SubscribeOptions
 from lasa.lua.settings import BadSetting, Settings, load_settings
-from lasa.socket._options import PoolOptions, ReaderOptions
+from lasa.socket._options import ReaderOptions
 from lasa.websocket.client import ClientFrameOptions, ConnectOptions
 from tests.helpers import raw_listener, settle
 

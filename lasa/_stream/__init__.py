@@ -30,9 +30,9 @@ from lasa._stream.inlet import LINGER_S, Inlet
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._stream.link import Link, Stream, address_text
 from lasa._stream.listener import LISTEN_BACKLOG, Listener
-from lasa._stream.opening import ANY_POOL, Opening, PoolTerms, asked_of, begin_tls, checked_files
+from lasa._stream.opening import ANY_POOL, Opening, PoolTerms, asked_of, begin_tls, checked_files, of_a_connect
 from lasa._stream.patterns import Anything, Boundary, Section, Size, parse_pattern
-from lasa._stream.pool import DEFAULT_SIZE
+from lasa._stream.pool_options import POOL, PoolOptions, keepalive_of
 from lasa._stream.reading import Reading
 from lasa._stream.tls import HANDSHAKE_FAILED, TlsStream, was_cut
 from lasa._stream.unclosed import end_unclosed
@@ -49,7 +49,6 @@ __all__ = [
     "Certificate",
     "Connection",
     "DEFAULT_LIMITS",
-    "DEFAULT_SIZE",
     "DEFAULT_TIMEOUT_MS",
     "Datagram",
     "Duplex",
@@ -64,6 +63,8 @@ __all__ = [
     "Listener",
     "NEVER_CONNECTED",
     "Opening",
+    "POOL",
+    "PoolOptions",
     "PoolTerms",
     "Reading",
     "Section",
@@ -84,7 +85,9 @@ __all__ = [
     "dial_unix",
     "end_unclosed",
     "find_text",
+    "keepalive_of",
     "new_client_context",
+    "of_a_connect",
     "parse_pattern",
     "place_text",
     "pools",

@@ -18,7 +18,7 @@ from lasa._stream.pool import DEFAULT_SIZE, Pool
 from lasa._stream.tls import TlsStream
 from lasa.errors import ConnectError, ConnectTimeout, SocketError, SocketNotFound, SocketTimeout
 
-__all__ = ["ANY_POOL", "LookUp", "Opening", "PoolTerms", "asked_of", "begin_tls", "checked_files"]
+__all__ = ["ANY_POOL", "LookUp", "Opening", "PoolTerms", "asked_of", "begin_tls", "checked_files", "of_a_connect"]
 
 ValueT = TypeVar("ValueT")
 
@@ -117,7 +117,7 @@ class Opening:
         try:
             return pool.enter(wait_s, accepts)
         except SocketError as error:
-            raise _of_a_connect(error).during("pool", self.peer, wait_s) from None
+            raise of_a_connect(error).during("pool", self.peer, wait_s) from None
 
     def dial(self, pool: Pool[Connection] | None, deadline: Deadline) -> Connection:
         """Return a new connection; its place in the pool is taken already, and given back if none comes about.
@@ -140,7 +140,7 @@ class Opening:
                 pool.leave()
             if not isinstance(error, SocketError):
                 raise
-            raise _of_a_connect(error).during(operation, peer, self.connect_s) from error.__cause__
+            raise of_a_connect(error).during(operation, peer, self.connect_s) from error.__cause__
         return Connection(link, self.host, self.port, self.terms.pool, pool)
 
     @property
@@ -182,7 +182,7 @@ def begin_tls(
         stream.feed(unread)
         stream.handshake(wait_s)
     except SocketError as error:
-        raise _of_a_connect(error).during("handshake", connection.peer, wait_s) from error.__cause__
+        raise of_a_connect(error).during("handshake", connection.peer, wait_s) from error.__cause__
     connection.secure(stream, asked)
     return stream
 
@@ -213,8 +213,8 @@ def checked_files(make: Callable[[], ValueT]) -> ValueT:
         raise ValueError(f"bad certificate or authorities: {error}") from error
 
 
-def _of_a_connect(error: SocketError) -> SocketError:
-    # What ended it before there was a connection.
+def of_a_connect(error: SocketError) -> SocketError:
+    """Return the error of a connect that ``error`` has ended before there was a connection."""
     if isinstance(error, SocketTimeout) and not isinstance(error, ConnectTimeout):
         failure: SocketError = ConnectTimeout(error.reason)
     elif type(error) is SocketError:

@@ -7,7 +7,7 @@ import logging
 import socket as stdlib_socket
 import ssl
 from collections.abc import Mapping
-from typing import Any, Final, Unpack
+from typing import Any, Final, Self, Unpack
 
 from lasa import semaphore, thread
 from lasa._hub import Deadline, Event, current_job, sleep_s
@@ -51,6 +51,31 @@ class Server(Service):
         self._places, _ = semaphore.new(limits.max_connections)
         self._left = Event()  # a connection has, for run() and each stop()
         self._address = listener.name
+
+    @classmethod
+    def open(cls, where: str | Mapping[str, Any] | None, port: int | str | None, options: Mapping[str, Any]) -> Self:
+        """Return a server, bound and listening; for the doors, which are called new().
+
+        Raises:
+            SocketError: what ``new()`` has a word for; and as that.
+        Switches: only to look up a name.
+        """
+        given = {**options, **(where if isinstance(where, Mapping) else {"where": where})}
+        where, host = given.pop("where", None), given.pop("host", None)
+        sock, ssl = given.pop("sock", None), given.pop("ssl", None)
+        access_log, backlog = given.pop("access_log", True), given.pop("backlog", DEFAULT_BACKLOG)
+        port = given.pop("port", port)
+        address = parse_address(where if where is not None else host, port) if sock is None else None
+        limits = ServerLimits.parse(given)
+        backlog = SERVER.check({"backlog": backlog})["backlog"]
+        tls = tls_context(ssl)
+        access_logger(access_log)  # each connection asks again; here it tells what is wrong with the form
+        if address is not None:
+            listener = bind(address, backlog)
+        else:
+            listener = Listener.on(sock.fileno())
+            sock.detach()
+        return cls(listener, limits, tls, access_log, owns_path=sock is None)
 
     def __repr__(self) -> str:
         return f"<lasa http server at {self.url}>"
@@ -208,21 +233,8 @@ def new(
         TypeError, ValueError: an address that is none, a bad option or certificate.
     Switches: only to look up a name. Source: beyond the seed, in the manner of lasa.websocket.server.new.
     """
-    if isinstance(where, Mapping):
-        given = {"port": port, "host": host, "sock": sock, "ssl": ssl, "access_log": access_log, "backlog": backlog}
-        return new(**{**{name: value for name, value in given.items() if value is not None}, **limits, **where})
-    address = parse_address(where if where is not None else host, port) if sock is None else None
-    checked = ServerLimits.parse(limits)
-    backlog = SERVER.check({"backlog": backlog})["backlog"]
-    tls = tls_context(ssl)
-    access_logger(access_log)  # each connection asks again; here it tells what is wrong with the form
+    options = {"host": host, "sock": sock, "ssl": ssl, "access_log": access_log, "backlog": backlog, **limits}
     try:
-        if sock is not None:
-            listener = Listener.on(sock.fileno())
-            sock.detach()
-        else:
-            assert address is not None
-            listener = bind(address, backlog)
+        return Server.open(where, port, options), None
     except SocketError as error:
         return failed(error)
-    return Server(listener, checked, tls, access_log, owns_path=sock is None), None

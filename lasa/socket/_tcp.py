@@ -8,10 +8,10 @@ from typing import Any, ClassVar, Self
 
 from lasa._address import host_text, is_unix, parse_port
 from lasa._options import joined
-from lasa._stream import ANY_POOL, NEVER_CONNECTED, PoolTerms, address_text, end_unclosed
+from lasa._stream import ANY_POOL, NEVER_CONNECTED, POOL, PoolTerms, address_text, end_unclosed, keepalive_of
 from lasa._values import integer, kind_of
 from lasa.errors import SocketClosed, SocketError, Word, failed, system_error
-from lasa.socket._options import POOL, SOCKET_OPTIONS, keepalive_of
+from lasa.socket._options import SOCKET_OPTIONS
 from lasa.socket._serving import Serving
 from lasa.socket._writing import Outcome
 

@@ -7,7 +7,34 @@ from lasa.websocket import client, server
 from lasa.websocket._socket.broadcast import broadcast
 from lasa.websocket._socket.messaging import MessagePieces, WebSocket
 from lasa.websocket._wire.closing import Closing
+from lasa.websocket._wire.errors import (
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    HandshakeError,
+    MessageTooBig,
+    PingTimeout,
+    ProtocolError,
+    UpgradeRefused,
+)
 from lasa.websocket._wire.extension import Deflate
 from lasa.websocket.server import AcceptOptions
 
-__all__ = ["AcceptOptions", "Closing", "Deflate", "MessagePieces", "WebSocket", "broadcast", "client", "server"]
+__all__ = [
+    "AcceptOptions",
+    "Closing",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "Deflate",
+    "HandshakeError",
+    "MessagePieces",
+    "MessageTooBig",
+    "PingTimeout",
+    "ProtocolError",
+    "UpgradeRefused",
+    "WebSocket",
+    "broadcast",
+    "client",
+    "server",
+]

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, Unpack
 
 from lasa._functions import check_function
 from lasa._options import Checker, joined
-from lasa._stream.halves import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS
-from lasa.errors import SocketError, failed
+from lasa._stream import BUSY_CONNECTING, BUSY_READING, BUSY_WRITING, DEFAULT_TIMEOUT_MS, keepalive_of
+from lasa.errors import SocketBusy, SocketClosed, SocketError, Word, failed
 from lasa.http._client.response import Response
-from lasa.http.client import Failure
-from lasa.socket._options import keepalive_of
-from lasa.websocket._socket.framing import FATAL, NO_FRAME_LIMITS, FrameSizes
+from lasa.websocket._socket.framing import ALREADY_CLOSED, FATAL, NO_FRAME_LIMITS, FrameSizes
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.opening import ConnectOptions, OpeningHandshake
 from lasa.websocket._socket.options import ClientFrameOptions, Options, frames_of
 from lasa.websocket._socket.reconnecting import Backoff, Reconnecting
+from lasa.websocket._wire.uri import uri_to_tell
 
 __all__ = ["ClientFrameOptions", "ClientWebSocket", "ConnectOptions", "Reconnecting", "connect", "new", "reconnecting"]
 
@@ -41,7 +41,7 @@ class ClientWebSocket(WebSocket):
 
     def connect(
         self, uri: str, options: Mapping[str, Any] | None = None, **keywords: Unpack[ConnectOptions]
-    ) -> tuple[int | None, str | None]:
+    ) -> tuple[int | None, Word | None]:
         """Connect for frames; an idle connection of the pool that was told the same is taken first.
 
         A connection that the WebSocket has is ended first.
@@ -58,12 +58,13 @@ class ClientWebSocket(WebSocket):
             TypeError, ValueError: a bad option; nothing has happened then.
         Switches: whenever it has to wait. Source: seed, "wb:connect".
         """
-        given = joined(options, keywords)
-        return self._connect(uri, given, compresses=False, for_messages=False)
+        try:
+            self._connect(uri, joined(options, keywords), compresses=False, for_messages=False)
+        except SocketError as error:
+            return failed(error)
+        return 1, None
 
-    def _connect(
-        self, uri: str, given: Mapping[str, Any], *, compresses: bool, for_messages: bool
-    ) -> tuple[int | None, str | None]:
+    def _connect(self, uri: str, given: Mapping[str, Any], *, compresses: bool, for_messages: bool) -> None:
         asked, others = Options.parse(given, compresses=compresses)
         try:
             opening = OpeningHandshake(uri, asked, others)
@@ -78,20 +79,20 @@ class ClientWebSocket(WebSocket):
                 self._is_connecting = False
                 self.response = opening.response
         except SocketError as error:
-            return None, error.reason
+            error.url = uri_to_tell(uri)
+            raise
         self._begin(session, for_messages=for_messages)
-        return 1, None
 
     def _refuse_if_busy(self) -> None:
         # What another light thread meets on the old connection would count for the new one.
         if self._is_connecting:
-            raise SocketError(BUSY_CONNECTING)
+            raise SocketBusy(BUSY_CONNECTING)
         if self._is_reading:
-            raise SocketError(BUSY_READING)
+            raise SocketBusy(BUSY_READING)
         if self._session is not None and self._session.is_open and not self._session.outlet.is_free:
-            raise SocketError(BUSY_WRITING)
+            raise SocketBusy(BUSY_WRITING)
 
-    def set_keepalive(self, timeout: Any = None, size: Any = None) -> tuple[int | None, str | None]:
+    def set_keepalive(self, timeout: Any = None, size: Any = None) -> tuple[int | None, Word | None]:
         """Put the connection into its pool, for the next connect() that tells the server the same.
 
         Args:
@@ -107,29 +108,32 @@ class ClientWebSocket(WebSocket):
         timeout_s, pool_size = keepalive_of(timeout, size)
         if pool_size < 1:
             raise ValueError(f'bad "pool_size" option value: {pool_size}')
+        try:
+            self._keep(timeout_s, pool_size)
+        except SocketError as error:
+            return failed(self._known(error, None))
+        return 1, None
+
+    def _keep(self, timeout_s: float, pool_size: int) -> None:
         session = self._session
         if self._is_fatal:
-            return None, FATAL
+            raise SocketError(FATAL)
         if session is None:
-            return None, "closed"
+            raise SocketClosed
         if self._close_sent:
-            return None, "already closed"
-        if self._is_reading:
-            return None, BUSY_READING
-        if not session.outlet.is_free:
-            return None, BUSY_WRITING
+            raise SocketClosed(ALREADY_CLOSED)
+        self._refuse_if_busy()
         if self._pieces is not None or not session.protocol.is_between_messages:
-            return None, "unread data in buffer"
+            raise SocketError("unread data in buffer")
         self._rest()
         connection = session.connection
         connection.companion = session
         connection.may_be_kept = True  # in a pool of WebSockets
         try:
             connection.keep(timeout_s, pool_size)
-        except SocketError as error:
+        except SocketError:
             connection.end()
-            return failed(error)
-        return 1, None
+            raise
 
 
 def new(opts: Mapping[str, Any] | None = None, **keywords: Unpack[ClientFrameOptions]) -> tuple[ClientWebSocket, None]:
@@ -149,7 +153,7 @@ def new(opts: Mapping[str, Any] | None = None, **keywords: Unpack[ClientFrameOpt
     return ClientWebSocket(*frames_of(_FRAMES, given)), None
 
 
-def connect(uri: str, **options: Unpack[ConnectOptions]) -> tuple[ClientWebSocket | None, Failure | None]:
+def connect(uri: str, **options: Unpack[ConnectOptions]) -> tuple[ClientWebSocket | None, Word | None]:
     """Connect for messages.
 
     Args:
@@ -175,12 +179,16 @@ def connect(uri: str, **options: Unpack[ConnectOptions]) -> tuple[ClientWebSocke
         TypeError, ValueError: a bad option; nothing has happened then.
     Switches: whenever it has to wait. Source: beyond the seed.
     """
+    try:
+        return _opened(uri, options), None
+    except SocketError as error:
+        return failed(error)
+
+
+def _opened(uri: str, options: Mapping[str, Any]) -> ClientWebSocket:
     wb = ClientWebSocket(NO_FRAME_LIMITS, DEFAULT_TIMEOUT_MS / 1000)
-    ok, err = wb._connect(uri, options, compresses=True, for_messages=True)
-    if ok is None:
-        assert err is not None
-        return None, Failure(err, url=uri, response=wb.response)
-    return wb, None
+    wb._connect(uri, options, compresses=True, for_messages=True)
+    return wb
 
 
 def reconnecting(
@@ -222,7 +230,8 @@ def reconnecting(
             OpeningHandshake(uri, asked, others)
     return Reconnecting(
         uri,
-        lambda: connect(uri, **(options if renew is None else {**options, **renew()})),
+        partial(_opened, uri),
+        (lambda: options) if renew is None else (lambda: {**options, **renew()}),
         Backoff(min_delay_s, max_delay_s, max_attempts),
         should_retry,
     )

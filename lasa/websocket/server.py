@@ -12,10 +12,11 @@ from typing import Annotated, Any, Final, Self, Unpack
 
 from lasa import _hub, semaphore, thread
 from lasa._functions import checked_result
+from lasa._hub import os_thread_id, wrong_os_thread
 from lasa._options import Checker, Opt, joined
-from lasa._stream.halves import DEFAULT_TIMEOUT_MS
+from lasa._stream import DEFAULT_TIMEOUT_MS, place_text
 from lasa._values import timeout_ms
-from lasa.errors import SocketError
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, Word, copy_of, failed
 from lasa.http import server as http_server
 from lasa.http._server.request import Request
 from lasa.http._server.service import check_handler, no_handler
@@ -43,7 +44,7 @@ __all__ = ["AcceptOptions", "Server", "ServerOptions", "ServerWebSocket", "accep
 
 WAITING_MAX: Final = 128  # connections that accept() has not returned yet
 
-Accepted = tuple["ServerWebSocket | None", str | None]
+Accepted = tuple["ServerWebSocket | None", Word | None]
 
 
 class AcceptOptions(MessageOptions, total=False):
@@ -119,44 +120,45 @@ def accept_request(request: Request, given: Mapping[str, Any]) -> Accepted:
     """As Request.websocket()."""
     _ACCEPT.refuse_unknown(given)
     terms, _ = Terms.parse(given, compresses=True)
-    return _accept_messages(request, terms)
+    try:
+        return _accept_messages(request, terms), None
+    except SocketError as error:
+        return failed(_of_client(error, request))
 
 
-def _accept_messages(request: Request, terms: Terms) -> Accepted:
+def _accept_messages(request: Request, terms: Terms) -> ServerWebSocket:
     send_s = DEFAULT_TIMEOUT_MS / 1000
-    session, err = _shake_hands(request, terms, send_s)
-    if session is None:
-        return None, err
+    session = _shake_hands(request, terms, send_s)
     wb = ServerWebSocket(request, NO_FRAME_LIMITS, terms.options, send_s)
     wb._begin(session, for_messages=True)
     request.follow(_Follower(wb))
-    return wb, None
+    return wb
 
 
-def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session | None, str | None]:
+def _shake_hands(request: Request, terms: Terms, send_s: float) -> Session:
+    """Answer a request for a WebSocket.
+
+    Raises:
+        HandshakeRefused: it is none, or not allowed; the client has been told. SocketError: a word of the wire.
+    """
     try:
         offer = check_request(request.method, request.http_version, request.headers)
         check_origin(offer, terms.may_open)
         protocol = choose_protocol(offer.protocols, terms.protocols)
         settings = terms.options.compression
-        agreed = None
-        if settings is not None and offer.extensions:
-            try:
-                agreed = extension.answer(settings, [offer.extensions])
-            except SocketError as error:
-                raise HandshakeRefused(error.reason) from None
+        agreed = extension.answer(settings, [offer.extensions]) if settings is not None and offer.extensions else None
         extensions, agreement = (None, None) if agreed is None else agreed
         pairs = answer_headers(offer, protocol, extensions, terms.headers)
         # Each answer is another one, by its key: not for what HTTP keeps of headers that come again.
         sock = request.upgrade(101, Prepared([(name, name.lower(), value) for name, value in pairs]))
-    except HandshakeRefused as refusal:
-        return None, _refuse(request, refusal)
-    except ProtocolError as error:
-        return None, _refuse(request, HandshakeRefused(error.reason))
-    except SocketError as error:
-        return None, error.reason
+    except HandshakeRefused as error:
+        request.answer(error.status, error.headers, f"{error.reason}\n".encode())
+        raise
+    except ProtocolError as error:  # of HTTP
+        request.answer(400, (), f"{error.reason}\n".encode())
+        raise HandshakeRefused(error.reason) from None
     unread = sock.take_unread()
-    session = Session(
+    return Session(
         sock.give_away(),
         unread,
         is_client=False,
@@ -164,15 +166,10 @@ def _shake_hands(request: Request, terms: Terms, send_s: float) -> tuple[Session
         agreement=agreement,
         send_s=send_s,
     )
-    return session, None
 
 
-def _refuse(request: Request, refusal: HandshakeRefused) -> str:
-    try:
-        request.answer(refusal.status, refusal.headers, f"{refusal.reason}\n".encode())
-    except SocketError as error:
-        return error.reason
-    return refusal.reason
+def _of_client(error: SocketError, request: Request) -> SocketError:
+    return error.during("upgrade", place_text(*request.peer) or None)
 
 
 class _Follower:
@@ -209,9 +206,9 @@ class Server:
         self._terms_of_frames = terms_of_frames
         self._sizes = sizes
         self._timeout_s = timeout_s
-        self._accepted: deque[Accepted] = deque()
-        self._arrived, _ = semaphore.new(0)
-        self._places, _ = semaphore.new(WAITING_MAX)
+        self._accepted: deque[ServerWebSocket | SocketError] = deque()  # or why one was refused
+        self._accepting: _hub.WaitQueue[ServerWebSocket | SocketError] = _hub.WaitQueue()
+        self._places = semaphore.Semaphore(WAITING_MAX)
         self._is_accepting = self._is_over = False
 
     def __repr__(self) -> str:
@@ -256,34 +253,47 @@ class Server:
             self._is_accepting = True
             # From the hub, so that a program that has nothing else to do can end.
             _hub.call_soon(partial(thread.spawn, self._serve))
-        ok, _ = self._arrived.wait(self._timeout_s)
-        if not ok:
-            return None, "timeout"
-        if not self._accepted:
-            self._arrived.post()  # for the others who wait
-            return None, "closed"
-        self._places.post()
-        return self._accepted.popleft()
+        if os_thread_id() != self._accepting.home:
+            raise wrong_os_thread("a WebSocket server")
+        found: Any = self._accepted.popleft() if self._accepted else None
+        if found is None and not self._is_over:
+            found = self._accepting.wait(self._timeout_s, give_back=self._put_back)
+        if isinstance(found, ServerWebSocket):
+            self._places.post()
+            return found, None
+        error = found or (SocketClosed() if self._is_over else SocketTimeout())
+        return failed(error.during("accept", place_text(*self.address), self._timeout_s))
+
+    def _put_back(self, found: ServerWebSocket | SocketError) -> None:
+        # It was handed to one that was killed before it went on.
+        if not self._accepting.offer(found):
+            self._accepted.appendleft(found)
+
+    def _end(self) -> None:
+        self._is_over = True
+        while self._accepting.offer(SocketClosed()):
+            pass
 
     def _serve(self) -> None:
         try:
             self._server.run(self._hand_over)
         finally:
-            self._is_over = True
-            self._arrived.post()
+            self._end()
 
     def _hand_over(self, request: Request) -> None:
         self._places.wait(semaphore.FOREVER_S)
-        wb = None
-        session, err = _shake_hands(request, self._terms_of_frames, self._timeout_s)
-        if session is not None:
+        try:
+            session = _shake_hands(request, self._terms_of_frames, self._timeout_s)
+        except SocketError as error:
+            found: ServerWebSocket | SocketError = copy_of(_of_client(error, request))
+        else:
             request.let_go()
-            wb = ServerWebSocket(request, self._sizes, self._terms_of_frames.options, self._timeout_s)
-            wb._begin(session, for_messages=False)
-        self._accepted.append((wb, err))
-        self._arrived.post()
+            found = ServerWebSocket(request, self._sizes, self._terms_of_frames.options, self._timeout_s)
+            found._begin(session, for_messages=False)
+        if not self._accepting.offer(found):
+            self._accepted.append(found)
 
-    def run(self, handler: Callable[[ServerWebSocket], Any]) -> tuple[bool | None, str | None]:
+    def run(self, handler: Callable[[ServerWebSocket], Any]) -> tuple[bool | None, Word | None]:
         """Serve until ``stop()``: each client has ``handler(wb)``, a WebSocket for messages, in a light thread.
 
         When the handler returns, the connection is closed with 1000; when it raises, with 1011, and the traceback is
@@ -303,9 +313,11 @@ class Server:
             raise RuntimeError("the server is stopped" if self._server.is_stopping else "the server accepts already")
 
         def serve(request: Request) -> None:
-            wb, _ = _accept_messages(request, self._terms)
-            if wb is not None:
-                checked_result(handler(wb), handler, "the server")
+            try:
+                wb = _accept_messages(request, self._terms)
+            except SocketError:  # the client has been told, or is gone
+                return
+            checked_result(handler(wb), handler, "the server")
 
         return self._server.run(serve)
 
@@ -317,24 +329,22 @@ class Server:
         Args, Returns, Raises, Switches: as lasa.http.server.Server.stop().
         """
         stopped = self._server.stop(grace_s)
-        for wb, _ in self._accepted:
-            if wb is not None:
-                wb.abort()
+        for found in self._accepted:
+            if isinstance(found, ServerWebSocket):
+                found.abort()
         self._accepted.clear()
-        if not self._is_over:
-            self._is_over = True
-            self._arrived.post()
+        self._end()
         return stopped
 
-    def close(self) -> tuple[int | None, str | None]:
+    def close(self) -> tuple[int | None, Word | None]:
         """As ``stop(0)``; returns ``(1, None)``, or ``(None, "closed")`` if it is stopped already."""
         if self._server.is_stopping:
-            return None, "closed"
+            return failed(SocketClosed())
         self.stop(0)
         return 1, None
 
 
-def new(where: str | Mapping[str, Any], **options: Unpack[ServerOptions]) -> tuple[Server | None, str | None]:
+def new(where: str | Mapping[str, Any], **options: Unpack[ServerOptions]) -> tuple[Server | None, Word | None]:
     """Return ``(server, None)``, bound and listening.
 
     Args:
@@ -365,7 +375,8 @@ def new(where: str | Mapping[str, Any], **options: Unpack[ServerOptions]) -> tup
     sizes, timeout_s = frames_of(_FRAMES, given)
     terms, others = Terms.parse(given, compresses=True)
     terms_of_frames, _ = Terms.parse(given, compresses=False)
-    server, err = http_server.new(address, **{"access_log": False, **others})
-    if server is None:
-        return None, err
+    try:
+        server = http_server.Server.open(address, None, {"access_log": False, **others})
+    except SocketError as error:
+        return failed(error)
     return Server(server, terms, terms_of_frames, sizes, timeout_s), None

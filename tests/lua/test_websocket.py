@@ -235,6 +235,30 @@ def test_a_server_that_refuses_or_is_not_there_has_a_word(runtime: Runtime) -> N
     assert outcome == (b"bad websocket uri", refused, None, b"address already in use", b"closed")
 
 
+def test_error_words_are_lua_s_own_strings(runtime: Runtime) -> None:
+    outcome = outcome_of(
+        runtime,
+        """
+        server:set_timeout(1)
+        local words = { (select(2, server:accept())) }
+        local wb = lasa.websocket.client.new()
+        words[#words + 1] = select(2, wb:connect("http://127.0.0.1/"))
+        words[#words + 1] = select(2, wb:send_close("none"))
+        words[#words + 1] = select(2, wb:send_text("early"))
+        words[#words + 1] = select(3, wb:recv_frame())
+        words[#words + 1] = select(2, wb:set_keepalive())
+        words[#words + 1] = select(2, wb:close())
+        server:close()
+        local kinds = {}
+        for at, word in ipairs(words) do kinds[at] = type(word) .. #word end
+        return table.concat(kinds, " "), table.concat(words, "; ")
+    """,
+    )
+    words = ["timeout", "bad websocket uri", "bad status code", "failed to send frame: closed"]
+    words += ["fatal error already happened"] * 3
+    assert outcome == (" ".join(f"string{len(word)}" for word in words).encode(), "; ".join(words).encode())
+
+
 def test_accept_times_out_and_ends_with_the_server(runtime: Runtime) -> None:
     outcome = outcome_of(
         runtime,

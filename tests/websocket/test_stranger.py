@@ -59,7 +59,7 @@ def test_the_words_of_a_server_choose_no_class() -> None:
     answer = b"HTTP/1.1 504 upstream: timeout\r\nContent-Length: 0\r\n\r\n"
     with peer(answer_and_close(answer)) as server, pytest.raises(lasa.SocketError) as caught:
         lasa.check(connect(server.port))
-    assert type(caught.value) is lasa.SocketError
+    assert type(caught.value) is websocket.UpgradeRefused
 
 
 # -- names

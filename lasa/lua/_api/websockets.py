@@ -98,4 +98,4 @@ def _recv_frame(handle: _Handle) -> Values:
 
 
 def _bytes(value: Any) -> Any:
-    return value.encode("utf-8", "surrogateescape") if type(value) is str else value
+    return value.encode("utf-8", "surrogateescape") if isinstance(value, str) else value

@@ -10,14 +10,14 @@ from __future__ import annotations
 import _socket
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from math import inf
 from typing import Any, Final, Self
 
 from lasa import _hub, thread
-from lasa._stream.inlet import LINGER_S
-from lasa._stream.tls import TlsStream
-from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa._stream import LINGER_S, TlsStream
+from lasa.errors import Error, SocketClosed, SocketError, SocketTimeout, Word, copy_of, error_of, failed
 from lasa.websocket._socket.framing import FrameSizes, Framing, Sent
 from lasa.websocket._socket.keepalive import Keepalive
 from lasa.websocket._socket.options import Options, checked_s
@@ -30,24 +30,23 @@ from lasa.websocket._wire.closing import (
     NO_STATUS,
     NORMAL,
     REASON_MAX,
-    BadFrame,
     Closing,
     close_payload,
     parse_close,
 )
+from lasa.websocket._wire.errors import ProtocolError, closed_by
 from lasa.websocket._wire.frames import CLOSE, FIN, LENGTH_MAX, PING, PONG
 from lasa.websocket._wire.protocol import ControlFrame
 
 __all__ = ["Ending"]
 
 AHEAD_MAX: Final = 16  # reads of the hub in a row
-PING_TIMEOUT: Final = "ping timeout"
 
 
 class Ending(Framing):
     """A WebSocket that answers control frames and knows how to end."""
 
-    __slots__ = ("_close_alarm", "_is_answering", "_is_due", "_is_watching", "_keepalive", "_options", "_over", "_word")
+    __slots__ = ("_close_alarm", "_is_answering", "_is_due", "_is_watching", "_keepalive", "_options", "_over")
 
     def __init__(self, sizes: FrameSizes, options: Options, *, masks: bool, timeout_s: float) -> None:
         super().__init__(sizes, masks=masks, timeout_s=timeout_s)
@@ -58,7 +57,6 @@ class Ending(Framing):
         self._keepalive: Keepalive | None = None
         self._close_alarm: _hub.Alarm | None = None
         self._over: _hub.Event | None = None  # for whoever waits until somebody else has read the close
-        self._word: str | None = None  # why it ended, where "closed" does not say it
 
     def __enter__(self) -> Self:
         """Return the WebSocket; leaving the ``with`` closes it, with 1011 after an error."""
@@ -90,21 +88,22 @@ class Ending(Framing):
 
     # -- control frames
 
-    def _send_frame(self, first: int, data: Any) -> Sent:
+    def _sent(self, first: int, data: Any) -> Sent:
         session = self._session
-        if session is None or not self._is_answering:
-            return super()._send_frame(first, data)
-        if first & CLOSE:
-            sent = super()._send_frame(first, data)
-            if first & 15 == CLOSE and sent[0] is not None and self.closing is None:
-                code, reason = _told(data if isinstance(data, bytes) else b"")
-                self.closing = Closing(code, reason, "us")
-            return sent
-        session.outlet.message.take()  # not between the fragments of a message
         try:
-            return super()._send_frame(first, data)
-        finally:
-            session.outlet.message.give_back()
+            if session is None or not self._is_answering or first & CLOSE:
+                sent = self._send_frame(first, data)
+                if first & 15 == CLOSE and self._is_answering and self.closing is None:
+                    code, reason = _told(data if isinstance(data, bytes) else b"")
+                    self.closing = Closing(code, reason, "us")
+                return sent, None
+            session.outlet.message.take()  # not between the fragments of a message
+            try:
+                return self._send_frame(first, data), None
+            finally:
+                session.outlet.message.give_back()
+        except SocketError as error:
+            return failed(self._known(error, "write"))
 
     def _answer_by_itself(self, session: Session) -> None:
         """Begin with the level of messages."""
@@ -114,11 +113,9 @@ class Ending(Framing):
         reader.is_strict = True
         reader.max_frame = options.max_frame or LENGTH_MAX
         session.protocol.limit(options.max_message)
-        session.outlet.on_broken = _Weak(Ending._on_broken, self)
+        session.outlet.on_broken = lose = _Weak(Ending._lose, self)
         if options.ping_interval_s is not None:
-            self._keepalive = Keepalive(
-                session, options.ping_interval_s, options.ping_timeout_s, _Weak(Ending._lose, self)
-            )
+            self._keepalive = Keepalive(session, options.ping_interval_s, options.ping_timeout_s, lose)
         if self._is_reading:
             self._watch(session)
         else:
@@ -128,7 +125,7 @@ class Ending(Framing):
         """Do what a control frame asks for, and say whether it was the peer's close frame. Never switches.
 
         Raises:
-            BadFrame: a close frame that is none.
+            ProtocolError: a close frame that is none.
         """
         opcode, payload = frame
         if opcode == PING:
@@ -185,7 +182,7 @@ class Ending(Framing):
             for reads in range(AHEAD_MAX):
                 while protocol.is_control_next and (event := protocol.next_event()) is not None:
                     if self._answer(session, event):  # type: ignore[arg-type]
-                        self._end_aside(session, self._finish)
+                        self._end_aside(session)
                         return
                 if protocol.reader.has_unread and not protocol.is_control_next:
                     session.is_backed_up = True
@@ -196,57 +193,70 @@ class Ending(Framing):
             else:
                 _hub.call_soon(_Weak(Ending._on_event, self))
                 return
-        except BadFrame as error:
+        except ProtocolError as error:
             self._tell(session, error)
-            self._word = error.reason
-            self._end_aside(session, self._end_by, error)
+            self._failure = copy_of(error)
+            self._end_aside(session, is_failed=True)
             return
         except SocketError as error:
-            self._word = self._end_by(session, error)
+            self._end_lost(session, error)
             return
         self._watch(session)
 
-    def _end_aside(self, session: Session, end: Callable[..., Any], *arguments: Any) -> None:
-        """Let a light thread of its own end the connection. Never switches."""
+    def _end_aside(self, session: Session, *, is_failed: bool = False) -> None:
+        """Let a light thread of its own end the connection, as _finish(). Never switches."""
         session.is_ending = True
-        _hub.call_soon(partial(thread.spawn, end, session, *arguments))
+        _hub.call_soon(partial(thread.spawn, self._finish, session, is_failed=is_failed))
 
-    def _await_end(self, session: Session, timeout_s: float | None) -> str:
-        """Wait until that light thread has done so, and return the word for whoever receives."""
+    def _await_end(self, session: Session, timeout_s: float | None) -> SocketError:
+        """Wait until that light thread has done so, and return what to raise in whoever receives."""
         wait_s = self._options.close_timeout_s if timeout_s is None else checked_s("timeout_s", timeout_s)
         try:
             self._wait_for_close(session, _hub.Deadline(wait_s))
-        except SocketTimeout:
+        except SocketTimeout as error:
             if timeout_s is not None:
-                return "timeout"
+                return error.during("read", timeout_s=wait_s)
             self._end(session)
-        return self._take_word()
+        return self._why_over()
 
-    def _take_word(self) -> str:
-        """Return why the connection has ended, once; "closed" afterwards."""
-        word, self._word = self._word, None
-        return word or "closed"
+    def _why_over(self) -> SocketError:
+        """Return what to raise where the connection is over: once what has ended it, "closed" afterwards."""
+        failure, has_told = self._failure, self._has_told
+        self._has_told = True
+        return SocketClosed() if failure is None or has_told else copy_of(failure)
+
+    def why_lost(self) -> Error:
+        """Return an error like what has ended the connection, "closed" if somebody has. Switches: never."""
+        closing, failure = self.closing, self._failure
+        if closing is None or closing.code != ABNORMAL or closing.reason == "closed":
+            return closed_by(closing)
+        return error_of(closing.reason) if failure is None else copy_of(failure)
 
     # -- the end
 
-    def _tell(self, session: Session, error: BadFrame) -> None:
+    def _tell(self, session: Session, error: ProtocolError) -> None:
         """Tell the peer what it has done wrong. Never switches."""
         if not self._close_sent:
             self._close_sent = True
             self.closing = Closing(error.code, error.reason, "us")
             session.post(CLOSE, error.code.to_bytes(2, "big") + error.reason.encode()[:REASON_MAX])
 
-    def _end_by(self, session: Session, error: SocketError) -> str:
-        """End since ``error`` was met while reading, and return its word. Switches: to tell the peer."""
-        if not isinstance(error, BadFrame):
-            if self.closing is None:
-                self.closing = Closing(ABNORMAL, error.reason, "nobody")
-            word, self._word = self._word or error.reason, None
-            self._end(session)
-            return word
-        self._tell(session, error)
-        self._finish(session, is_failed=True)
-        return error.reason
+    def _end_by(self, session: Session, error: SocketError) -> SocketError:
+        """End since ``error`` was met while reading, and return what to raise. Switches: to tell the peer."""
+        if isinstance(error, ProtocolError):
+            self._tell(session, error)
+            self._finish(session, is_failed=True)
+            return error
+        self._end_lost(session, error)
+        return self._why_over()
+
+    def _end_lost(self, session: Session, error: SocketError) -> None:
+        """End since the peer is gone, or as good as gone. Never switches."""
+        if self._failure is None and error.reason != "closed":
+            self._failure = copy_of(error)
+        if self.closing is None:
+            self.closing = Closing(ABNORMAL, error.reason, "nobody")
+        self._end(session)
 
     def _finish(self, session: Session, *, is_failed: bool = False, linger_s: float = LINGER_S) -> None:
         """Let our close frame leave, and TCP end. Switches: as far as it has to wait."""
@@ -270,20 +280,10 @@ class Ending(Framing):
         elif session.is_open:
             session.connection.give_back()
 
-    def _lose(self) -> None:
-        # In the hub: the peer has not answered a ping.
-        self._break(PING_TIMEOUT)
-
-    def _on_broken(self, outlet: Outlet, word: str) -> None:
+    def _lose(self, outlet: Outlet, error: SocketError) -> None:
+        # No reader has met it: the keepalive in the hub has, or the light thread that sends what was posted.
         if self._session is not None and self._session.outlet is outlet:
-            self._break(word)
-
-    def _break(self, word: str) -> None:
-        # The peer is gone, or as good as gone.
-        self._word = word
-        if self.closing is None:
-            self.closing = Closing(ABNORMAL, word, "nobody")
-        self.abort()
+            self._end_lost(self._session, error)
 
     def abort(self) -> None:
         """As Framing.abort()."""
@@ -325,13 +325,13 @@ class Ending(Framing):
         self._close_sent = True
         self.closing = Closing(code, "", "us")
         if not session.post(CLOSE, payload):
-            self.closing = Closing(ABNORMAL, session.outlet.failure, "nobody")
+            self.closing = Closing(ABNORMAL, session.outlet.failure.reason, "nobody")
         self._close_alarm = _hub.Alarm(_Weak(Ending.abort, self))
         self._close_alarm.set_after(self._options.close_timeout_s)
 
     def close(
         self, code: int | None = None, reason: str = "", *, timeout_s: float | None = None
-    ) -> tuple[Closing | int | None, str | None]:
+    ) -> tuple[Closing | int | None, Word | None]:
         """Close the connection.
 
         At the level of messages both sides say so: our close frame leaves, what the peer still sends is dropped, and
@@ -349,10 +349,18 @@ class Ending(Framing):
             TypeError, ValueError: a code or reason that cannot be sent; nothing is sent then.
         Switches: until the peer has answered. Source: seed, "wb:close".
         """
+        try:
+            return self._close(code, reason, timeout_s), None
+        except SocketError as error:
+            return failed(self._known(error, "write"))
+
+    def _close(self, code: int | None, reason: str, timeout_s: float | None) -> Closing | int:
+        # As close(), but raises what has failed.
         self._refuse_others()
         if not self._is_answering:
             if code is not None and self.is_open and not self._close_sent and not self._is_fatal:
-                self._send_frame(FIN | CLOSE, close_payload(code, reason))
+                with suppress(SocketError):  # _close_frames() tells
+                    self._send_frame(FIN | CLOSE, close_payload(code, reason))
             return self._close_frames()
         payload = close_payload(NORMAL if code is None else code, reason)
         wait_s = self._options.close_timeout_s if timeout_s is None else checked_s("timeout_s", timeout_s)
@@ -363,20 +371,21 @@ class Ending(Framing):
                 if not self._close_sent:
                     self._close_sent = True
                     if not session.post(CLOSE, payload):  # a send has failed, which nothing can follow
-                        self.closing = Closing(ABNORMAL, session.outlet.failure, "nobody")
+                        self.closing = Closing(ABNORMAL, session.outlet.failure.reason, "nobody")
                         raise SocketClosed
                     self.closing = Closing(NORMAL if code is None else code, reason, "us")
                 self._wait_for_close(session, deadline)
             except SocketError as error:
                 self._end(session)
-                return None, error.reason
+                error.during("read", timeout_s=wait_s)
+                raise
             except _hub.GreenletExit:
                 self.abort()
                 raise
         closing = self.closing
         if closing is None or closing.code == ABNORMAL:
-            return None, "closed"
-        return closing, None
+            raise SocketClosed
+        return closing
 
     def _wait_for_close(self, session: Session, deadline: _hub.Deadline) -> None:
         while self._is_reading or session.is_ending:  # whoever reads meets the peer's close frame, too
@@ -392,7 +401,7 @@ class Ending(Framing):
             while True:
                 try:
                     event = session.protocol.next_piece()  # which has no limit: all of it is dropped
-                except BadFrame as error:
+                except ProtocolError as error:
                     self._end_by(session, error)
                     raise
                 if event is None:

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lasa import _hub
-from lasa._stream.halves import BUSY_READING, DEFAULT_TIMEOUT_MS
-from lasa._stream.link import address_text
-from lasa._stream.unclosed import end_unclosed
+from lasa._stream import BUSY_READING, DEFAULT_TIMEOUT_MS, address_text, end_unclosed, place_text
 from lasa._values import integer, kind_of, number, text_of, timeout_ms
-from lasa.errors import SocketError
+from lasa.errors import SocketBusy, SocketClosed, SocketError, Word, retold, word_of
 from lasa.http._wire.pieces import BYTES_LIKE, TEXT_OR_BYTES
 from lasa.websocket._socket.session import Session
-from lasa.websocket._wire.closing import HALF_A_CODE, BadFrame, Closing
+from lasa.websocket._wire.closing import HALF_A_CODE, Closing
+from lasa.websocket._wire.errors import ProtocolError, closed_by
 from lasa.websocket._wire.extension import Agreement
 from lasa.websocket._wire.frames import (
     BINARY,
@@ -43,7 +42,7 @@ CODE_MAX: Final = 0x7FFF
 NO_NAME: Final = ("", None)
 NAME: Final = "a WebSocket"  # in errors
 
-Sent = tuple[int | None, str | None]
+Sent = tuple[int | None, Word | None]
 Received = tuple[bytes | None, str | None, Any]
 
 _TYPES: Final = {CONTINUATION: "continuation", TEXT: "text", BINARY: "binary", PING: "ping", PONG: "pong"}
@@ -74,6 +73,8 @@ class Framing:
     __slots__ = (
         "__weakref__",
         "_close_sent",
+        "_failure",
+        "_has_told",
         "_is_fatal",
         "_is_reading",
         "_masks",
@@ -94,6 +95,8 @@ class Framing:
         self._masks = masks is not sizes.reverses_masking
         self._read_s = self._send_s = timeout_s
         self._is_reading = self._is_fatal = self._close_sent = False
+        self._failure: SocketError | None = None  # like what has ended it, where "closed" does not say that
+        self._has_told = False  # it has been raised, and "closed" is from then on
         self.closing: Closing | None = None
         self.protocol: str | None = None
         self.compression: Agreement | None = None
@@ -145,26 +148,26 @@ class Framing:
             TypeError: neither a string nor a number; nothing is sent then.
         Switches: when the kernel's buffer is full. Source: seed, "wb:send_text".
         """
-        return self._send_frame(FIN | TEXT, data)
+        return self._sent(FIN | TEXT, data)
 
     def send_binary(self, data: Any = None) -> Sent:
         """As send_text(), one binary frame. Source: seed, "wb:send_binary"."""
-        return self._send_frame(FIN | BINARY, data)
+        return self._sent(FIN | BINARY, data)
 
     def send_continue(self, data: Any = None) -> Sent:
         """As send_text(), the last frame of a fragmented message. Source: lua-resty-websocket."""
-        return self._send_frame(FIN | CONTINUATION, data)
+        return self._sent(FIN | CONTINUATION, data)
 
     def send_ping(self, msg: Any = None) -> Sent:
         """As send_text(), a ping of at most 125 bytes, else "too much payload for control frame", which is fatal.
 
         Nobody waits for the pong. Source: seed, "wb:send_ping".
         """
-        return self._send_frame(FIN | PING, msg)
+        return self._sent(FIN | PING, msg)
 
     def send_pong(self, msg: Any = None) -> Sent:
         """As send_ping(), a pong. Source: seed, "wb:send_pong"."""
-        return self._send_frame(FIN | PONG, msg)
+        return self._sent(FIN | PONG, msg)
 
     def send_close(self, code: Any = None, msg: Any = None) -> Sent:
         """Send a close frame; nothing can be sent after it, but still received.
@@ -180,9 +183,9 @@ class Framing:
         if code is not None:
             status = None if isinstance(code, TEXT_OR_BYTES) else integer(code)  # the text of one is none
             if status is None or not 0 <= status <= CODE_MAX:
-                return None, "bad status code"
+                return None, word_of(self._known(SocketError("bad status code"), "write"))
             payload = status.to_bytes(2, "big") + _payload_of(msg)
-        return self._send_frame(FIN | CLOSE, payload)
+        return self._sent(FIN | CLOSE, payload)
 
     def send_frame(self, fin: bool, opcode: int, payload: Any = None) -> Sent:
         """Send any frame.
@@ -201,44 +204,56 @@ class Framing:
             raise TypeError(f"bad opcode: number expected, got {kind_of(opcode)}")
         if not 0 <= kind <= 15:
             raise ValueError(f"bad opcode: {kind}")
-        return self._send_frame((FIN if fin else 0) | kind, payload)
+        return self._sent((FIN if fin else 0) | kind, payload)
 
-    def _send_frame(self, first: int, data: Any) -> Sent:
+    def _sent(self, first: int, data: Any) -> Sent:
+        """Send a frame, for the doors above."""
+        raise NotImplementedError
+
+    def _send_frame(self, first: int, data: Any) -> int:
+        """Send a frame, and return how many bytes are on the wire.
+
+        Raises:
+            TypeError: no payload. SocketError: with the words of send_frame().
+        Switches: when the kernel's buffer is full.
+        """
         payload = data if type(data) is bytes else _payload_of(data)
         self._refuse_others()
         if self._is_fatal:
-            return None, FATAL
-        session = self._session
+            raise SocketError(FATAL)
         if self._close_sent:
-            return None, ALREADY_CLOSED
+            raise SocketClosed(ALREADY_CLOSED)
+        session = self._session
         length = len(payload)
-        err = None
+        wrong = None
         if length > self._sizes.max_send:
-            err = "payload too big"
+            wrong = "payload too big"
         elif first & 8:
             if length > CONTROL_MAX:
-                err = "too much payload for control frame"
+                wrong = "too much payload for control frame"
             elif not first & FIN:
-                err = "fragmented control frame"
-        if err is None and session is not None:
+                wrong = "fragmented control frame"
+        if wrong is not None:
+            self._is_fatal = True
+            raise SocketError(wrong)
+        is_close = first & 15 == CLOSE
+        try:
+            if session is None:
+                raise SocketClosed
             head, payload = session.framed(first, payload)
-            is_close = first & 15 == CLOSE
-            try:
-                session.outlet.send(head, payload, closes=is_close)
-            except SocketError as error:
-                err = f"failed to send frame: {error.reason}"
-            except BaseException as error:
-                if session.outlet.has_failed:  # part of the frame may have left; else it waited for its turn
-                    self._is_fatal = True
-                    if isinstance(error, _hub.GreenletExit):
-                        self.abort()
-                raise
-            else:
-                if is_close:
-                    self._close_sent = True
-                return len(head) + length, None
-        self._is_fatal = True
-        return None, err or "failed to send frame: closed"
+            session.outlet.send(head, payload, closes=is_close)
+        except SocketError as error:
+            self._is_fatal = True
+            raise self._known(error, "write", self._send_s, "failed to send frame") from error.__cause__
+        except BaseException as error:
+            if session is not None and session.outlet.has_failed:  # part of it may have left; else it waited its turn
+                self._is_fatal = True
+                if isinstance(error, _hub.GreenletExit):
+                    self.abort()
+            raise
+        if is_close:
+            self._close_sent = True
+        return len(head) + length
 
     # -- receiving
 
@@ -254,29 +269,20 @@ class Framing:
         Switches: when the frame has not come yet, and now and then. Source: seed, "wb:recv_frame".
         """
         self._refuse_others()
-        if self._is_fatal:
-            return None, None, FATAL
         session = self._session
-        if self._is_reading:
-            return None, None, f"{MISSING_HEAD}: {BUSY_READING}"
-        if session is None:
-            self._is_fatal = True
-            return None, None, f"{MISSING_HEAD}: closed"
+        if self._is_fatal or self._is_reading or session is None or session.protocol.is_in_message:
+            return None, None, word_of(self._known(self._why_no_frame(), "read"))
         protocol = session.protocol
-        if protocol.is_in_message:  # of the level of messages
-            return None, None, "a message is half received"
         self._is_reading = True
         try:
             session.connection.link.breathe()
             while (frame := protocol.next_frame()) is None:
                 session.read(self._read_s)
-        except BadFrame as error:
-            self._is_fatal = True
-            return None, None, error.reason
         except SocketError as error:
             if error.reason != "timeout":
                 self._is_fatal = True
-            return None, None, f"{protocol.reader.missing}: {error.reason}"
+            tried = None if isinstance(error, ProtocolError) else protocol.reader.missing
+            return None, None, word_of(self._known(error, "read", self._read_s, tried))
         except _hub.GreenletExit:
             self.abort()
             raise
@@ -291,8 +297,17 @@ class Framing:
             return b"", "close", None
         if len(payload) == 1:
             self._is_fatal = True
-            return None, None, HALF_A_CODE
+            return None, None, word_of(self._known(ProtocolError(HALF_A_CODE), "read"))
         return payload[2:], "close", payload[0] << 8 | payload[1]
+
+    def _why_no_frame(self) -> SocketError:
+        if self._is_fatal:
+            return SocketError(FATAL)
+        if not self._is_reading and self._session is not None:
+            return SocketError("a message is half received")  # by the level of messages
+        self._is_fatal = not self._is_reading
+        why = SocketBusy(BUSY_READING) if self._is_reading else SocketClosed()
+        return self._known(why, "read", None, MISSING_HEAD)
 
     def _end_read(self, session: Session) -> None:
         """Somebody has read, and does no longer. Never switches."""
@@ -304,20 +319,36 @@ class Framing:
         if self._session is not None:
             self._session.connection.link.refuse_others(NAME)
 
-    def _close_frames(self) -> tuple[int | None, str | None]:
+    def _known(
+        self, error: SocketError, operation: str | None, wait_s: float | None = None, tried: str | None = None
+    ) -> SocketError:
+        """Return an error, or one in its place, with what is known of it: with whom, how the connection was closed.
+
+        Args:
+            operation, wait_s: as Error.during() takes them.
+            tried: what its word is to begin with.
+        """
+        if error.reason == "closed":
+            error = closed_by(self.closing)
+        error.during(operation, place_text(*self.peer) or None, wait_s)
+        return error if tried is None else retold(error, f"{tried}: {error.reason}")
+
+    def _close_frames(self) -> int:
         # As lua-resty-websocket: a close frame if none was sent; the peer's is not waited for.
-        if self._is_fatal:
+        try:
+            if self._is_fatal:
+                raise SocketError(FATAL)
+            if not self.is_open:
+                raise SocketClosed
+            if not self._close_sent:
+                self._send_frame(FIN | CLOSE, b"")
+        except SocketError as error:
             self.abort()
-            return None, FATAL
-        if not self.is_open:
-            return None, "closed"
-        if not self._close_sent:
-            sent, err = self.send_close()
-            if sent is None:
-                self.abort()
-                return None, f"failed to send close frame: {err}"
+            if error.reason in (FATAL, "closed"):
+                raise
+            raise retold(error, f"failed to send close frame: {error.reason}") from error.__cause__
         self.abort()
-        return 1, None
+        return 1
 
     def abort(self) -> None:
         """End the connection at once, for everyone and without a word; nothing happens if there is none.
@@ -342,8 +373,8 @@ class Framing:
         self.compression = session.agreement
         session.masks = self._masks
         session.outlet.wait_s = self._send_s  # out of the pool it has another's
-        self._is_fatal = self._close_sent = False
-        self.closing = None
+        self._is_fatal = self._close_sent = self._has_told = False
+        self._failure = self.closing = None
         reader = session.protocol.reader
         reader.is_strict = False
         reader.max_frame = self._sizes.max_recv

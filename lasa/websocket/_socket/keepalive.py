@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import Final
 
 from lasa import _hub
+from lasa.websocket._socket.outlet import OnBroken
 from lasa.websocket._socket.session import Session
+from lasa.websocket._wire.errors import PingTimeout
 from lasa.websocket._wire.frames import PING
 
 __all__ = ["Keepalive"]
@@ -40,7 +41,11 @@ class Keepalive:
     )
 
     def __init__(
-        self, session: Session, interval_s: float, timeout_s: float | None, on_lost: Callable[[], None]
+        self,
+        session: Session,
+        interval_s: float,
+        timeout_s: float | None,
+        on_lost: OnBroken,
     ) -> None:
         self._session: Session | None = session
         self._interval_s = interval_s
@@ -80,7 +85,7 @@ class Keepalive:
         if self._lives(session):
             self._lost_s = FOREVER_S
         elif now_s >= self._lost_s:
-            self._on_lost()
+            self._on_lost(session.outlet, PingTimeout().during("read", timeout_s=self._timeout_s))
             return
         if now_s >= self._due_s:
             self._ping(session)

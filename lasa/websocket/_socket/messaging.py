@@ -6,19 +6,20 @@ close is noticed also by a handler that only sends; a message that nobody receiv
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, Final, Self, TypeVar
 
 from lasa import _hub, semaphore
 from lasa._hub import CALL_COST, Deadline
-from lasa._stream.halves import BUSY_READING
-from lasa.errors import SocketClosed, SocketError, SocketTimeout, check
+from lasa._stream import BUSY_READING
+from lasa.errors import SocketBusy, SocketClosed, SocketError, SocketTimeout, Word, failed
 from lasa.http._wire.pieces import BYTES_LIKE
 from lasa.websocket._socket.ending import Ending
 from lasa.websocket._socket.framing import NAME, FrameSizes, Sent
 from lasa.websocket._socket.options import Options, checked_s
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire.closing import INTERNAL_ERROR
+from lasa.websocket._wire.errors import ConnectionClosedOK
 from lasa.websocket._wire.frames import BINARY, CONTINUATION, FIN, RSV1, TEXT
 from lasa.websocket._wire.protocol import IN_A_ROW, NOTHING_YET, ControlFrame, Piece
 
@@ -55,14 +56,14 @@ class WebSocket(Ending):
     def _begin(self, session: Session, *, for_messages: bool) -> None:
         self._open(session)
         self._is_answering = self._is_watching = self._is_due = False
-        self._pieces = self._word = self._keepalive = None
+        self._pieces = self._keepalive = None
         if for_messages:
             self._read_s = semaphore.FOREVER_S  # the keepalive tells of a peer that is gone
             self._answer_by_itself(session)
 
     # -- receiving
 
-    def receive(self, timeout_s: float | None = None) -> tuple[str | bytes | None, str | None]:
+    def receive(self, timeout_s: float | None = None) -> tuple[str | bytes | None, Word | None]:
         """Receive one message.
 
         Args:
@@ -76,20 +77,17 @@ class WebSocket(Ending):
             ValueError: a bad timeout_s.
         Switches: when no message has come yet, and now and then. Source: beyond the seed.
         """
-        return self._receive_by(self._next_message, timeout_s)
+        try:
+            return self._receive_by(self._next_message, timeout_s), None
+        except SocketError as error:
+            return failed(error)
 
-    def _receive_by(
-        self, step: Callable[[Session, Deadline | None], ReceivedT], timeout_s: float | None
-    ) -> tuple[ReceivedT | None, str | None]:
+    def _receive_by(self, step: Callable[[Session, Deadline | None], ReceivedT], timeout_s: float | None) -> ReceivedT:
         session = self._session
         if session is not None:
             session.connection.link.refuse_others(NAME)
-        if self._is_reading:
-            return None, BUSY_READING
-        if session is None:
-            return None, self._take_word()
-        if session.is_ending:
-            return None, self._await_end(session, timeout_s)
+        if self._is_reading or session is None or session.is_ending:
+            raise self._why_not_receiving(timeout_s)
         deadline = None if timeout_s is None else Deadline(checked_s("timeout_s", timeout_s))
         self._is_reading = True
         try:
@@ -97,17 +95,30 @@ class WebSocket(Ending):
                 self._answer_by_itself(session)
             while self._pieces is not None:  # nobody wants the rest of it
                 self._next_piece(session, deadline)
-            return step(session, deadline), None
+            return step(session, deadline)
         except SocketError as error:
-            return None, self._end_reading(session, error)
+            raise self._end_reading(session, error, timeout_s) from error.__cause__
         except _hub.GreenletExit:
             self.abort()
             raise
         finally:
             self._end_read(session)
 
-    def _end_reading(self, session: Session, error: SocketError) -> str:
-        return "timeout" if type(error) is SocketTimeout else self._end_by(session, error)
+    def _why_not_receiving(self, timeout_s: float | None) -> SocketError:
+        session = self._session
+        if self._is_reading:
+            why: SocketError = SocketBusy(BUSY_READING)
+        elif session is None:
+            why = self._why_over()
+        else:
+            why = self._await_end(session, timeout_s)
+        return self._known(why, "read")
+
+    def _end_reading(self, session: Session, error: SocketError, timeout_s: float | None = None) -> SocketError:
+        # Returns what to raise; after a timeout another call goes on.
+        why = error if error.reason == "timeout" else self._end_by(session, error)
+        wait_s = self._read_s if timeout_s is None else min(checked_s("timeout_s", timeout_s), self._read_s)
+        return self._known(why, "read", wait_s)
 
     def _next_message(self, session: Session, deadline: Deadline | None) -> str | bytes:
         next_event = session.protocol.next_event
@@ -150,16 +161,17 @@ class WebSocket(Ending):
         return self
 
     def __next__(self) -> str | bytes:
-        message, err = self.receive()
-        if message is None:
-            if self.ends_quietly and (self.closing is not None or not self.is_open):
-                raise StopIteration
-            if err == "closed" and self.closing is not None and self.closing.is_normal:
-                raise StopIteration
-            check((None, err))
-        return message  # type: ignore[return-value]
+        try:
+            return self._receive_by(self._next_message, None)
+        except SocketError as error:
+            if not (
+                (self.ends_quietly and (self.closing is not None or not self.is_open))
+                or isinstance(error, ConnectionClosedOK)
+            ):
+                raise
+        raise StopIteration
 
-    def receive_pieces(self, timeout_s: float | None = None) -> tuple[MessagePieces | None, str | None]:
+    def receive_pieces(self, timeout_s: float | None = None) -> tuple[MessagePieces | None, Word | None]:
         """Receive the beginning of a message, and return an iterator over its pieces as they come.
 
         It has no limit on the message. What is left of it when somebody receives the next one is dropped.
@@ -170,7 +182,10 @@ class WebSocket(Ending):
             ``(pieces, None)``, or ``(None, err)`` as receive().
         Switches: as receive(). Source: beyond the seed.
         """
-        return self._receive_by(self._begin_pieces, timeout_s)
+        try:
+            return self._receive_by(self._begin_pieces, timeout_s), None
+        except SocketError as error:
+            return failed(error)
 
     def _begin_pieces(self, session: Session, deadline: Deadline | None) -> MessagePieces:
         first = self._next_piece(session, deadline)
@@ -186,17 +201,14 @@ class WebSocket(Ending):
             SocketError: as iterating over it. Switches: when nothing has come yet.
         """
         if self._pieces is not pieces or session.is_ending:
-            raise SocketClosed
+            raise self._known(SocketClosed(), "read")
         if self._is_reading:
-            raise SocketError(BUSY_READING)
+            raise self._known(SocketBusy(BUSY_READING), "read")
         self._is_reading = True
         try:
             return self._next_piece(session, None)
         except SocketError as error:
-            word = self._end_reading(session, error)
-            if word == error.reason:
-                raise
-            raise SocketError(word) from error
+            raise self._end_reading(session, error) from error.__cause__
         except _hub.GreenletExit:
             self.abort()
             raise
@@ -235,67 +247,73 @@ class WebSocket(Ending):
             cannot be ended, so the connection is closed with 1011.
         Switches: when the kernel's buffer is full, and while another message is on its way. Source: beyond the seed.
         """
-        if type(message) is str:
-            first, payload = _WHOLE_TEXT, message.encode()
-        elif type(message) is bytes:
-            first, payload = _WHOLE_BINARY, message
-        elif isinstance(message, str):
-            first, payload = _WHOLE_TEXT, message.encode()
-        elif isinstance(message, BYTES_LIKE):
-            first, payload = _WHOLE_BINARY, bytes(message)
-        else:
+        fragments = None
+        try:
+            if isinstance(message, str):
+                return self._send_whole(_WHOLE_TEXT, message.encode()), None
+            if type(message) is bytes:
+                return self._send_whole(_WHOLE_BINARY, message), None
+            if isinstance(message, BYTES_LIKE):
+                return self._send_whole(_WHOLE_BINARY, bytes(message)), None
             self._refuse_others()
-            return self._send_fragments(_pieces_of(message))
+            fragments = _Fragments(message)
+            return self._send_fragments(fragments), None
+        except SocketError as error:
+            if fragments is not None and fragments.has_failed:
+                raise
+            return failed(self._known(error, "write", self._send_s))
+
+    def _send_whole(self, first: int, payload: bytes) -> int:
+        """Send a message of one frame, and return how many bytes are on the wire.
+
+        Raises:
+            SocketClosed, SocketTimeout, SocketError.
+        Switches: as send().
+        """
         session = self._session
         if session is not None:
             session.connection.link.refuse_others(NAME)
         if session is None or self._close_sent:
-            return None, "closed"
+            raise SocketClosed
         if not self._is_answering:
             self._answer_by_itself(session)
         outlet = session.outlet
+        has_turn = False
         try:
-            if outlet.is_free:
-                return self._send_whole(session, first, payload), None
-            outlet.message.take()
-            try:
+            if not outlet.is_free:
+                has_turn = outlet.message.take()
                 if self._close_sent:
-                    return None, "closed"
-                return self._send_whole(session, first, payload), None
-            finally:
-                outlet.message.give_back()
-        except SocketError as error:
-            return None, error.reason
+                    raise SocketClosed
+            deflater = session.deflater
+            if deflater is not None and len(payload) >= session.threshold:
+                payload = deflater.deflate(payload)
+                first |= RSV1
+            head, payload = session.framed(first, payload)
+            if deflater is None:
+                outlet.send(head, payload)
+            else:
+                session.send(head, payload)
+            return len(head) + len(payload)
         except _hub.GreenletExit:
             if outlet.has_failed:  # else it was killed while it waited for its turn
                 self.abort()
             raise
+        finally:
+            if has_turn:
+                outlet.message.give_back()
 
-    def _send_whole(self, session: Session, first: int, payload: bytes) -> int:
-        deflater = session.deflater
-        if deflater is not None and len(payload) >= session.threshold:
-            payload = deflater.deflate(payload)
-            first |= RSV1
-        head, payload = session.framed(first, payload)
-        if deflater is None:
-            session.outlet.send(head, payload)
-        else:
-            session.send(head, payload)
-        return len(head) + len(payload)
-
-    def _send_fragments(self, pieces: Iterator[Any]) -> Sent:
-        piece = next(pieces, _END)
-        kind = _kind_of(piece, None)
+    def _send_fragments(self, pieces: _Fragments) -> int:
+        """As _send_whole(), a message that comes in pieces."""
+        piece = pieces.next()
         session = self._session
         if session is None or self._close_sent:
-            return None, "closed"
+            raise SocketClosed
         if not self._is_answering:
             self._answer_by_itself(session)
         outlet = session.outlet
         deflater = session.deflater
         sent = 0
-        opcode = kind | (RSV1 if deflater is not None else 0)
-        is_asking = False  # for a piece: the caller's own sockets may fail, too, which is no failure of ours
+        opcode = pieces.kind | (RSV1 if deflater is not None else 0)
         try:
             outlet.message.take()
             try:
@@ -306,27 +324,22 @@ class WebSocket(Ending):
                         data = deflater.deflate(data, is_last)
                     if data or is_last:
                         if self._close_sent:
-                            return None, "closed"
+                            raise SocketClosed
                         frame = session.frame((FIN if is_last else 0) | opcode, data)
                         session.send(frame)
                         sent += len(frame)
                         opcode = CONTINUATION
                         outlet.is_fragmented = not is_last
                     if is_last:
-                        return sent, None
-                    is_asking = True
-                    piece = next(pieces, _END)
-                    _kind_of(piece, kind)
-                    is_asking = False
+                        return sent
+                    piece = pieces.next()
             finally:
                 outlet.is_fragmented = False
                 outlet.message.give_back()
         except BaseException as error:
-            if not is_asking and isinstance(error, SocketError):
-                return None, error.reason
             if outlet.has_failed and isinstance(error, _hub.GreenletExit):
                 self.abort()
-            elif sent:
+            elif sent and (pieces.has_failed or not isinstance(error, SocketError)):
                 self.go_away(INTERNAL_ERROR)  # a message that has begun cannot be ended
             raise
 
@@ -373,22 +386,48 @@ class MessagePieces:
         raise StopIteration
 
 
-def _kind_of(piece: Any, expected: int | None) -> int:
+def _kind_of(piece: Any, expected: int = 0) -> int:
     if piece is _END:
-        return BINARY if expected is None else expected
+        return expected or BINARY
     kind = TEXT if isinstance(piece, str) else BINARY if isinstance(piece, BYTES_LIKE) else None
     if kind is None:
         raise TypeError(f"bad piece of a message: str or bytes expected, got {type(piece).__name__}")
-    if expected is not None and kind != expected:
+    if expected and kind != expected:
         raise TypeError("bad piece of a message: str and bytes are mixed")
     return kind
 
 
-def _pieces_of(message: Any) -> Iterator[Any]:
-    if isinstance(message, list | tuple) and message:  # nothing is sent if a later one is wrong
-        kind = _kind_of(message[0], None)
-        for piece in message:
-            _kind_of(piece, kind)
-    if isinstance(message, Iterable) and not isinstance(message, dict | WebSocket):
-        return iter(message)
-    raise TypeError(f"bad message: str, bytes or an iterable of them expected, got {type(message).__name__}")
+class _Fragments:
+    """The pieces of one message, as the caller's iterable gives them.
+
+    Attributes:
+        kind: TEXT or BINARY, of the first piece; 0 before it.
+        has_failed: whether asking for one has raised: the caller's own sockets may fail, which is no failure of ours.
+    Raises:
+        TypeError: no iterable, or a list in which something is no piece.
+    """
+
+    __slots__ = ("_pieces", "has_failed", "kind")
+
+    def __init__(self, message: Any) -> None:
+        self.kind = 0
+        self.has_failed = False
+        if isinstance(message, list | tuple) and message:  # nothing is sent if a later one is wrong
+            kind = _kind_of(message[0])
+            for piece in message:
+                _kind_of(piece, kind)
+        if not isinstance(message, Iterable) or isinstance(message, dict | WebSocket):
+            raise TypeError(f"bad message: str, bytes or an iterable of them expected, got {type(message).__name__}")
+        self._pieces = iter(message)
+
+    def next(self) -> Any:
+        """Return the next piece, _END behind the last one.
+
+        Raises:
+            TypeError: no piece, or one of another kind than the first. What the iterable raises.
+        """
+        self.has_failed = True
+        piece = next(self._pieces, _END)
+        self.kind = _kind_of(piece, self.kind)
+        self.has_failed = False
+        return piece

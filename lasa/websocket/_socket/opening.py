@@ -13,9 +13,8 @@ import h11
 from h11._headers import Headers
 
 from lasa._options import LEAST_S, Checker, Opt
-from lasa._stream.connection import Connection
-from lasa._stream.opening import Opening, PoolTerms
-from lasa.errors import SocketError, retold
+from lasa._stream import Connection, Opening, PoolOptions, PoolTerms, of_a_connect, place_text
+from lasa.errors import ConnectTimeout, SocketError, retold
 from lasa.http._client.options import RouteOptions, certificate_of, server_name_of
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
@@ -27,10 +26,10 @@ from lasa.http._wire.errors import BadStatusLine
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.fields import lines_of
 from lasa.http._wire.target import Target
-from lasa.socket._options import PoolOptions
 from lasa.websocket._socket.options import HEADERS, MessageOptions, Options
 from lasa.websocket._socket.session import Session
 from lasa.websocket._wire import extension
+from lasa.websocket._wire.errors import HandshakeError
 from lasa.websocket._wire.handshake import BAD_STATUS_LINE, Protocols, check_answer, protocols_of, request_headers
 from lasa.websocket._wire.handshake import Headers as HeaderOption
 from lasa.websocket._wire.uri import WebSocketUri, parse_uri
@@ -38,6 +37,7 @@ from lasa.websocket._wire.uri import WebSocketUri, parse_uri
 __all__ = ["CONNECT", "ConnectOptions", "OpeningHandshake"]
 
 OPEN_TIMEOUT_S: Final = 30.0
+EARLY_S: Final = 0.001  # an alarm may be, by its own clock
 REFUSAL_MAX: Final = 1_048_576  # bytes of the body of an answer that refuses
 
 _HANDSHAKE: Final = ("protocols", "origin", "headers", "host", "key", "auth")
@@ -79,10 +79,13 @@ class ConnectOptions(MessageOptions, RouteOptions, PoolOptions, total=False):
 
 CONNECT: Final = Checker(ConnectOptions)
 
+# What an error's word begins with, and what was being done, by the stage of a RequestDeadline.
 _STAGES: Final = {
-    "tls": "ssl handshake failed",
-    "send": "failed to send the handshake request",
-    "read": "failed to receive response header",
+    "connect": ("failed to connect", "connect"),
+    "proxy": ("failed to connect", "proxy"),
+    "tls": ("ssl handshake failed", "handshake"),
+    "send": ("failed to send the handshake request", "upgrade"),
+    "read": ("failed to receive response header", "upgrade"),
 }
 
 
@@ -127,8 +130,8 @@ class OpeningHandshake:
             connect_s: likewise any other wait, also one for the answer.
         Raises:
             SocketError: "failed to connect: E", "ssl handshake failed: E", "failed to send the handshake request: E",
-            "failed to receive response header: E", "bad HTTP response status line: L" and other words of an answer
-            that does not agree.
+            "failed to receive response header: E". UpgradeRefused: "bad HTTP response status line: L". HandshakeError:
+            other words of an answer that does not agree, or is none.
         Switches: whenever it has to wait.
         """
         self._policy = replace(self._policy, send=send_s, tls=connect_s, read=connect_s)
@@ -144,17 +147,20 @@ class OpeningHandshake:
             except BaseException:
                 connection.end()
                 raise
-        except _Refused:
-            raise
-        except BadStatusLine as error:
-            if deadline.stage != "read":  # a proxy's
-                raise retold(error, f"failed to connect: {error.reason}") from error
-            raise SocketError(f"{BAD_STATUS_LINE}: {error.line}") from error
         except SocketError as error:
-            stage = _STAGES.get(deadline.stage, "failed to connect")
-            if error.reason.startswith(stage):
-                raise
-            raise retold(error, f"{stage}: {error.reason}") from error
+            raise self._told(error, deadline, send_s if deadline.stage == "send" else connect_s) from error.__cause__
+
+    def _told(self, error: SocketError, deadline: RequestDeadline, wait_s: float) -> SocketError:
+        # Returns the error of this connect; wait_s is the limit of a single wait.
+        tried, operation = _STAGES[deadline.stage]
+        if isinstance(error, BadStatusLine) and deadline.stage == "read":  # and no proxy's
+            error = HandshakeError(f"{BAD_STATUS_LINE}: {error.line}")
+        error = of_a_connect(error)
+        if isinstance(error, ConnectTimeout) and error.errno is None:
+            error.timeout_s = wait_s if deadline.left_s > EARLY_S else self._policy.timeout
+        if not isinstance(error, HandshakeError) and not error.reason.startswith(tried):
+            error = retold(error, f"{tried}: {error.reason}")
+        return error.during(operation, place_text(self._route.host, self._route.port))
 
     def _connect(self, deadline: RequestDeadline, connect_s: float) -> Connection:
         # Returns one that was idle in the pool, with its session, or a new one.
@@ -196,10 +202,11 @@ class OpeningHandshake:
             try:
                 protocol = check_answer(response.code, line, response.headers, self._key, self._protocols)
                 agreement = self._agree(response)
-            except SocketError as error:
+            except HandshakeError as error:
                 if body.socket is not None:
                     body.socket.abort()
-                raise _Refused(error.reason) from None
+                error.response = response
+                raise
             assert body.socket is not None
             unread = body.socket.take_unread()
             return Session(
@@ -221,13 +228,9 @@ class OpeningHandshake:
         said = response.headers.getall("Sec-WebSocket-Extensions", [])
         if self._options.compression is None:
             if said:
-                raise SocketError('bad "sec-websocket-extensions" response header: unknown extension')
+                raise HandshakeError('bad "sec-websocket-extensions" response header: unknown extension')
             return None
         return extension.agree(self._options.compression, said)
-
-
-class _Refused(SocketError):
-    """The server has answered, and does not agree."""
 
 
 def _read_refusal(response: Response) -> None:

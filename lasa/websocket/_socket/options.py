@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Self, TypedDict
 
 from lasa import semaphore
 from lasa._options import LEAST_S, Checker, Opt
-from lasa._stream.halves import DEFAULT_TIMEOUT_MS
+from lasa._stream import DEFAULT_TIMEOUT_MS
 from lasa._values import number, timeout_ms
 from lasa.websocket._socket.framing import FrameSizes
 from lasa.websocket._wire.extension import Deflate

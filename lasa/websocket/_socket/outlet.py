@@ -14,14 +14,18 @@ from typing import Final
 
 from lasa import _hub, thread
 from lasa._hub import Turn
-from lasa._stream.connection import Connection
-from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa._stream import Connection
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, copy_of
 
-__all__ = ["MessageTurn", "Outlet"]
+__all__ = ["MessageTurn", "OnBroken", "Outlet"]
 
 SPLIT_AT: Final = 65_536  # bytes; larger payloads are not copied behind their head
 POSTED_MAX: Final = 1_048_576  # bytes that may wait for a slow peer, besides the frame that is on its way
 FRAME_COST: Final = 64  # bytes of memory for a frame beside its own: of pongs there may be many
+
+OnBroken = Callable[["Outlet", SocketError], None]
+
+_CLOSED: Final = SocketClosed()
 
 
 class MessageTurn(Turn):
@@ -41,8 +45,8 @@ class Outlet:
         is_fragmented: whether a message has begun whose other fragments are still to come.
         is_closed: whether a close frame was sent, or waits for the wire: nothing can follow it.
         has_failed: whether a frame may have left in part, so that nothing can follow.
-        failure: the error word of that, "closed" where it has none.
-        on_broken: called with this outlet and the error word where what was posted cannot leave.
+        failure: why, to tell and not to raise; "closed" where nothing is known.
+        on_broken: called with this outlet and the error where what was posted cannot leave.
     """
 
     __slots__ = (
@@ -65,8 +69,8 @@ class Outlet:
         self._stream = connection.stream
         self.wait_s = wait_s
         self.has_failed = self.is_closed = self.is_fragmented = False
-        self.failure = "closed"
-        self.on_broken: Callable[[Outlet, str], None] | None = None
+        self.failure: SocketError = _CLOSED
+        self.on_broken: OnBroken | None = None
         self.message = MessageTurn()
         self._wire = Turn()
         self._posted: deque[bytes] | None = None  # made when the first frame has to wait
@@ -191,7 +195,7 @@ class Outlet:
         except SocketError as error:
             self._fail(error)  # the peer takes nothing
             if self.on_broken is not None:
-                self.on_broken(self, error.reason)
+                self.on_broken(self, error.during("write"))
             self._connection.give_back()
         except _hub.GreenletExit as error:
             self._fail(error)
@@ -202,4 +206,4 @@ class Outlet:
     def _fail(self, error: BaseException) -> None:
         self.has_failed = True
         if isinstance(error, SocketError):
-            self.failure = error.reason
+            self.failure = copy_of(error)

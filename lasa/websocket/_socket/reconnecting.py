@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
@@ -12,10 +12,9 @@ from lasa import _hub
 from lasa._backoff import backoff_s
 from lasa._functions import check_function
 from lasa._values import integer
-from lasa.errors import error_in
+from lasa.errors import SocketError, Word, error_in, word_of
 from lasa.websocket._socket.messaging import WebSocket
 from lasa.websocket._socket.options import checked_s
-from lasa.websocket._wire.closing import ABNORMAL
 from lasa.websocket._wire.uri import BAD_URI, uri_to_show
 
 __all__ = ["Backoff", "Reconnecting", "makes_sense"]
@@ -75,12 +74,14 @@ class Reconnecting(Generic[SocketT]):
     def __init__(
         self,
         uri: Any,
-        connect: Callable[[], tuple[SocketT | None, str | None]],
+        connect: Callable[[Mapping[str, Any]], SocketT],
+        options: Callable[[], Mapping[str, Any]],
         backoff: Backoff,
         should_retry: Callable[[str], bool] | None,
     ) -> None:
         self._uri = uri
         self._connect = connect
+        self._options = options
         self._backoff = backoff
         if should_retry is not None:
             check_function(should_retry, "should_retry")
@@ -119,7 +120,12 @@ class Reconnecting(Generic[SocketT]):
             if not self._is_stopped:
                 self._note_loss(last, has_lasted=has_lasted)
         while not self._is_stopped:
-            wb, err = self._connect()
+            options = self._options()
+            wb = err = None
+            try:
+                wb = self._connect(options)
+            except SocketError as error:
+                err = word_of(error)
             if self._is_stopped:  # meanwhile
                 if wb is not None:
                     wb.close()
@@ -136,15 +142,14 @@ class Reconnecting(Generic[SocketT]):
         raise StopIteration
 
     def _note_loss(self, last: SocketT, *, has_lasted: bool) -> None:
-        closing = last.closing
-        word = closing.reason if closing is not None and closing.code == ABNORMAL else "closed"
+        err = word_of(last.why_lost())
         if has_lasted:
             self._backoff.succeed()
-            logger.info("lost %s: %s; connecting again", uri_to_show(self._uri), word)
+            logger.info("lost %s: %s; connecting again", uri_to_show(self._uri), err)
         else:
-            self._pause("lost", word)
+            self._pause("lost", err)
 
-    def _pause(self, what: str, err: str) -> None:
+    def _pause(self, what: str, err: Word) -> None:
         delay_s = self._backoff.fail(random.random())
         if self._backoff.is_over:
             raise error_in(err)

@@ -6,8 +6,7 @@ from typing import Final
 
 from lasa import _process
 from lasa._hub import CALL_COST
-from lasa._stream.connection import Connection
-from lasa._stream.inlet import Inlet
+from lasa._stream import Connection, Inlet
 from lasa.errors import SocketClosed, SocketError
 from lasa.websocket._socket.outlet import Outlet
 from lasa.websocket._wire.extension import Agreement

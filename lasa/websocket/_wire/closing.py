@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
-from lasa.errors import SocketError
+from lasa.websocket._wire.errors import ProtocolError
 
 __all__ = [
     "ABNORMAL",
@@ -33,20 +33,7 @@ INTERNAL_ERROR: Final = 1011
 REASON_MAX: Final = 123  # bytes
 HALF_A_CODE: Final = "close frame with a body must carry a 2-byte status code"
 
-
-class BadFrame(SocketError):
-    """The peer breaks the protocol, or a limit; the connection ends.
-
-    Attributes:
-        code: of the close frame that tells it.
-    """
-
-    def __init__(self, reason: str, code: int = PROTOCOL_ERROR) -> None:
-        super().__init__(reason)
-        self.code = code
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.reason, self.code)
+BadFrame = ProtocolError  # its name where frames are read
 
 
 class Closing(NamedTuple):
@@ -77,19 +64,19 @@ def parse_close(payload: bytes) -> tuple[int | None, str]:
     """Return code and reason of a close frame.
 
     Raises:
-        BadFrame: half a code, a code that must not be sent, a reason that is no UTF-8.
+        ProtocolError: half a code, a code that must not be sent, a reason that is no UTF-8.
     """
     if not payload:
         return None, ""
     if len(payload) == 1:
-        raise BadFrame(HALF_A_CODE)
+        raise ProtocolError(HALF_A_CODE)
     code = payload[0] << 8 | payload[1]
     if not is_sendable(code):
-        raise BadFrame(f"bad close code: {code}")
+        raise ProtocolError(f"bad close code: {code}")
     try:
         return code, payload[2:].decode()
     except UnicodeDecodeError:
-        raise BadFrame("invalid utf-8", BAD_DATA) from None
+        raise ProtocolError("invalid utf-8", BAD_DATA) from None
 
 
 def close_payload(code: int, reason: str) -> bytes:

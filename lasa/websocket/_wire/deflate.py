@@ -10,7 +10,8 @@ import sys
 import zlib
 from typing import Final
 
-from lasa.websocket._wire.closing import BAD_DATA, TOO_BIG, BadFrame
+from lasa.websocket._wire.closing import BAD_DATA
+from lasa.websocket._wire.errors import MessageTooBig, ProtocolError
 
 __all__ = ["NO_LIMIT", "BadCompressedData", "Deflater", "Inflater", "MessageTooBig"]
 
@@ -26,17 +27,10 @@ _PIECE_BYTES: Final = 256 * 1024
 _FINAL_BLOCKS_MAX: Final = 10_000
 
 
-class BadCompressedData(BadFrame):
+class BadCompressedData(ProtocolError):
     """What the peer compressed cannot be inflated."""
 
     def __init__(self, reason: str = "bad compressed data", code: int = BAD_DATA) -> None:
-        super().__init__(reason, code)
-
-
-class MessageTooBig(BadFrame):
-    """A message is larger than it may be."""
-
-    def __init__(self, reason: str = "message too big", code: int = TOO_BIG) -> None:
         super().__init__(reason, code)
 
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
 from lasa._options import Checker, Opt, WrongKind
-from lasa.errors import SocketError
 from lasa.http._wire.grammar import TOKEN
 from lasa.websocket._wire.deflate import NO_LIMIT, Deflater, Inflater
+from lasa.websocket._wire.errors import HandshakeError, HandshakeRefused
 
 __all__ = ["Agreement", "Deflate", "agree", "answer", "offer", "split_extensions"]
 
@@ -238,7 +238,7 @@ def agree(settings: Deflate, answer: Sequence[str]) -> Agreement | None:
     Returns:
         what is agreed; None: no compression.
     Raises:
-        SocketError: ``bad "sec-websocket-extensions" response header: …``, with "syntax", "unknown extension",
+        HandshakeError: ``bad "sec-websocket-extensions" response header: …``, with "syntax", "unknown extension",
             "duplicate extension", "unknown parameter", "duplicate parameter", or the name of the parameter that is
             wrong or missing.
     """
@@ -247,7 +247,7 @@ def agree(settings: Deflate, answer: Sequence[str]) -> Agreement | None:
     try:
         return _agreed(settings, answer)
     except _Unfit as unfit:
-        raise SocketError(f'bad "sec-websocket-extensions" response header: {unfit}') from None
+        raise HandshakeError(f'bad "sec-websocket-extensions" response header: {unfit}') from None
 
 
 def _agreed(settings: Deflate, answer: Sequence[str]) -> Agreement:
@@ -283,14 +283,14 @@ def answer(settings: Deflate, offers: Sequence[str]) -> tuple[str, Agreement] | 
     Returns:
         ``(header, agreement)``, the header being the answer's; None: no compression.
     Raises:
-        SocketError: ``bad "sec-websocket-extensions" request header``, one that cannot be read at all.
+        HandshakeRefused: ``bad "sec-websocket-extensions" request header``, one that cannot be read at all.
     """
     if not offers:
         return None
     try:
         extensions = split_extensions(",".join(offers))
     except ValueError:
-        raise SocketError('bad "sec-websocket-extensions" request header') from None
+        raise HandshakeRefused('bad "sec-websocket-extensions" request header') from None
     for name, pairs in extensions:
         if name == _NAME:
             try:

@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from wsproto.frame_protocol import FrameDecoder, Header, Opcode, RsvBits, XorMaskerNull
 
-from lasa.websocket._wire.closing import TOO_BIG, BadFrame
+from lasa.websocket._wire.closing import PROTOCOL_ERROR, TOO_BIG
+from lasa.websocket._wire.errors import MessageTooBig, ProtocolError
 from lasa.websocket._wire.masks import Masker, mask
 
 __all__ = [
@@ -189,7 +190,7 @@ class FrameReader(FrameDecoder):
         """Take a frame's head, if all of it is there.
 
         Raises:
-            BadFrame: in the order, and with the words, of lua-resty-websocket.
+            ProtocolError: in the order, and with the words, of lua-resty-websocket.
         """
         buffer = self.buffer
         front, at = buffer.front, buffer.position
@@ -201,16 +202,16 @@ class FrameReader(FrameDecoder):
         is_fin = first >= FIN
         is_compressed = bool(first & RSV1)
         if first & 0x30 or (is_compressed and not (self._deflates and opcode in (TEXT, BINARY))):
-            raise BadFrame("bad RSV1, RSV2, or RSV3 bits")
+            raise ProtocolError("bad RSV1, RSV2, or RSV3 bits")
         if 3 <= opcode <= 7:
-            raise BadFrame("reserved non-control frames")
+            raise ProtocolError("reserved non-control frames")
         if opcode > PONG:
-            raise BadFrame("reserved control frames")
+            raise ProtocolError("reserved control frames")
         is_masked = second >= 0x80
         if not is_masked and not self.client:
-            raise BadFrame("frame unmasked")
+            raise ProtocolError("frame unmasked")
         if is_masked and self.client and self.is_strict:
-            raise BadFrame("frame masked")
+            raise ProtocolError("frame masked")
         length = second & 127
         start = at + 2
         if length > CONTROL_MAX:
@@ -222,14 +223,14 @@ class FrameReader(FrameDecoder):
             self._check_length(length, shortest)
         if opcode >= CLOSE:
             if second & 127 > CONTROL_MAX:
-                raise BadFrame("too long payload for control frame")
+                raise ProtocolError("too long payload for control frame")
             if not is_fin:
-                raise BadFrame("fragmented control frame")
+                raise ProtocolError("fragmented control frame")
         if length > self.max_frame:
-            raise BadFrame("exceeding max payload len", TOO_BIG)
+            raise MessageTooBig("exceeding max payload len")
         is_inflated = self.is_compressed if opcode == CONTINUATION else is_compressed
         if opcode < CLOSE and not is_inflated and self.room is not None and length > self.room:
-            raise BadFrame("message too big", TOO_BIG)
+            raise MessageTooBig
         if is_masked:
             start += 4
             if start > end:
@@ -247,9 +248,9 @@ class FrameReader(FrameDecoder):
 
     def _check_length(self, length: int, shortest: int) -> None:
         if length >= LENGTH_MAX:
-            raise BadFrame("payload len too large", TOO_BIG if length < 2**63 else 1002)
+            raise MessageTooBig("payload len too large", TOO_BIG if length < 2**63 else PROTOCOL_ERROR)
         if length < shortest and self.is_strict:
-            raise BadFrame("payload length not in its shortest form")
+            raise ProtocolError("payload length not in its shortest form")
 
     @property
     def missing(self) -> str:

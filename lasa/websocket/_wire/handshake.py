@@ -19,12 +19,12 @@ from wsproto.utilities import generate_accept_token, generate_nonce
 
 from lasa._functions import check_function, checked_result
 from lasa._values import kind_of
-from lasa.errors import SocketError
 from lasa.http._wire.auth import Auth, authorization_of
 from lasa.http._wire.errors import shown
 from lasa.http._wire.fields import USER_AGENT, field, pairs_of, prepare
 from lasa.http._wire.grammar import TOKEN
 from lasa.http._wire.heads import RawHeaders
+from lasa.websocket._wire.errors import HandshakeError, HandshakeRefused, UpgradeRefused
 from lasa.websocket._wire.origins import OriginRule
 from lasa.websocket._wire.uri import WebSocketUri
 
@@ -62,23 +62,6 @@ _ONCE: Final = frozenset((b"host", b"origin", b"authorization", b"user-agent"))
 # RFC 9110, sections 7.8 and 15.5.22: a 426 says to what, and whoever sends Upgrade says so in Connection.
 _TO_WEBSOCKET: Final = (("Upgrade", "websocket"), ("Connection", "Upgrade"))
 _OUR_VERSION: Final = (("Sec-WebSocket-Version", VERSION),)
-
-
-class HandshakeRefused(SocketError):
-    """A request for a WebSocket that is wrong, or not allowed.
-
-    Attributes:
-        status: what the server answers to it: 400, 403, 405 or 426.
-        headers: what the answer says besides.
-    """
-
-    def __init__(self, reason: str, status: int = 400, headers: Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.headers = tuple(headers)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.reason, self.status, self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,23 +282,24 @@ def check_answer(
     Returns:
         the agreed subprotocol, or None.
     Raises:
-        SocketError: "bad HTTP response status line: L", 'bad "upgrade" response header: V', 'bad "connection" response
-            header', 'bad "sec-websocket-accept" response header', 'bad "sec-websocket-protocol" response header: V'.
+        UpgradeRefused: "bad HTTP response status line: L". HandshakeError: 'bad "upgrade" response header: V', 'bad
+            "connection" response header', 'bad "sec-websocket-accept" response header', 'bad "sec-websocket-protocol"
+            response header: V'.
     """
     if status_code != 101 or status_line.startswith("HTTP/1.0 "):
-        raise SocketError(f"{BAD_STATUS_LINE}: {shown(status_line)}")
+        raise UpgradeRefused(f"{BAD_STATUS_LINE}: {shown(status_line)}")
     upgrades = headers.getall("Upgrade", [])
     if len(upgrades) != 1 or upgrades[0].lower() != "websocket":
-        raise SocketError(f'bad "upgrade" response header: {_joined_to_show(upgrades)}')
+        raise HandshakeError(f'bad "upgrade" response header: {_joined_to_show(upgrades)}')
     if not _has_word(headers.getall("Connection", ()), "upgrade"):
-        raise SocketError('bad "connection" response header')
+        raise HandshakeError('bad "connection" response header')
     if headers.getall("Sec-WebSocket-Accept", []) != [_accept_of(key)]:
-        raise SocketError('bad "sec-websocket-accept" response header')
+        raise HandshakeError('bad "sec-websocket-accept" response header')
     chosen = headers.getall("Sec-WebSocket-Protocol", [])
     if not chosen:
         return None
     if len(chosen) > 1 or chosen[0] not in protocols_offered:
-        raise SocketError(f'bad "sec-websocket-protocol" response header: {_joined_to_show(chosen)}')
+        raise HandshakeError(f'bad "sec-websocket-protocol" response header: {_joined_to_show(chosen)}')
     return chosen[0]
 
 

@@ -1,7 +1,7 @@
 """What one peer sends: frames become messages, pieces of messages and control frames (RFC 6455 sections 5.4 and 5.5).
 
 The core of both levels. Fragments are put together, text is checked while it comes, compressed messages are inflated
-within their limit, and what is wrong raises BadFrame with the code that the peer is to be told.
+within their limit, and what is wrong raises ProtocolError with the code that the peer is to be told.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from typing import Final, NamedTuple
 from wsproto.frame_protocol import Frame, MessageDecoder, Opcode, ParseFailed
 
 from lasa.http._wire.pieces import Pieces
-from lasa.websocket._wire.closing import BAD_DATA, BadFrame
-from lasa.websocket._wire.deflate import NO_LIMIT, Inflater, MessageTooBig
+from lasa.websocket._wire.closing import BAD_DATA
+from lasa.websocket._wire.deflate import NO_LIMIT, Inflater
+from lasa.websocket._wire.errors import MessageTooBig, ProtocolError
 from lasa.websocket._wire.frames import BINARY, CLOSE, CONTINUATION, FIN, LENGTH_MAX, PONG, RSV1, TEXT, FrameReader
 
 __all__ = ["IN_A_ROW", "NOTHING_YET", "ControlFrame", "Piece", "Protocol", "WireFrame"]
@@ -133,7 +134,7 @@ class Protocol:
             in_a_row: how many fragments may be taken before NOTHING_YET is returned, for others to go first.
 
         Raises:
-            BadFrame.
+            ProtocolError.
         """
         if not self._bytes.front and not self._is_inflating:
             return None
@@ -172,7 +173,7 @@ class Protocol:
         """Return the next piece of a message, or control frame; None means: feed me more. No limit on the message.
 
         Raises:
-            BadFrame.
+            ProtocolError.
         """
         self.reader.room = None
         if self._pieces is not None:  # next_event() has begun with it, and its time was over
@@ -194,7 +195,7 @@ class Protocol:
         """Return the next frame as it is on the wire; None means: feed me more.
 
         Raises:
-            BadFrame.
+            ProtocolError.
         """
         reader = self.reader
         if not self._bytes.front:
@@ -277,7 +278,7 @@ class Protocol:
 
     def _take_in(self, opcode: int, payload: bytes, *, ends_frame: bool, is_fin: bool) -> Piece | None:
         if bool(opcode) is self._expects_more:  # before anything of it is inflated
-            raise BadFrame("a new message within a fragmented one" if opcode else "continuation of no message")
+            raise ProtocolError("a new message within a fragmented one" if opcode else "continuation of no message")
         is_last = ends_frame and is_fin
         if not self.reader.is_compressed:
             return self._accept(opcode, payload, is_last)
@@ -306,9 +307,9 @@ class Protocol:
         try:
             frame = decoder.process_frame(Frame(_OPCODES[opcode], data, is_last, is_last))
         except ParseFailed as error:
-            raise BadFrame(_BAD_TEXT, BAD_DATA) from error
+            raise ProtocolError(_BAD_TEXT, BAD_DATA) from error
         if decoder.decoder is not None and _HALF_SURROGATE.match(decoder.decoder.getstate()[0]):
-            raise BadFrame(_BAD_TEXT, BAD_DATA)
+            raise ProtocolError(_BAD_TEXT, BAD_DATA)
         self._expects_more = not is_last
         self._raw = data
         return Piece(frame.payload, is_last)  # type: ignore[arg-type]
@@ -318,4 +319,4 @@ def _text(payload: bytes) -> str:
     try:
         return payload.decode()
     except UnicodeDecodeError:
-        raise BadFrame(_BAD_TEXT, BAD_DATA) from None
+        raise ProtocolError(_BAD_TEXT, BAD_DATA) from None

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from lasa.errors import SocketError
+from lasa.errors import BadAddress
 from lasa.http._wire.target import BadUri, mask_userinfo, parse_target
 
-__all__ = ["BAD_URI", "WebSocketUri", "parse_uri", "uri_to_show"]
+__all__ = ["BAD_URI", "WebSocketUri", "parse_uri", "uri_to_show", "uri_to_tell"]
 
 BAD_URI: Final = "bad websocket uri"
 
@@ -64,7 +64,7 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
         text: ws or wss, in any case. Also ``ws://unix:/path/to.sock:/uri`` for a unix socket, whose path is taken as
             it is, with nothing percent-decoded, up to the next colon.
     Raises:
-        SocketError: "bad websocket uri": another scheme, no host or one that is none, a port that is not 1 to 65535,
+        BadAddress: "bad websocket uri": another scheme, no host or one that is none, a port that is not 1 to 65535,
             a fragment, a space before the path or at the end, a backslash before the query.
         ValueError: control characters, or a lone surrogate. TypeError: not a string (ASCII bytes count as one).
     """
@@ -76,11 +76,11 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
         raise ValueError(f"{BAD_URI}: control character")
     scheme = _SCHEME.match(text)
     if scheme is None or "#" in text:
-        raise SocketError(BAD_URI)
+        raise BadAddress(BAD_URI)
     try:
         target = parse_target(f"http{scheme[1]}{text[scheme.end() :]}")
     except BadUri:  # its own text would show a URL that nobody wrote
-        raise SocketError(BAD_URI) from None
+        raise BadAddress(BAD_URI) from None
     return WebSocketUri(
         "wss" if scheme[1] else "ws",
         target.host,
@@ -92,10 +92,13 @@ def parse_uri(text: str | bytes) -> WebSocketUri:
     )
 
 
-def uri_to_show(uri: str | bytes) -> str:
-    """Return a URI as it may stand in a log: without user, password and query: there are secrets in all."""
+def uri_to_tell(uri: str | bytes) -> str:
+    """Return a URI as it may stand in an error: without user and password."""
     text = uri.decode("ascii", "replace") if isinstance(uri, bytes) else uri
     scheme, colon, rest = text.partition("://")
-    if scheme.lower() in ("ws", "wss"):
-        return f"{scheme}{colon}{mask_userinfo(rest)}".partition("?")[0]
-    return mask_userinfo(text).partition("?")[0]
+    return f"{scheme}{colon}{mask_userinfo(rest)}" if scheme.lower() in ("ws", "wss") else mask_userinfo(text)
+
+
+def uri_to_show(uri: str | bytes) -> str:
+    """Return a URI as it may stand in a log: without its query, too, in which there are secrets."""
+    return uri_to_tell(uri).partition("?")[0]
