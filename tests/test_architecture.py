@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -350,3 +351,56 @@ def test_every_public_callable_has_a_docstring_that_says_where_it_switches() -> 
             if "Switches" not in text and "As " not in text and "Do nothing" not in text:
                 missing.append(f"{getattr(owner, '__name__', owner)}.{name}")
     assert missing == []
+
+
+def test_nobody_imports_past_the_door_of_the_floor() -> None:
+    for path in lasa_modules():
+        if path.parts[0] != "_stream":
+            past = {name for name in imported_names(path) if name.startswith("lasa._stream.")}
+            assert not past, path
+
+
+# The doors of the seed's face, which answer in tuples; what is inside of lasa raises and is not asked by them.
+TUPLE_DOORS = set(
+    re.findall(
+        r"\w+",
+        """
+        accept bind close connect get head listen listen_on new post put receive receive_pieces receiveany receivefrom
+        recv_frame request resume run send send_binary send_close send_frame send_ping send_pong send_text sendto
+        set_keepalive setclientcert setkeepalive setoption setpeername setsockname shutdown sslaccept sslhandshake
+        tlshandshake wait
+        """,
+    )
+)
+
+# Of the same class; and what resume() is for wrap().
+MAY_UNPACK = {"_channel.py": "receive", "coroutine.py": "resume"}
+
+
+def unpacked_calls(tree: ast.Module) -> list[str]:
+    """Calls whose result is taken apart: ``a, b = x.f()``, ``x.f()[0]``; and every call of check()."""
+    calls: list[ast.expr] = []
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Assign) and any(isinstance(target, ast.Tuple) for target in node.targets)
+        ) or isinstance(node, ast.Subscript):
+            calls.append(node.value)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "check":
+            calls.append(node)
+    names = [call.func for call in calls if isinstance(call, ast.Call)]
+    methods = [name.attr for name in names if isinstance(name, ast.Attribute)]
+    functions = [name.id for name in names if isinstance(name, ast.Name)]
+    return sorted(
+        name for name in methods + functions if name in TUPLE_DOORS or (name == "check" and name in functions)
+    )
+
+
+def test_no_code_inside_asks_by_a_door_that_answers_in_tuples() -> None:
+    used = {}
+    for path in lasa_modules():
+        if path.parts[0] == "lua" or path.as_posix() == "errors.py":
+            continue  # Lua's cosockets are a face of the seed's
+        calls = unpacked_calls(ast.parse((ROOT / path).read_text()))
+        if calls:
+            used[path.as_posix()] = " ".join(calls)
+    assert used == MAY_UNPACK

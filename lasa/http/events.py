@@ -22,6 +22,7 @@ from lasa._options import NUMBERS_ALONE, Checker, Opt
 from lasa.errors import SocketClosed, SocketError
 from lasa.http import client as http_client
 from lasa.http._client.options import RequestOptions
+from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
 from lasa.http._client.retries import Retries, plan_retry
 from lasa.http._client.sse import MAX_EVENT_BYTES, Event, EventParser
@@ -343,7 +344,7 @@ def subscribe(url: str, **options: Unpack[SubscribeOptions]) -> EventSource:
     client = own["client"]
     return EventSource(
         url,
-        http_client.new(follow_redirects=REDIRECTS)[0] if client is None else client,
+        http_client.Client(Policy(follow_redirects=REDIRECTS)) if client is None else client,
         owns_client=client is None,
         own=own,
         options=given,

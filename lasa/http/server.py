@@ -48,7 +48,7 @@ class Server(Service):
         self._listener = listener
         self._owns_path = owns_path  # of a unix address: it goes when the server stops
         self._connections: set[ServerConnection] = set()
-        self._places, _ = semaphore.new(limits.max_connections)
+        self._places = semaphore.Semaphore(limits.max_connections)
         self._left = Event()  # a connection has, for run() and each stop()
         self._address = listener.name
 

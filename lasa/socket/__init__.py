@@ -7,6 +7,7 @@ from typing import Any
 
 from lasa._stream import DEFAULT_LIMITS, Limits
 from lasa._values import kind_of, number
+from lasa.errors import SocketError, Word, failed
 from lasa.socket._tcp import TcpSocket
 from lasa.socket._udp import UdpSocket
 
@@ -65,7 +66,7 @@ def connect(
     max_line: int | None = None,
     max_pattern: int | None = None,
     max_all: int | None = None,
-) -> tuple[TcpSocket | None, str | None]:
+) -> tuple[TcpSocket | None, Word | None]:
     """Return ``(socket, None)``, connected as by ``tcp().connect(…)``, or its ``(None, err)``.
 
     Args:
@@ -79,8 +80,11 @@ def connect(
         if number(timeout_ms) is None:
             raise TypeError(f"bad timeout_ms: number expected, got {kind_of(timeout_ms)}")
         sock.settimeout(timeout_ms)
-    ok, err = sock.connect(host, port, options, pool=pool, pool_size=pool_size, backlog=backlog)
-    return (sock, None) if ok else (None, err)
+    try:
+        sock.open(host, port, options, pool, pool_size, backlog)
+    except SocketError as error:
+        return failed(error)
+    return sock, None
 
 
 def _expect_none(arguments: tuple[object, ...]) -> None:

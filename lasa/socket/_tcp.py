@@ -84,6 +84,16 @@ class TcpSocket(Serving):
             has happened then.
         Switches: whenever it has to wait. Source: seed, "tcpsock:connect".
         """
+        try:
+            self.open(host, port, options, pool, pool_size, backlog)
+        except SocketError as error:
+            return failed(error)
+        return 1, None
+
+    def open(
+        self, host: Any, port: Any, options: Mapping[str, Any] | None, pool: Any, pool_size: Any, backlog: Any
+    ) -> None:
+        """As connect(), which turns what this raises into its tuple. Switches: as connect()."""
         host = host_text(host)
         if type(port) is not int and isinstance(port, Mapping) and options is None:
             port, options = None, port
@@ -91,15 +101,11 @@ class TcpSocket(Serving):
         if options is not None or pool is not None or pool_size is not None or backlog is not None:
             given = joined(options, {"pool": pool, "pool_size": pool_size, "backlog": backlog})
             terms = PoolTerms(**POOL.check(given))
-        try:
-            if is_unix(host):
-                port = None if integer(port) is None else str(port)  # of no use but in the pool's name
-            else:
-                port = parse_port(port)
-            self._connect(host, port, terms)
-        except SocketError as error:
-            return failed(error)
-        return 1, None
+        if is_unix(host):
+            port = None if integer(port) is None else str(port)  # of no use but in the pool's name
+        else:
+            port = parse_port(port)
+        self._connect(host, port, terms)
 
     # -- names and options
 
