@@ -294,7 +294,7 @@ def scheduler() -> Scheduler:
         require_descriptors()
         gevent_hub = gevent.get_hub()
     try:
-        return cast("Scheduler", gevent_hub.lasa_scheduler)
+        return gevent_hub.lasa_scheduler  # type: ignore[no-any-return]
     except AttributeError:
         made = gevent_hub.lasa_scheduler = Scheduler(gevent_hub)
         if keep_hub is not None and not gevent_hub.main_hub:

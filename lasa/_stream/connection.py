@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from lasa import _hub, _process
 from lasa._stream.identity import Identity
@@ -190,7 +190,7 @@ def pools() -> Pools[Connection]:
     if not _process.IS_SAME[0]:
         _process.look()
     extras = _hub.scheduler().extras
-    found = extras.get("pools")
+    found: Pools[Connection] | None = extras.get("pools")
     if found is None:
         found = extras["pools"] = Pools[Connection]()
-    return cast("Pools[Connection]", found)
+    return found

@@ -39,6 +39,7 @@ CLOSED_HERE: Final = SocketClosed()  # or it was never open
 ENDED_BY_PEER: Final = SocketClosed()
 
 _DEFAULT_LINE: Final = Line(DEFAULT_LIMITS.max_line)
+_NO_DIAL_LIMITS: Final[tuple[float | None, float]] = (None, inf)  # one for all sockets
 _DEFAULT_TIMEOUT_S: Final = DEFAULT_TIMEOUT_MS / 1000
 NO_BUFFER: Final = ReceiveBuffer()  # for all who have not read yet; nothing is ever fed into it
 
@@ -79,7 +80,7 @@ class Halves:
         self._write_over: SocketError | None = CLOSED_HERE
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
-        self._dial_limits: tuple[float | None, float] = (None, inf)  # queue_s and until_s of limit_waits()
+        self._dial_limits = _NO_DIAL_LIMITS  # queue_s and until_s of limit_waits()
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
@@ -176,7 +177,8 @@ class Halves:
     def _detach(self) -> None:
         """Forget the connection, which goes on elsewhere or is closed."""
         self._stream = self._readable = None
-        self._end_both()
+        self._read_over = self._read_over or CLOSED_HERE  # as _end_both()
+        self._write_over = self._write_over or CLOSED_HERE
         if self._is_reading:
             self._buffer = NO_BUFFER  # the other one is the reader's, who hands over what it has gathered
         else:

@@ -22,6 +22,7 @@ __all__ = ["ANY_POOL", "LookUp", "Opening", "PoolTerms", "asked_of", "begin_tls"
 
 ValueT = TypeVar("ValueT")
 
+Accepts = Callable[[Connection], bool]
 LookUp = Callable[[str, float], list[tuple[int, str]]]
 
 
@@ -84,35 +85,36 @@ class Opening:
         host, port, terms = self.host, self.port, self.terms
         pool: Pool[Connection] | None = None
         here = pools()
-        if terms.makes_pool:
+        if terms is not ANY_POOL and terms.makes_pool:
             name = pool_name_of(host, port, terms.pool)
             pool = here.find_or_make(name, terms.pool_size or DEFAULT_SIZE, terms.backlog)
         elif here:
             pool = here.find(pool_name_of(host, port, terms.pool))
-        deadline = Deadline(self.connect_s)
-        if pool is not None:
-            idle = self._take_idle(pool)
-            if idle is not None:
-                idle.reused += 1
-                return idle
-            if self.queue_s is not None:
-                deadline = Deadline(self.connect_s)
-        return self.dial(pool, deadline)
-
-    def _take_idle(self, pool: Pool[Connection]) -> Connection | None:
-        # Takes a place for a new one otherwise.
-        accepts: Callable[[Connection], bool] | None = None if self.terms.pool is not None else _is_anonymous
+        if pool is None:
+            return self.dial(None, Deadline(self.connect_s))
+        # The peer of a connection that was made under a certificate takes its user for the owner.
+        accepts: Accepts | None = None if terms.pool is not None else _is_anonymous
         at_least = accepts
-        if self.certificate is not None and self.terms.pool is None:
+        if self.certificate is not None and accepts is not None:
             accepts, at_least = _accepts(self.certificate)
         idle = pool.take_idle(accepts)
-        if idle is None and pool.is_full:
+        if idle is None:
+            deadline = Deadline(self.connect_s)
+            idle = self._enter(pool, accepts, at_least)
+            if idle is None:
+                return self.dial(pool, deadline if self.queue_s is None else Deadline(self.connect_s))
+        idle.reused += 1
+        return idle
+
+    def _enter(self, pool: Pool[Connection], accepts: Accepts | None, at_least: Accepts | None) -> Connection | None:
+        # Takes a place for a new connection, unless an idle one comes first.
+        if pool.is_full:
             accepts = at_least
             idle = pool.take_idle(accepts)
-            if idle is None and (useless := pool.take_idle(_is_for_nobody)) is not None:
+            if idle is not None:
+                return idle
+            if (useless := pool.take_idle(_is_for_nobody)) is not None:
                 useless.give_back()
-        if idle is not None:
-            return idle
         wait_s = self.connect_s if self.queue_s is None else self.queue_s
         try:
             return pool.enter(wait_s, accepts)
@@ -225,10 +227,9 @@ def of_a_connect(error: SocketError) -> SocketError:
     return failure
 
 
-def _accepts(certificate: Certificate) -> tuple[Callable[[Connection], bool], Callable[[Connection], bool]]:
-    # Which idle connections connect() takes of a pool without a name of the user, for a socket with a certificate, and
-    # which ones where there is no place for a new one. The peer of one that was made under a certificate takes its user
-    # for the owner.
+def _accepts(certificate: Certificate) -> tuple[Accepts, Accepts]:
+    # Which idle connections are taken of a pool without a name of the user, for a socket with a certificate, and which
+    # ones where there is no place for a new one.
     try:
         mine = certificate_key(certificate)
     except OSError:  # its files are gone, and nothing was made under what is there now

@@ -146,5 +146,6 @@ class Serving(Secure):
         return super()._kernel_socket() if self._listener is None else self._listener.link.sock
 
     def _release(self) -> None:
-        self._drop_listener()
+        if self._listener is not None:
+            self._drop_listener()
         super()._release()
