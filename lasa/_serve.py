@@ -25,6 +25,7 @@ from lasa._served import (
     set_up_logging,
 )
 from lasa._stdio import StandardStreams
+from lasa.errors import SocketError
 from lasa.http import server, wsgi
 from lasa.http._server.binding import Address, parse_address, tls_context
 from lasa.http._server.service import Handler
@@ -72,7 +73,7 @@ class _Service:
     def __init__(self, options: ServeOptions) -> None:
         self._options = options
         self._news = _hub.Event()
-        self._err: str | None = None
+        self._failure: str | None = None
 
     def stop(self) -> None:
         """Have run() return; called from the hub."""
@@ -91,26 +92,30 @@ class _Service:
             app.begin()
             handler = app.handler
         try:
-            serving, err = server.new(
-                options.listen, ssl=options.tls, access_log=options.access_log_form, **options.limits
+            serving = server.Server.open(
+                options.listen, None, {"ssl": options.tls, "access_log": options.access_log_form, **options.limits}
             )
+        except SocketError as error:
+            sys.exit(_complain(f"cannot listen on {options.listen}: {error.reason}", FAILED))
         except ValueError as error:
             sys.exit(_complain(_for_command_line(error), USAGE_ERROR))
-        if serving is None:
-            sys.exit(_complain(f"cannot listen on {options.listen}: {err}", FAILED))
         thread.spawn(self._run, serving, handler)
         _announce(serving.url)
         self._news.wait(_hub.FOREVER_S)
-        if self._err is not None:
-            sys.exit(_complain(f"{serving.url} cannot go on: {self._err}", FAILED))
+        if self._failure is not None:
+            sys.exit(_complain(f"{serving.url} cannot go on: {self._failure}", FAILED))
         if serving.connections:
             print("lasa: stopping; a second signal stops at once", file=sys.stderr, flush=True)
         for description in serving.stop(options.grace_s)[1]:
             print(f"lasa: cut off: {description}", file=sys.stderr, flush=True)
 
     def _run(self, serving: server.Server, handler: Handler) -> None:
-        self._err = serving.run(handler)[1]
-        self._news.set()
+        try:
+            serving.keep_serving(handler)
+        except SocketError as error:
+            self._failure = error.reason
+        finally:
+            self._news.set()
 
 
 def _serve_by_gunicorn(options: ServeOptions) -> int:

@@ -26,6 +26,7 @@ from gunicorn.workers.base import Worker  # type: ignore[import-untyped]
 
 from lasa import _hub, thread
 from lasa._program import run_service
+from lasa.errors import SocketError
 from lasa.http import server, wsgi
 from lasa.http._gunicorn import (
     Adapter,
@@ -191,9 +192,10 @@ class LasaWorker(Worker):  # type: ignore[misc]
             _hub.sleep_s(pause_s)
 
     def _run(self, one: server.Server, handler: Handler) -> None:
-        _, err = one.run(handler)
-        if err is not None:
-            self.log.error("%r cannot go on: %s", one, err)
+        try:
+            one.keep_serving(handler)
+        except SocketError as error:
+            self.log.error("%r cannot go on: %s", one, error.reason)
             self._status = 1
             self.alive = False
             self._look_again()
@@ -213,15 +215,12 @@ class LasaWorker(Worker):  # type: ignore[misc]
         return limits_of(self.cfg)
 
     def _server(self, one: Any) -> server.Server:
-        made, err = server.new(
-            sock=one.sock,
-            ssl=self._tls() if self.cfg.is_ssl else None,
-            access_log=self._access_log(),
-            **self.limits(),
-        )
-        if made is None:
-            raise RuntimeError(f"cannot serve {one}: {err}")
-        return made
+        tls = self._tls() if self.cfg.is_ssl else None
+        options = {"sock": one.sock, "ssl": tls, "access_log": self._access_log(), **self.limits()}
+        try:
+            return server.Server.open(None, None, options)
+        except SocketError as error:
+            raise RuntimeError(f"cannot serve {one}: {error.reason}") from error
 
     def _tls(self) -> Any:
         context = ssl_context(self.cfg)

@@ -116,6 +116,14 @@ class Server(Service):
             already, or has run and is stopped.
         Switches: all the time. Source: beyond the seed.
         """
+        try:
+            self.keep_serving(handler)
+        except SocketError as error:
+            return failed(error)
+        return True, None
+
+    def keep_serving(self, handler: Handler) -> None:
+        """As run(), which turns what this raises into its tuple. Switches: all the time."""
         check_handler(handler)
         if self.handler is not no_handler:
             raise RuntimeError("the server is stopped" if self.is_stopping else "the server runs already")
@@ -132,7 +140,8 @@ class Server(Service):
                     if self.is_stopping or isinstance(error, SocketClosed):
                         break
                     if error.errno in _LISTENER_IS_BROKEN:
-                        return failed(error.during("accept", place_text(*self._address)))
+                        error.during("accept", place_text(*self._address))
+                        raise
                     if not isinstance(error, SocketTimeout):
                         logger.warning("no connection accepted: %s", error.reason)
                         sleep_s(ACCEPT_PAUSE_S)
@@ -145,7 +154,6 @@ class Server(Service):
             self._listener.close()
             for connection in list(self._connections):
                 connection.kill()
-        return True, None
 
     def _serve(self, accepted: Connection) -> None:
         connection = ServerConnection(self, accepted)
