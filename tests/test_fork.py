@@ -195,6 +195,39 @@ def test_a_light_thread_that_forks_is_all_of_the_child() -> None:
     assert ended.stdout.splitlines() == ["child", "other", "finally", "parent"]
 
 
+def test_what_is_left_of_a_hub_that_has_ended_is_no_obstacle_to_a_child() -> None:
+    script = """
+        import os, sys, lasa
+        from lasa import semaphore, socket, thread, timer
+
+        kept = []
+
+        def elsewhere():
+            permits, sock, far = semaphore.new(0)[0], socket.tcp(), socket.tcp()
+            far.bind("127.0.0.1", 0)
+            far.settimeout(1)
+            assert far.accept() == (None, "timeout")
+            assert sock.connect(*far.getsockname()) == (1, None)
+            sock.settimeout(1)
+            assert sock.receive() == (None, "timeout", b"")
+            assert permits.wait(0.001) == (None, "timeout")
+            kept.extend([permits, sock, far, timer.at(0.001, lambda premature: None)])
+
+        running = lasa.detach(content=elsewhere)
+        while running.is_alive:
+            lasa.sleep(0.01)
+        thread.spawn(lambda: (lasa.sleep(0.02), print("slept", flush=True)))
+        pid = os.fork()
+        lasa.sleep(0.1)
+        if not pid:
+            print("child", flush=True)
+            os._exit(0)
+        os.waitpid(pid, 0)
+    """
+    ended = run(["-c", textwrap.dedent(script)])
+    assert (sorted(ended.stdout.splitlines()), ended.stderr) == (["child", "slept"], "")
+
+
 def test_workers_of_a_preloaded_application_share_no_connection(peers: Peers, tmp_path: Path) -> None:
     peers.who.clear()
     write_module(

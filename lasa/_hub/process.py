@@ -10,6 +10,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from typing import Any
 
 import gevent
@@ -149,8 +150,18 @@ def _renew_hub() -> None:
         queue.clear()
     loop = gevent_hub.loop
     for watcher in (loop.timer(0), loop.timer(1), loop.io(0, 1)):  # to know their types
-        _process.inherited(type(watcher), _stop_watcher)
+        _inherited(type(watcher), _stop_watcher)
         watcher.close()
+
+
+def _inherited(kind: type, forget: Callable[[Any], object]) -> None:
+    """As _process.inherited(), for what has a watcher."""
+
+    def forget_one(each: Any) -> None:
+        with suppress(ValueError):  # its hub has ended, and gevent says that the loop was destroyed
+            forget(each)
+
+    _process.inherited(kind, forget_one)
 
 
 def _stop_watcher(watcher: Any) -> None:
@@ -185,7 +196,7 @@ def _leave_coroutine(each: CoroutineGreenlet) -> None:
 _process.at_fork("the run queue and gevent's OS threads", _renew_hub)
 _process.inherited(Worker, _leave_worker)
 _process.inherited(CoroutineGreenlet, _leave_coroutine)
-_process.inherited(Gate, Gate.forget)
-_process.inherited(Chorus, Chorus.forget)
-_process.inherited(Alarm, Alarm.clear)
-_process.inherited(Doorbell, Doorbell.forget)
+_inherited(Gate, Gate.forget)
+_inherited(Chorus, Chorus.forget)
+_inherited(Alarm, Alarm.clear)
+_inherited(Doorbell, Doorbell.forget)
