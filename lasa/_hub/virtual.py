@@ -102,6 +102,8 @@ class VirtualClock:
         # Called by the loop where a poll has found nothing, and nobody is ready. The second such turn in a row counts,
         # which may be a long one.
         turn = self.loop.iteration
+        if not self.loop.activecnt:  # nothing keeps the hub alive
+            return
         if turn == self._quiet + 1:
             self._jump()
             return
