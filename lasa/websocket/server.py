@@ -244,17 +244,17 @@ class Server:
             400 or another status: 'bad "upgrade" request header: V', "origin not allowed: X" and the like. The server
             goes on in any case.
         Raises:
-            RuntimeError: run() serves it.
+            RuntimeError: run() serves it, or another OS thread has made it.
         Switches: until one is there. Source: seed, "wb.accept".
         """
+        if os_thread_id() != self._accepting.home:
+            raise wrong_os_thread("a WebSocket server")
         if not self._is_accepting:
             if self._server.handler is not no_handler:
                 raise RuntimeError("the server runs already")
             self._is_accepting = True
             # From the hub, so that a program that has nothing else to do can end.
             _hub.call_soon(partial(thread.spawn, self._serve))
-        if os_thread_id() != self._accepting.home:
-            raise wrong_os_thread("a WebSocket server")
         found: Any = self._accepted.popleft() if self._accepted else None
         if found is None and not self._is_over:
             found = self._accepting.wait(self._timeout_s, give_back=self._put_back)

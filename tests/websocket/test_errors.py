@@ -869,6 +869,11 @@ def test_what_accept_says() -> None:
             error_of(err, SocketClosed)
 
 
+def test_accept_is_for_the_os_thread_that_has_made_the_server() -> None:
+    with accepting() as server, pytest.raises(RuntimeError, match="a WebSocket server"):
+        lasa.to_thread(server.accept)
+
+
 @pytest.mark.parametrize(
     ("data", "word", "status"),
     [
@@ -1117,3 +1122,32 @@ def test_a_connection_that_has_ended_badly_keeps_no_frame(end: Callable[[Far], A
 
     found, frames_left, _ = kept_of(fail, 30)
     assert (found, frames_left) == (word, 0)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_loops_and_check_raise_keeps_no_frame_once_it_is_dropped(role: str) -> None:
+    def raising(step: Callable[[], Any]) -> Callable[[], Any]:
+        def call() -> Any:
+            try:
+                return step()
+            except Error as error:
+                return (Word.of(error_in(str(error))),)
+
+        return call
+
+    uri = f"ws://127.0.0.1:{free_address()[1]}/"
+    refused = "failed to connect: connection refused"
+    reconnect = raising(lambda: next(websocket.client.reconnecting(uri, proxy=False, max_attempts=1)))
+    assert kept_of(reconnect, 100) == (refused, 0, 0)
+    assert kept_of(raising(lambda: lasa.check(websocket.client.connect(uri, proxy=False))), 100) == (refused, 0, 0)
+    with talking(role) as (wb, far):
+        wb.set_timeout(1)
+        assert kept_of(raising(lambda: next(wb)), 50) == ("timeout", 0, 0)
+        far.send(TEXT, b"one", fin=False)
+        pieces = lasa.check(wb.receive_pieces(5))
+        next(pieces)
+        assert kept_of(raising(lambda: next(pieces)), 50) == ("timeout", 0, 0)
+        far.wire.reset()
+        wb.receive(5)
+        for step in (lambda: next(wb), lambda: lasa.check(wb.send("late"))):
+            assert kept_of(raising(step), 200) == ("closed", 0, 0)
