@@ -196,6 +196,7 @@ class _Attempt:
         self._progress = progress
         self._is_stream = is_stream
         self.deadline = RequestDeadline(policy.timeout)
+        self.deadline.stage = "connect"
         self._history: list[Response] = []
 
     def tell(self, error: SocketError) -> None:

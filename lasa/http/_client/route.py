@@ -31,7 +31,9 @@ class RequestDeadline(_hub.Deadline):
         stage: "pool", "connect", "proxy", "tls", "send", "read" or "body": what it is waiting for.
     """
 
-    stage = "connect"
+    __slots__ = ("stage",)
+
+    stage: str
 
 
 @dataclass(frozen=True, slots=True)
