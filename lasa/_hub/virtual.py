@@ -107,8 +107,10 @@ class VirtualClock:
         if turn == self._quiet + 1:
             self._jump()
             return
-        self._quiet = turn
-        if self._looks_names_up() or (self._grace_s and self._may_be_told()):
+        gevents: Any = self._hub.gevent_hub
+        looks_names_up = gevents._threadpool is not None and len(gevents._threadpool) > 0
+        self._quiet = -1 if looks_names_up else turn
+        if looks_names_up or (self._grace_s and self._may_be_told()):
             self._idle.stop()
             self._grace.again(self._after_grace, update=True)
 
@@ -117,12 +119,8 @@ class VirtualClock:
         is_quiet = self.loop.iteration == self._quiet + 1 and not self.loop.pendingcnt
         self._grace.stop()
         self._idle.start(self._look)
-        if is_quiet and not self._looks_names_up():
+        if is_quiet:
             self._jump()
-
-    def _looks_names_up(self) -> bool:
-        gevents: Any = self._hub.gevent_hub
-        return gevents._threadpool is not None and len(gevents._threadpool) > 0
 
     def _may_be_told(self) -> bool:
         # Whether something may come from outside: from the kernel, or from another OS thread.
