@@ -29,7 +29,8 @@ holds the error. Who prefers exceptions wraps the call in ``check()``, which rai
         ├ LimitExceeded (ValueError)
         └ BadAddress (ValueError)             an address or URL that is none
 
-``lasa.http`` derives its own from these, and ``lasa.websocket`` HandshakeError (a ConnectError) with UpgradeRefused,
+``lasa.http`` derives ProtocolError with BadRequest and DecodeError (a ValueError), BodyTooLarge (a LimitExceeded), and
+RedirectError with TooManyRedirects from these; ``lasa.websocket`` HandshakeError (a ConnectError) with UpgradeRefused,
 ConnectionClosed (a SocketClosed) as ConnectionClosedOK or ConnectionClosedError, PingTimeout (a SocketTimeout), and
 ProtocolError (a SocketError) with MessageTooBig (also a LimitExceeded).
 """

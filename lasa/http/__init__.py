@@ -2,5 +2,18 @@
 
 from lasa.http import client, events, server
 from lasa.http._client.retries import Retries
+from lasa.http._server.refusal import BadRequest
+from lasa.http._wire.errors import BodyTooLarge, DecodeError, ProtocolError, RedirectError, TooManyRedirects
 
-__all__ = ["Retries", "client", "events", "server"]
+__all__ = [
+    "BadRequest",
+    "BodyTooLarge",
+    "DecodeError",
+    "ProtocolError",
+    "RedirectError",
+    "Retries",
+    "TooManyRedirects",
+    "client",
+    "events",
+    "server",
+]

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Final
 
 from lasa.http._server.access_log import Served
-from lasa.http._server.refusal import Refusal
+from lasa.http._server.refusal import BadRequest
 from lasa.http._server.request import Request
 from lasa.http.wsgi import Environ, add_field, mounted
 
@@ -103,7 +103,7 @@ class Adapter:
         """Change the environ.
 
         Raises:
-            Refusal: headers that contradict each other, or that header_map refuses; the server answers 400.
+            BadRequest: headers that contradict each other, or that header_map refuses; the server answers 400.
         """
         environ["wsgi.multiprocess"] = self._has_siblings
         is_trusted = self._trusts(request)
@@ -119,7 +119,7 @@ class Adapter:
             elif is_trusted and name in self._schemes:
                 schemes.add("https" if value == self._schemes[name] else "http")
         if len(schemes) > 1:
-            raise Refusal("contradictory scheme headers")
+            raise BadRequest("contradictory scheme headers")
         if schemes:
             environ["wsgi.url_scheme"] = schemes.pop()
         if script_name is not None:
@@ -129,7 +129,7 @@ class Adapter:
         if is_trusted and (name in self._forwarded or "*" in self._forwarded):
             return True
         if self._map == "refuse":
-            raise Refusal("underscore in a header name")
+            raise BadRequest("underscore in a header name")
         return bool(self._map == "dangerous")
 
     def _trusts(self, request: Request) -> bool:

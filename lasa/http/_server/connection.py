@@ -19,7 +19,7 @@ from lasa.errors import SocketError, SocketTimeout
 from lasa.http._server.access_log import Served, access_logger
 from lasa.http._server.answer import answer_of, plain_answer
 from lasa.http._server.outgoing import Outgoing
-from lasa.http._server.refusal import Abort, Refusal
+from lasa.http._server.refusal import Abort, BadRequest
 from lasa.http._server.request import Request
 from lasa.http._server.service import Service
 from lasa.http._wire.errors import ProtocolError
@@ -130,7 +130,7 @@ class ServerConnection(Outgoing):
         except SocketError as error:
             why = error.reason.removeprefix(f"{HANDSHAKE_FAILED}: ")
             if why in _NO_TLS:
-                self._refuse(Refusal("this port speaks https"))
+                self._refuse(BadRequest("this port speaks https"))
             else:
                 logger.info("%s: TLS handshake failed: %s", self.description, why)
             return False
@@ -257,7 +257,7 @@ class ServerConnection(Outgoing):
         if self.successor is not None and not is_of_client:
             is_of_client = self.successor.is_end(error)
         why = ""
-        if isinstance(error, Refusal) or (is_of_client and isinstance(error, ProtocolError)):
+        if isinstance(error, BadRequest) or (is_of_client and isinstance(error, ProtocolError)):
             status, why = error.status, error.reason
         elif not is_of_client:
             status = 500

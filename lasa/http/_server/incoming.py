@@ -10,7 +10,7 @@ from h11._headers import Headers
 from lasa import _hub
 from lasa._stream import Connection
 from lasa.errors import SocketClosed, SocketError
-from lasa.http._server.refusal import Refusal
+from lasa.http._server.refusal import BadRequest
 from lasa.http._server.request import TOO_LARGE, Request
 from lasa.http._server.service import Service
 from lasa.http._wire.conduit import Conduit
@@ -61,11 +61,11 @@ class Incoming:
         """Refuse a body that says itself that it is larger, before anything of it is read.
 
         Raises:
-            Refusal: with 413.
+            BadRequest: with 413.
         """
         self._refuse_late(request)
         if self._announced is not None and self._announced > max_bytes:
-            raise Refusal(TOO_LARGE, 413)
+            raise BadRequest(TOO_LARGE, 413)
 
     def next_piece(self, request: Request) -> bytes:
         """Return the next piece of the request's body, b"" at its end; see RequestBody."""
@@ -95,11 +95,11 @@ class Incoming:
             elif name == b"transfer-encoding":
                 length = None
             elif name == b"expect" and value.lower() != b"100-continue":
-                raise Refusal("expectation not known", 417)
+                raise BadRequest("expectation not known", 417)
         self._announced = length
         if length:
             if length > self._limits.max_body:
-                raise Refusal(TOO_LARGE, 413)
+                raise BadRequest(TOO_LARGE, 413)
         elif length == 0:
             self._exchange.next_event()  # the end of a body that is none
             self._body_read = True
@@ -119,7 +119,7 @@ class Incoming:
             if type(event) is h11.Data:
                 self._received += len(event.data)
                 if self._received > self._limits.max_body:
-                    raise Refusal(TOO_LARGE, 413)
+                    raise BadRequest(TOO_LARGE, 413)
                 return bytes(event.data)
         except SocketError as error:
             self._read_error = SocketClosed() if exchange.has_ended else error

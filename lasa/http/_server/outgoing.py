@@ -23,7 +23,7 @@ from lasa.http._server.answer import (
     reason_of,
 )
 from lasa.http._server.incoming import Incoming
-from lasa.http._server.refusal import Refusal
+from lasa.http._server.refusal import BadRequest
 from lasa.http._server.request import Request, ResponseWriter, Successor
 from lasa.http._server.service import Service
 from lasa.http._wire.exchange import Exchange, Limits
@@ -111,7 +111,7 @@ class Outgoing(Incoming):
         request = self.request
         method, version = (b"GET", b"1.1") if request is None else request.line_of_head
         if method == b"CONNECT" and status < 300:
-            raise Refusal("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
+            raise BadRequest("CONNECT not supported", 501)  # a tunnel is upgrade()'s to open
         must_close = self._must_close()
         event, data, self._closes = head_of(headers, status, length, method, version, must_close, date_item(), reason)
         self._exchange.note_sent(event)
@@ -261,9 +261,9 @@ class Outgoing(Incoming):
             checked_status(status)
         fields = Headers((headers if isinstance(headers, Prepared) else prepare(headers)).items)
         if not exchange.would_switch(status):
-            raise Refusal("no switch of protocols asked for")
+            raise BadRequest("no switch of protocols asked for")
         if self._next_piece(self._limits.body_timeout_s):
-            raise Refusal("body before a switch of protocols")
+            raise BadRequest("body before a switch of protocols")
         event: Any
         if status == 101:
             fields = Headers([*(item for item in fields._full_items if item[1] != b"connection"), _UPGRADE])

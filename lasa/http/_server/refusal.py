@@ -8,10 +8,10 @@ from lasa.http._server.answer import checked_status
 from lasa.http._wire.errors import ProtocolError
 from lasa.http._wire.fields import HeaderSource
 
-__all__ = ["Abort", "Refusal"]
+__all__ = ["Abort", "BadRequest"]
 
 
-class Refusal(ProtocolError):
+class BadRequest(ProtocolError):
     """The request that is being answered is wrong; the server answers its status, and says why.
 
     A class of its own, since what a handler's own client says of another server is no fault of our client's.

@@ -14,7 +14,7 @@ from lasa.errors import SocketError
 from lasa.http._server.answer import checked_status
 from lasa.http._server.forms import UploadedFile, parse_multipart, parse_urlencoded
 from lasa.http._server.multipart import FormTooLarge
-from lasa.http._server.refusal import Refusal
+from lasa.http._server.refusal import BadRequest
 from lasa.http._wire.fields import HeaderSource, Prepared, header_view
 from lasa.http._wire.heads import RawHeaders
 from lasa.http._wire.json_text import json_value
@@ -231,7 +231,7 @@ class Request:
             try:
                 self._query = parse_urlencoded(text.encode()) if text else MultiDict()
             except ValueError as error:
-                raise Refusal("bad query") from error
+                raise BadRequest("bad query") from error
         return self._query
 
     def read(self, max_bytes: int = MAX_READ) -> bytes:
@@ -256,7 +256,7 @@ class Request:
         elif isinstance(content, SocketError):
             raise content
         elif len(content) > max_bytes:
-            raise Refusal(TOO_LARGE, 413)
+            raise BadRequest(TOO_LARGE, 413)
         return content  # type: ignore[no-any-return]
 
     def _gathered(self, max_bytes: int) -> bytes:
@@ -265,7 +265,7 @@ class Request:
         while piece := next_piece(self):
             pieces.add(piece)
             if pieces.size > max_bytes:
-                raise Refusal(TOO_LARGE, 413)
+                raise BadRequest(TOO_LARGE, 413)
         return pieces.joined()
 
     def json(self, max_bytes: int = MAX_READ) -> Any:
@@ -276,7 +276,7 @@ class Request:
         try:
             return json_value(self.read(max_bytes))
         except ValueError as error:
-            raise Refusal("bad JSON") from error
+            raise BadRequest("bad JSON") from error
 
     def form(self, max_bytes: int = MAX_READ) -> MultiDict[str | UploadedFile]:
         """Return the fields of a form, urlencoded or multipart; large files are kept on disk.
@@ -294,11 +294,11 @@ class Request:
                 elif kind == "multipart/form-data":
                     self._form = parse_multipart(self._bounded(max_bytes), content_type)
                 else:
-                    raise Refusal("no form", 415)
+                    raise BadRequest("no form", 415)
             except FormTooLarge as error:
-                raise Refusal("form too large", 413) from error
+                raise BadRequest("form too large", 413) from error
             except ValueError as error:
-                raise Refusal("bad form") from error
+                raise BadRequest("bad form") from error
         return self._form
 
     def _bounded(self, max_bytes: int) -> Iterator[bytes]:
@@ -306,7 +306,7 @@ class Request:
         for piece in self.body:
             left -= len(piece)
             if left < 0:
-                raise Refusal(TOO_LARGE, 413)
+                raise BadRequest(TOO_LARGE, 413)
             yield piece
 
     def forget_view(self) -> None:

@@ -39,10 +39,6 @@ class BodyTooLarge(LimitExceeded):
     """The body of an answer is larger than it may be, as it comes or inflated."""
 
 
-class DecodeError(SocketError, ValueError):
-    """A body that is not in the content coding it says; also a ValueError."""
-
-
 class ProtocolError(SocketError):
     """The peer's HTTP cannot be understood, is ambiguous, or is larger than we take.
 
@@ -53,6 +49,10 @@ class ProtocolError(SocketError):
     def __init__(self, reason: str, status: int = 400, partial: bytes | None = None) -> None:
         super().__init__(reason, partial)
         self.status = status
+
+
+class DecodeError(ProtocolError, ValueError):
+    """A body that is not in the content coding it says; also a ValueError."""
 
 
 class BadStatusLine(ProtocolError):
