@@ -13,13 +13,13 @@ from typing import Any, Final
 
 from lasa import _hub, _process
 from lasa._values import at_least, wait_s
-from lasa.errors import SocketClosed, SocketTimeout, Word, failed
+from lasa.errors import FixedWord, SocketClosed, SocketTimeout, Word, failed
 
 __all__ = ["Channel", "channel"]
 
-# Made once: no object may be made under the lock, where its collector could run a finalizer that wants the lock.
-_CLOSED: Final = failed(SocketClosed())
-_FULL_OR_EMPTY: Final = failed(SocketTimeout().during("wait", timeout_s=0.0))
+# No object may be made under the lock, where its collector could run a finalizer that wants the lock.
+_CLOSED: Final = (None, FixedWord(SocketClosed))
+_FULL_OR_EMPTY: Final = (None, FixedWord(lambda: SocketTimeout().during("wait", timeout_s=0.0)))
 
 
 class _Waiter:

@@ -40,6 +40,7 @@ from __future__ import annotations
 import errno
 import ssl
 from _socket import gaierror
+from collections.abc import Callable
 from os import strerror
 from typing import Any, Final, Self, TypeVar, cast, overload
 
@@ -49,6 +50,7 @@ __all__ = [
     "ConnectError",
     "ConnectTimeout",
     "Error",
+    "FixedWord",
     "LimitExceeded",
     "NameNotFound",
     "OPERATION_OF_STAGE",
@@ -372,6 +374,28 @@ class Word(str):
     def __getattr__(self, name: str) -> Any:
         what = "call" if self.error.url is None else "request"
         raise AttributeError(f"no {name!r}: the {what} failed ({self}); look at ok first, or use lasa.check()")
+
+
+class FixedWord(Word):
+    """A word made once, for calls whose failure knows nothing of its own; each look at its error makes a new one."""
+
+    __slots__ = ("_make",)
+
+    _make: Callable[[], Error]
+
+    def __new__(cls, make: Callable[[], Error]) -> Self:
+        """Return the word of the errors that ``make`` makes."""
+        made = str.__new__(cls, make().reason)
+        made._make = make
+        return made
+
+    @property
+    def error(self) -> Error:  # type: ignore[override]
+        """One that was raised nowhere yet."""
+        return self._make()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Word.of, (self.error,)
 
 
 def word_of(error: Error) -> Word:

@@ -12,11 +12,13 @@ from typing import Any, Final
 from lasa import _hub
 from lasa._hub import FOREVER_S, os_thread_id
 from lasa._values import at_least, number, wait_s, whole_ms
-from lasa.errors import SocketTimeout, Word, failed
+from lasa.errors import FixedWord, SocketTimeout, Word, failed
 
 __all__ = ["FOREVER_S", "Semaphore", "new"]
 
 _PLAIN: Final = frozenset((float, int))
+
+_NOT_NOW: Final = (None, FixedWord(lambda: SocketTimeout().during("wait", timeout_s=0.0)))
 
 
 class Semaphore:
@@ -48,7 +50,9 @@ class Semaphore:
             queue.free -= 1
             return True, None
         timeout_s = whole_ms(seconds)
-        if not timeout_s or queue.wait(timeout_s) is None:
+        if not timeout_s:
+            return _NOT_NOW
+        if queue.wait(timeout_s) is None:
             return failed(SocketTimeout().during("wait", timeout_s=timeout_s))
         return True, None
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 from lasa import _hub
 from lasa._functions import check_function, is_left_over, name_of, refusal
 from lasa._values import kind_of
-from lasa.errors import Error, Word, failed
+from lasa.errors import Error, FixedWord, Word
 
 __all__ = ["Thread", "ThreadKilled", "kill", "spawn", "status", "wait"]
 
@@ -29,6 +29,11 @@ _FINISHED: Final = 2  # over, result not collected: a zombie while the parent li
 _COLLECTED: Final = 3
 
 ThreadKilled = _hub.ThreadKilled
+
+_ALREADY_WAITED_OR_KILLED: Final = FixedWord(partial(Error, "already waited or killed"))
+_NOT_USER_THREAD: Final = FixedWord(partial(Error, "not user thread"))
+_KILLER_NOT_PARENT: Final = FixedWord(partial(Error, "killer not parent"))
+_ALREADY_TERMINATED: Final = FixedWord(partial(Error, "already terminated"))
 
 
 class Thread:
@@ -283,7 +288,7 @@ def wait(*threads: Thread) -> tuple[Any, ...]:
         if thread._state == _FINISHED:
             return thread.collect()
     if threads[-1]._state not in (_RUNNING, _FINISHED):
-        return failed(Error("already waited or killed"))
+        return None, _ALREADY_WAITED_OR_KILLED
     sleeper = _hub.getcurrent()
     running = [thread for thread in threads if thread._state in (_RUNNING, _FINISHED)]
     try:
@@ -319,17 +324,17 @@ def kill(thread: Thread) -> tuple[int | None, Word | None]:
     """
     if not isinstance(thread, Thread):
         if hasattr(thread, "lasa_coroutine") or isinstance(thread, _hub.greenlet):
-            return failed(Error("not user thread"))
+            return None, _NOT_USER_THREAD
         raise TypeError(f"lasa.thread.kill() takes a light thread, as spawn() returns it, got {kind_of(thread)}")
     if thread._parent is _NO_PARENT:
-        return failed(Error("not user thread"))
+        return None, _NOT_USER_THREAD
     if thread._parent is not _hub.current_job():
-        return failed(Error("killer not parent"))
+        return None, _KILLER_NOT_PARENT
     if thread._state == _FINISHED:
         thread.collect()
-        return failed(Error("already terminated"))
+        return None, _ALREADY_TERMINATED
     if thread._state != _RUNNING:
-        return failed(Error("already waited or killed"))
+        return None, _ALREADY_WAITED_OR_KILLED
     thread._state = _KILLED
     _hub.kill_job(thread)
     return 1, None

@@ -117,6 +117,18 @@ def test_the_tree_in_the_docstring_is_the_tree() -> None:
     assert {kind.__name__ for kind in CLASSES} <= set(text.replace("(", " ").split())
 
 
+def test_a_word_of_many_calls_has_an_error_for_each_who_looks() -> None:
+    channel = lasa.channel(1)
+    channel.close()
+    first, second = word_in(channel.receive()), word_in(channel.send(1))
+    assert first.error is not second.error
+    with pytest.raises(SocketClosed):
+        raise first.error
+    assert first.error.__traceback__ is None
+    for twin in (copy.copy(first), copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        assert (twin, type(twin.error)) == ("closed", SocketClosed)
+
+
 # -- what an error knows
 
 
