@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import pickle
 import socket as stdlib_socket
 import struct
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 
 import lasa
 from lasa import errors, semaphore, socket, thread, timer
+from lasa._hub import start_os_thread
 from lasa.errors import (
     BadAddress,
     ConnectTimeout,
@@ -132,23 +134,17 @@ def test_a_word_of_many_calls_has_an_error_for_each_who_looks() -> None:
 # -- what an error knows
 
 
-def accepting(serve: Callable[[stdlib_socket.socket], object]) -> Any:
-    import contextlib
-    import threading
+@contextlib.contextmanager
+def accepting(serve: Callable[[stdlib_socket.socket], object]) -> Iterator[tuple[str, int]]:
+    with raw_listener() as listener:
 
-    @contextlib.contextmanager
-    def running() -> Any:
-        with raw_listener() as listener:
+        def run() -> None:
+            peer, _ = listener.accept()
+            with peer:
+                serve(peer)
 
-            def run() -> None:
-                peer, _ = listener.accept()
-                with peer:
-                    serve(peer)
-
-            threading.Thread(target=run, daemon=True).start()
-            yield listener.getsockname()
-
-    return running()
+        start_os_thread(run, "peer")
+        yield listener.getsockname()
 
 
 def reset(peer: stdlib_socket.socket) -> None:
