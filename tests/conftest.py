@@ -21,7 +21,7 @@ from lasa.timer import Calendar, calendar, pending_count, running_count
 from tests.helpers import settle
 from tests.servers import Server, find_binary, memcached_server, nginx_server, redis_server
 
-TEST_DEADLINE_S = 120
+TEST_DEADLINE_S = 120  # unless a test is marked with another
 
 
 @pytest.hookimpl(trylast=True)
@@ -34,9 +34,10 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 
 
 @pytest.fixture(autouse=True)
-def deadline() -> Iterator[None]:
+def deadline(request: pytest.FixtureRequest) -> Iterator[None]:
     """A test that hangs ends the run with every stack, instead of hanging the run."""
-    faulthandler.dump_traceback_later(TEST_DEADLINE_S, exit=True)
+    mark = request.node.get_closest_marker("deadline_s")
+    faulthandler.dump_traceback_later(mark.args[0] if mark else TEST_DEADLINE_S, exit=True)
     yield
     faulthandler.cancel_dump_traceback_later()
 

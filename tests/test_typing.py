@@ -1,4 +1,4 @@
-"""Type checkers report what is wrong with a call, and nothing else: the marked lines of tests/typing."""
+"""Type checkers report what is wrong with a call, and nothing else: the marked lines of tests/typed."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ import pytest
 
 from tests.manual import ROOT
 
-CALLS = ROOT / "tests" / "typing" / "options.py"
+MISSING = "pip install 'lasa-cosocket[dev]'"
+CALLS = ROOT / "tests" / "typed" / "options.py"
+pytestmark = pytest.mark.deadline_s(600)  # a slow machine, and no cache yet
+
 MARK = re.compile(r"  # type: ignore\[([\w-]+)\]$")
 
 
@@ -32,7 +35,7 @@ def program(tmp_path: Path) -> Path:
 
 
 def test_mypy_reports_each_wrong_call_and_no_right_one(program: Path) -> None:
-    pytest.importorskip("mypy")
+    pytest.importorskip("mypy", reason=MISSING)
     command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--no-error-summary", program.name]
     environment = {**os.environ, "MYPYPATH": str(ROOT), "MYPY_CACHE_DIR": str(ROOT / ".mypy_cache" / "calls")}
     said = subprocess.run(command, cwd=program.parent, env=environment, capture_output=True, text=True, check=False)
@@ -43,7 +46,7 @@ def test_mypy_reports_each_wrong_call_and_no_right_one(program: Path) -> None:
 
 
 def test_pyright_reports_each_wrong_call_and_no_right_one(program: Path) -> None:
-    pytest.importorskip("basedpyright")  # which has pyright within, and Node.js
+    pytest.importorskip("basedpyright", reason=MISSING)  # which has pyright within, and Node.js
     (program.parent / "lasa").symlink_to(ROOT / "lasa")
     settings = {"include": [program.name], "typeCheckingMode": "strict", "pythonVersion": "3.11"}
     (program.parent / "pyrightconfig.json").write_text(json.dumps(settings))
