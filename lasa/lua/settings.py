@@ -123,7 +123,8 @@ which is a program's default, too; `lasa serve` has --log-level."""
     max_hold_ms: Annotated[int, _MS_OR_0] = 0
     """How long Lua may run without a wait before it is interrupted; 0 for no limit."""
     warn_hold_ms: Annotated[int, _MS_OR_0] = 1000
-    """How long before a warning names its line; 0 for no warning, and signals end it all the same."""
+    """How long Lua may run without a wait before a warning names the line; 0 for no warning, and signals \
+end it all the same."""
 
     @property
     def timeouts_s(self) -> dict[str, float]:
