@@ -137,7 +137,8 @@ class Checker:
                 found = kind(value)
                 if found is None:
                     raise self.wrong(name, value, is_kind=False)
-                if isinstance(found, _NUMBERS) and not opt.least <= found < opt.below:
+                # A 0 may be what is left of -0.5.
+                if isinstance(found, _NUMBERS) and not opt.least <= (found or number(value) or 0) < opt.below:
                     raise self.wrong(name, value, is_kind=True)
             checked[opt.means or name] = found
         return checked

@@ -28,7 +28,7 @@ ROOT = Path(__file__).parent.parent
 # What holds the defaults of options, by their names, or by what they mean.
 DEFAULTS: dict[str, tuple[object, ...]] = {
     "TlsOptions": (Tls(),),
-    "ClientOptions": (Policy(), Limits()),
+    **dict.fromkeys(("WaitOptions", "ClientOptions", "CommonOptions"), (Policy(), Limits())),
     "LimitOptions": (ServerLimits(), Limits()),
     "MessageOptions": (Options(),),
 }

@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, TypedDict, get_args
 
@@ -21,7 +22,7 @@ from lasa.websocket.client import ClientFrameOptions, ConnectOptions
 from tests.helpers import raw_listener, settle
 
 HUGE = 10**400
-WRONG: list[Any] = [True, "5", None, b"x", [], math.nan, math.inf, -1, 0, HUGE]
+WRONG: list[Any] = [True, "5", None, b"x", [], math.nan, math.inf, -1, -0.5, 0, 0.5, 2**53, HUGE]
 
 FOREIGN = re.compile(r"\b(nil|lua|userdata|boolean|table)\b")
 
@@ -36,11 +37,11 @@ TAKEN: dict[str, list[Any]] = {
     "compression": [True, None],
     "cookies": [None],
     "files": [None, []],
-    "follow_redirects": [True, "5", 0],
+    "follow_redirects": [True, "5", 0, 0.5],
     "form": [None, []],
     "headers": [None, []],
     "host": ["5", None],
-    "json": [True, "5", None, [], -1, 0, HUGE],
+    "json": [True, "5", None, [], -1, -0.5, 0, 0.5, 2**53, HUGE],
     "key": [None],
     "last_event_id": ["5"],
     "method": ["5", None],
@@ -50,7 +51,7 @@ TAKEN: dict[str, list[Any]] = {
     "protocols": ["5", None, []],
     "proxy": [None],
     "query": ["5", None, []],
-    "retries": [True, None, 0, HUGE],
+    "retries": [True, None, 0, 2**53, HUGE],
     "server_name": ["5", None],
     "ssl": [None],
     "ssl_ca": [None],
@@ -61,9 +62,12 @@ TAKEN: dict[str, list[Any]] = {
     "ssl_server_name": ["5", None],
     "stream": WRONG,  # whatever is true
 }
-POOL: dict[str, list[Any]] = {"pool": ["5", None, b"x", math.nan, math.inf, -1, 0, HUGE]}
+POOL: dict[str, list[Any]] = {"pool": ["5", None, b"x", math.nan, math.inf, -1, -0.5, 0, 0.5, 2**53, HUGE]}
 # A timeout of nothing is the default, as the seed has it.
-FRAMES: dict[str, list[Any]] = {"timeout": [True, "5", None, b"x", [], math.nan, -1, 0], "max_payload_len": ["5", None]}
+FRAMES: dict[str, list[Any]] = {
+    "timeout": [True, "5", None, b"x", [], math.nan, -1, -0.5, 0, 0.5],
+    "max_payload_len": ["5", None],
+}
 
 Call = Callable[..., object]
 
@@ -88,7 +92,7 @@ CALLS: dict[str, tuple[type, Callable[[int], Call], dict[str, list[Any]]]] = {
                 http.events.subscribe(f"http://127.0.0.1:{port}/", **{"attempts": 1, "heartbeat_s": 0.2, **options})
             )
         ),
-        {**TAKEN, "files": [], "progress": [], "read": [], "stream": []},
+        TAKEN,
     ),
     "an HTTP server": (LimitOptions, lambda _: lambda **options: http.server.new("127.0.0.1:0", **options), TAKEN),
     "messages": (
@@ -106,9 +110,10 @@ CALLS: dict[str, tuple[type, Callable[[int], Call], dict[str, list[Any]]]] = {
     "compression": (websocket.Deflate, lambda _: websocket.Deflate, {}),
     "a pool": (PoolOptions, lambda port: lambda **options: socket.connect("127.0.0.1", port, options), POOL),
     "a reader": (ReaderOptions, lambda _: lambda **options: socket.tcp().receiveuntil("x", options), {}),
-    "limits": (Limits, lambda _: socket.tcp, {name: ["5", None] for name in Limits.__slots__}),
+    "limits": (Limits, lambda _: socket.tcp, {name: ["5", None, 2**53, HUGE] for name in Limits.__slots__}),
 }
 UNTRIED = {"port", "sock"}  # parts of an address
+CALLS_WITHOUT_OPTIONS = {"limits"}  # they are keywords of the call itself
 
 
 def takes(type_: Any, opt: Opt, value: Any, *, texts: bool) -> bool:
@@ -120,8 +125,7 @@ def takes(type_: Any, opt: Opt, value: Any, *, texts: bool) -> bool:
         return isinstance(value, bool) and bool in kinds
     if not isinstance(value, int | float) and not (texts and value == "5"):
         return False
-    number = float(value) if value != HUGE else math.inf
-    return opt.least <= number < opt.below
+    return bool(opt.least <= (5 if value == "5" else value) < opt.below)
 
 
 def taken(what: str, name: str) -> list[Any]:
@@ -152,25 +156,23 @@ def test_what_an_option_cannot_be_raises_before_anything_is_sent(what: str, name
             listener.accept()
 
 
-@pytest.mark.parametrize(("what", "name"), OPTIONS)
-def test_what_a_declared_kind_is_passes_and_is_of_that_kind(what: str, name: str) -> None:
+def declared_kinds(what: str, name: str) -> set[Any]:
+    """Return the numbers and flags that an option may be by its declaration alone."""
     type_, opt = declared(CALLS[what][0])[name]
-    if (
-        name in CALLS[what][2]
-        or opt.read is not None
-        or opt.kind is not None
-        or not {int, float, bool} & set(get_args(type_) or (type_,))
-    ):
-        return
+    is_plain = name not in CALLS[what][2] and opt.read is None and opt.kind is None
+    return {int, float, bool} & set(get_args(type_) or (type_,)) if is_plain else set()
+
+
+@pytest.mark.parametrize(("what", "name"), [option for option in OPTIONS if declared_kinds(*option)])
+def test_what_a_declared_kind_is_passes_and_is_of_that_kind(what: str, name: str) -> None:
+    read = float if float in declared_kinds(what, name) else int
     for value in taken(what, name):
         (found,) = Checker(CALLS[what][0]).check({name: value}).values()
-        assert found is value if isinstance(value, bool | None) else found == float(value)
+        assert found is value if isinstance(value, bool | None) else found == read(value)
 
 
-@pytest.mark.parametrize(("what", "name"), OPTIONS)
+@pytest.mark.parametrize(("what", "name"), [option for option in OPTIONS if option[0] not in CALLS_WITHOUT_OPTIONS])
 def test_a_misspelt_option_raises_and_its_own_name_is_told(what: str, name: str) -> None:
-    if what == "limits":  # keywords of the call itself
-        return
     call = CALLS[what][1](1)
     for misspelt in (name[0] + name, name + name[-1]):
         with pytest.raises((ValueError, TypeError)) as caught:
@@ -180,14 +182,70 @@ def test_a_misspelt_option_raises_and_its_own_name_is_told(what: str, name: str)
             assert str(caught.value) == f'unknown option "{misspelt}", did you mean "{name}"?'
 
 
-@pytest.mark.parametrize(("what", "name"), OPTIONS)
-def test_the_name_that_others_give_an_option_is_told_its_own(what: str, name: str) -> None:
-    options, make, _ = CALLS[what]
-    for other in declared(options)[name][1].elsewhere:
-        if other not in declared(options):
-            with pytest.raises(ValueError) as caught:
-                make(1)(**{other: 1})
-            assert str(caught.value) == f'unknown option "{other}", did you mean "{name}"?'
+@pytest.mark.parametrize(
+    ("what", "name", "other"),
+    [
+        (what, name, other)
+        for what, name in OPTIONS
+        for other in declared(CALLS[what][0])[name][1].elsewhere
+        if other not in declared(CALLS[what][0])
+    ],
+)
+def test_the_name_that_others_give_an_option_is_told_its_own(what: str, name: str, other: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        CALLS[what][1](1)(**{other: 1})
+    assert str(caught.value) == f'unknown option "{other}", did you mean "{name}"?'
+
+
+@pytest.mark.parametrize(
+    ("options", "hint"),
+    [
+        ({"read": 1}, ', did you mean "heartbeat_s"?'),
+        ({"stream": True}, ""),
+        ({"strea": True}, ""),
+        ({"files": {}}, ""),
+        ({"progress": print}, ""),
+        ({"raed": 1}, ""),
+        ({"methd": "GET"}, ', did you mean "method"?'),
+    ],
+    ids=str,
+)
+def test_a_subscription_knows_no_option_of_how_an_answer_is_read(options: dict[str, Any], hint: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        http.events.subscribe("http://127.0.0.1:1/", **options)
+    assert str(caught.value) == f'unknown option "{next(iter(options))}"{hint}'
+
+
+@pytest.mark.parametrize(("name", "hint"), [("query", ""), ("params", ""), ("url", ""), ("raed", "read")])
+def test_a_client_is_told_of_options_that_it_has_alone(name: str, hint: str) -> None:
+    with pytest.raises(ValueError) as caught:
+        http.client.new({name: 1})
+    assert str(caught.value) == f'unknown option "{name}"' + (f', did you mean "{hint}"?' if hint else "")
+
+
+@pytest.mark.parametrize("name", ["ssl_cert", "ssl_key", "client_cert", "client_priv_key"])
+@pytest.mark.parametrize("value", [5, ("a.pem", "b.pem")])
+def test_a_path_that_is_none_is_told_its_option_and_a_pair_that_they_are_two(name: str, value: Any) -> None:
+    with pytest.raises(TypeError) as caught:
+        websocket.client.connect("wss://127.0.0.1:1/", **{name: value})
+    key = {"ssl_cert": "ssl_key", "client_cert": "client_priv_key"}.get(name)
+    hint = f", its key is {key}" if key and value != 5 else ""
+    assert str(caught.value) == f'bad "{name}" option: path expected, got {type(value).__name__}{hint}'
+
+
+def test_a_limit_may_be_as_large_as_none() -> None:
+    with raw_listener() as listener:
+        limits: dict[str, Any] = dict.fromkeys(Limits.__slots__, sys.maxsize)
+        host, port = listener.getsockname()
+        sock = lasa.check(socket.connect(host, port, pool_size=sys.maxsize, backlog=sys.maxsize))
+        wire, _ = listener.accept()
+        wire.sendall(b"a\nb|c")
+        wire.close()
+        assert sock.receive("*l", max_line=sys.maxsize) == (b"a", None, None)
+        assert sock.receiveuntil("|", max_pattern=sys.maxsize)() == (b"b", None, None)
+        assert sock.receive("*a", max_all=sys.maxsize) == (b"c", None, None)
+        sock.close()
+        socket.tcp(**limits).close()
 
 
 def test_other_names_of_an_option_are_as_good() -> None:
@@ -206,7 +264,7 @@ def test_a_setting_takes_what_it_is_or_a_text_of_it(name: str) -> None:
         right: list[Any] = [True, 0]
     else:
         kinds = get_args(type_) or (type_,)
-        right = ["5", *([None] if type(None) in kinds else []), *([0] if int in kinds and opt.least == 0 else [])]
+        right = ["5", *([None] if type(None) in kinds else []), *([0, 0.5] if int in kinds and opt.least == 0 else [])]
     for value in WRONG:
         if repr(value) in map(repr, SETTINGS.get(name, right)):
             assert load_settings({name: value}, folder="/") == Settings(**{name: _read(type_, value)})
@@ -220,7 +278,7 @@ def test_a_setting_takes_what_it_is_or_a_text_of_it(name: str) -> None:
 def _read(type_: Any, value: Any) -> Any:
     if type_ is bool:
         return bool(value)
-    return int(value) if value == "5" and int in (get_args(type_) or (type_,)) else value
+    return int(value) if value in ("5", 0.5) and int in (get_args(type_) or (type_,)) else value
 
 
 # -- the checker itself
@@ -236,6 +294,7 @@ class Some(TypedDict, total=False):
     flag: Annotated[bool, Opt(hint="; there is no maybe")]
     even: Annotated[int, Opt(kind=_even, means="number", elsewhere=("odd",))]
     text: Annotated[str, Opt(parts=("letter",))]
+    count: Annotated[int, Opt(default=0, least=0)]
     plain: int
 
 
@@ -253,7 +312,7 @@ def test_what_is_no_option_is_left_when_options_are_taken() -> None:
 
 
 def test_defaults_are_known_by_name() -> None:
-    assert Checker(Some).defaults == {"size": 3, "ratio": 0.5, "flag": None, "even": None, "text": None}
+    assert Checker(Some).defaults == {"size": 3, "ratio": 0.5, "flag": None, "even": None, "text": None, "count": 0}
 
 
 @pytest.mark.parametrize(
@@ -261,6 +320,9 @@ def test_defaults_are_known_by_name() -> None:
     [
         ({"size": []}, WrongKind, 'bad "size" option type: list'),
         ({"size": 0}, ValueError, 'bad "size" option value: 0'),
+        ({"size": 0.5}, ValueError, 'bad "size" option value: 0.5'),
+        ({"count": -0.5}, ValueError, 'bad "count" option value: -0.5'),
+        ({"count": "-0.5"}, ValueError, "bad \"count\" option value: '-0.5'"),
         ({"ratio": 1}, ValueError, 'bad "ratio" option value: 1'),
         ({"ratio": "x"}, ValueError, "bad \"ratio\" option value: 'x'"),
         ({"flag": 1}, ValueError, 'bad "flag" option value: 1, True or False expected; there is no maybe'),

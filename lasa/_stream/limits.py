@@ -1,6 +1,7 @@
 """How much a read may gather before its end is seen. No peer can take more memory than these allow."""
 
 from dataclasses import dataclass
+from math import inf
 from typing import Annotated, Any, Final
 
 from lasa._options import Checker, Opt
@@ -8,17 +9,18 @@ from lasa._options import Checker, Opt
 __all__ = ["DEFAULT_LIMITS", "Limits"]
 
 MIB: Final = 1 << 20
+_BYTES: Final = Opt("bytes", least=1, below=inf)
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Bytes that may come before the end of a read is found; each has its own error word."""
 
-    max_line: Annotated[int, Opt("bytes", least=1)] = MIB
+    max_line: Annotated[int, _BYTES] = MIB
     """Bytes of a line that `receive("*l")` reads, the LF not counted; beyond it "line too long"."""
-    max_pattern: Annotated[int, Opt("bytes", least=1)] = 16 * MIB
+    max_pattern: Annotated[int, _BYTES] = 16 * MIB
     """Bytes before the pattern, of a reader of `receiveuntil()` without a size; "section too long"."""
-    max_all: Annotated[int, Opt("bytes", least=1)] = 256 * MIB
+    max_all: Annotated[int, _BYTES] = 256 * MIB
     """Bytes that `receive("*a")` reads; "stream too long"."""
 
     def of(self, name: str, value: Any) -> int:

@@ -1,5 +1,6 @@
 """The options of a pool: those of a connect, and what setkeepalive() is told; checked before anything happens."""
 
+from math import inf
 from typing import Annotated, Any, Final, TypedDict
 
 from lasa._options import Checker, Opt
@@ -24,9 +25,9 @@ class PoolOptions(TypedDict, total=False):
 
     pool: Annotated[str | bytes | float | None, Opt(kind=_pool_name, types=True, unset="`host:port` as typed")]
     """The pool's name."""
-    pool_size: Annotated[int | None, Opt(least=1, types=True, default=DEFAULT_SIZE)]
+    pool_size: Annotated[int | None, Opt(least=1, below=inf, types=True, default=DEFAULT_SIZE)]
     """Idle connections that the pool holds; makes the pool, if there is none of that name."""
-    backlog: Annotated[int | None, Opt(least=0, types=True, unset="none, any number of connections")]
+    backlog: Annotated[int | None, Opt(least=0, below=inf, types=True, unset="none, any number of connections")]
     """Likewise makes the pool, caps its open connections at its size, and lets so many further connects wait."""
 
 

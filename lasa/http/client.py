@@ -23,7 +23,7 @@ from lasa.errors import (
 )
 from lasa.http._client.holdings import Holdings
 from lasa.http._client.message import Message, expects_continue, message_of, request_event
-from lasa.http._client.options import ClientOptions, RequestOptions, WholeRequest
+from lasa.http._client.options import CLIENT, ClientOptions, RequestOptions, WholeRequest
 from lasa.http._client.policy import Policy
 from lasa.http._client.redirects import plan_redirect
 from lasa.http._client.response import Piece, Response
@@ -356,4 +356,4 @@ def new(options: Mapping[str, Any] | None = None, **keywords: Unpack[ClientOptio
     chosen = joined(options, keywords)
     if chosen.get("headers", ()) is None:
         del chosen["headers"]
-    return Client(Policy().with_options(chosen)), None
+    return Client(Policy().changed(CLIENT.check(chosen))), None

@@ -21,7 +21,7 @@ from lasa._backoff import backoff_s
 from lasa._options import NUMBERS_ALONE, Checker, Opt
 from lasa.errors import SocketClosed, SocketError
 from lasa.http import client as http_client
-from lasa.http._client.options import RequestOptions
+from lasa.http._client.options import ContentOptions
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
 from lasa.http._client.retries import Retries, plan_retry
@@ -71,7 +71,7 @@ class _OwnOptions(TypedDict, total=False):
 up to half as long again by chance, and none is below 0.1 s, whatever the server names."""
     max_retry_s: Annotated[float, Opt("s", default=60.0, least=0, types=True)]
     """Where doubling ends."""
-    heartbeat_s: Annotated[float, Opt("s", default=120.0, least=0.001, types=True)]
+    heartbeat_s: Annotated[float, Opt("s", default=120.0, least=0.001, types=True, elsewhere=("read",))]
     """A stream without a byte for so long counts as lost."""
     max_event_bytes: Annotated[int, Opt("bytes", default=MAX_EVENT_BYTES, least=1, types=True)]
     """Bytes of one event's lines."""
@@ -80,13 +80,15 @@ up to half as long again by chance, and none is below 0.1 s, whatever the server
 minute."""
 
 
-class SubscribeOptions(_OwnOptions, RequestOptions, total=False):
+class SubscribeOptions(_OwnOptions, ContentOptions, total=False):
     """What subscribe() takes, beside the URL: also options of a request, but for those of how its answer is read."""
+
+    method: Annotated[str | None, Opt(unset="GET, with a body POST")]
+    """The method of each request."""
 
 
 _OWN: Final = Checker(_OwnOptions, kinds=NUMBERS_ALONE)
 _ALL: Final = Checker(SubscribeOptions)
-_OURS: Final = frozenset(("files", "progress", "read", "stream"))
 
 
 class EventSource:
@@ -328,16 +330,14 @@ def subscribe(url: str, **options: Unpack[SubscribeOptions]) -> EventSource:
         max_event_bytes: the lines of one event together.
         attempts: how many connections in a row may fail before iterating raises; None: as many as it takes. One that
             opened but gave no event is a failure too, unless comments kept it open for a minute.
-        options: whatever request() takes for one request, such as headers, auth, json or connect. ``timeout``
-            is None unless given here: else it would end each connection. ``read`` is ``heartbeat_s``.
+        options: what request() takes for one request, such as method, headers, auth, json or connect, but for read,
+            stream, files and progress. ``timeout`` is None unless given here: else it would end each connection.
     Raises:
         ValueError, TypeError: a bad argument; those of the request come with the first iteration.
     Switches: never; iterating does. Source: beyond the seed, in the manner of EventSource.
     """
     given: dict[str, Any] = dict(options)
     _ALL.refuse_unknown(given)
-    if ours := _OURS & given.keys():
-        raise ValueError(f'unknown option "{min(ours)}"')
     own = {**_OWN.defaults, **_OWN.take(given)}
     if not isinstance(given.get("body", b""), bytes | str):
         raise TypeError("bad body: bytes or str expected, since each new connection sends it again")

@@ -1,6 +1,7 @@
 """The options of a reader, checked before anything happens, and the names of the socket options."""
 
 import _socket
+from math import inf
 from typing import Annotated, Final, TypedDict
 
 from lasa._options import Checker, Opt
@@ -23,7 +24,7 @@ class ReaderOptions(TypedDict, total=False):
 
     inclusive: Annotated[bool | None, Opt(types=True, default=False)]
     """Whether the pattern stays in the data."""
-    max_pattern: Annotated[int | None, Opt("bytes", least=1, unset="the socket's")]
+    max_pattern: Annotated[int | None, Opt("bytes", least=1, below=inf, unset="the socket's")]
     """Bytes that may come before the pattern."""
 
 

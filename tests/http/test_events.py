@@ -340,6 +340,13 @@ def test_a_url_that_is_none_is_a_word_and_a_bad_option_raises() -> None:
         next(source_of("http://127.0.0.1:1/", colour="red"))
 
 
+def test_each_connection_asks_by_the_method_that_is_given() -> None:
+    seen: list[tuple[bytes, bytes]] = []
+    with clean(), peer(note(HEAD + b"data: a\n\n", seen), note(GONE, seen)) as made:
+        assert data_of(source_of(made.url, method="REPORT", body=b"query")) == ["a"]
+    assert [(head.partition(b" ")[0], body) for head, body in seen] == [(b"REPORT", b"query")] * 2
+
+
 def test_an_event_beyond_the_limit_is_an_error_after_those_before_it() -> None:
     with clean(), peer(answer_and_close(HEAD + b"data: a\n\ndata: " + b"x" * 100 + b"\n\n")) as made:
         assert outcome(source_of(made.url, max_event_bytes=50)) == ["a", "event too large"]

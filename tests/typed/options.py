@@ -51,9 +51,14 @@ def clients() -> None:
 
 def subscriptions() -> None:
     http.events.subscribe("http://h/", retry_s=1, attempts=None, headers={"X-A": "1"}, connect=2)
+    http.events.subscribe("http://h/", method="REPORT", body=b"query", heartbeat_s=30)
 
     http.events.subscribe("http://h/", retries_s=1)  # type: ignore[call-arg]
     http.events.subscribe("http://h/", last_event_id=7)  # type: ignore[arg-type]
+    http.events.subscribe("http://h/", read=1)  # type: ignore[call-arg]
+    http.events.subscribe("http://h/", stream=True)  # type: ignore[call-arg]
+    http.events.subscribe("http://h/", files={"a": "b"})  # type: ignore[call-arg]
+    http.events.subscribe("http://h/", progress=print)  # type: ignore[call-arg]
 
 
 def servers() -> None:

@@ -18,8 +18,9 @@ from lasa.http._wire.target import Query, parse_target, split_host_port
 if TYPE_CHECKING:
     from http.cookiejar import CookieJar
 
-__all__ = ["ANY_PORT", "CLIENT", "ClientOptions", "RequestOptions", "RouteOptions", "TlsOptions", "WholeRequest"]
-__all__ += ["certificate_of", "server_name_of"]  # a WebSocket's options read likewise
+__all__ = ["ANY_PORT", "CLIENT", "ClientOptions", "CommonOptions", "ContentOptions", "RequestOptions", "RouteOptions"]
+__all__ += ["REQUEST", "TlsOptions", "WaitOptions", "WholeRequest"]
+__all__ += ["path_reader", "server_name_of"]  # a WebSocket's options read likewise
 
 ANY_PORT: Final = 0
 REDIRECTS: Final = 10  # of follow_redirects=True
@@ -62,12 +63,20 @@ def _bare(address: str) -> str:
     return address[1:-1] if address[:1] == "[" and address[-1:] == "]" else address
 
 
-def certificate_of(value: Any) -> str:
-    """Return the path of a certificate. Raises: TypeError: no path."""
-    if not isinstance(value, str | os.PathLike):
-        hint = ", its key is ssl_key" if isinstance(value, tuple | list) else ""
-        raise TypeError(f'bad "ssl_cert" option: path expected, got {type(value).__name__}{hint}')
-    return str(value)
+def path_reader(name: str, *, key: str = "") -> Callable[[Any], str]:
+    """Return what reads an option that is a path, and raises a TypeError if it is none.
+
+    Args:
+        key: the option that has the key of a certificate, for who gives both as a pair.
+    """
+
+    def read(value: Any) -> str:
+        if not isinstance(value, str | os.PathLike):
+            hint = f", its key is {key}" if key and isinstance(value, tuple | list) else ""
+            raise TypeError(f'bad "{name}" option: path expected, got {type(value).__name__}{hint}')
+        return os.fspath(value)
+
+    return read
 
 
 def server_name_of(value: Any) -> str:
@@ -98,9 +107,11 @@ class TlsOptions(TypedDict, total=False):
     """Whether the server must have a certificate for its name, of an authority that is trusted."""
     ssl_ca: Annotated[str | bytes | os.PathLike[str] | None, Opt(read=_authorities, means="ca", unset="certifi's")]
     """Other authorities: a file, or its PEM text as bytes."""
-    ssl_cert: Annotated[str | os.PathLike[str] | None, Opt(read=certificate_of, elsewhere=("cert",))]
+    ssl_cert: Annotated[
+        str | os.PathLike[str] | None, Opt(read=path_reader("ssl_cert", key="ssl_key"), elsewhere=("cert",))
+    ]
     """A file with the client's certificate."""
-    ssl_key: Annotated[str | os.PathLike[str] | None, Opt(read=os.fspath)]
+    ssl_key: Annotated[str | os.PathLike[str] | None, Opt(read=path_reader("ssl_key"))]
     """The file with its key, where that is another one. Two options, no pair."""
     ssl_server_name: Annotated[str | None, Opt(read=server_name_of, means="server_name", unset="the host")]
     """The name to send (SNI) and to verify."""
@@ -122,11 +133,9 @@ class RouteOptions(TlsOptions, total=False):
     """A URL, a mapping by scheme, or False for none."""
 
 
-class ClientOptions(RouteOptions, total=False):
-    """What lasa.http.client.new() takes, for all requests of a client; times are seconds."""
+class WaitOptions(TypedDict, total=False):
+    """How long things may take, in seconds."""
 
-    headers: Annotated[HeaderSource, Opt(read=prepare, unset="none")]
-    """Sent with each request. A list repeats a field, None leaves an automatic one out."""
     timeout: Annotated[float | None, Opt("s", least=LEAST_S, hint=", for single waits there are connect= and read=")]
     """The whole request, from the name look-up to the last byte of the body, redirects and retries included; None: \
 only single waits are bounded."""
@@ -136,17 +145,24 @@ only single waits are bounded."""
     """The wait for the TLS handshake."""
     send: Annotated[float, Opt("s", least=LEAST_S)]
     """A wait while the server takes nothing."""
-    read: Annotated[float, Opt("s", least=LEAST_S)]
-    """A wait while the server sends nothing."""
     pool: Annotated[float, Opt("s", least=LEAST_S)]
     """The wait for a place among the connections."""
+
+
+class CommonOptions(WaitOptions, RouteOptions, total=False):
+    """What a client, a request and a subscription to events take."""
+
+    headers: Annotated[HeaderSource, Opt(read=prepare, unset="none")]
+    """Sent with each request. A list repeats a field, None leaves an automatic one out."""
     pool_size: Annotated[int, Opt(least=1)]
     """Connections to one server, by one kind of TLS and proxy, in use and idle."""
     backlog: Annotated[int, Opt(least=0)]
     """Requests that may wait for one of them."""
     keepalive: Annotated[float, Opt("s", least=0)]
     """How long an idle connection is kept; 0 closes it behind its response."""
-    follow_redirects: Annotated[bool | int, Opt(kind=_redirects, least=0, elsewhere=("allow_redirects",))]
+    follow_redirects: Annotated[
+        bool | int, Opt(kind=_redirects, least=0, elsewhere=("allow_redirects", "max_redirects"))
+    ]
     """How many redirects are followed; True follows ten."""
     allow_downgrade: Annotated[bool, Opt()]
     """Whether a redirect may lead from https to http."""
@@ -173,8 +189,15 @@ since a few kilobytes can stand for all of `max_body`; None for any ratio."""
     """Fields in an answer's head."""
 
 
-class RequestOptions(ClientOptions, total=False):
-    """What one request takes, beside its URL: whatever the client does, for this request alone, and what is sent."""
+class ClientOptions(CommonOptions, total=False):
+    """What lasa.http.client.new() takes, for all requests of a client."""
+
+    read: Annotated[float, Opt("s", least=LEAST_S)]
+    """A wait while the server sends nothing."""
+
+
+class ContentOptions(CommonOptions, total=False):
+    """What is sent."""
 
     query: Annotated[Query, Opt(elsewhere=("params",))]
     """Parameters to add to the URL: a mapping, pairs, or text."""
@@ -187,6 +210,11 @@ class RequestOptions(ClientOptions, total=False):
     """A value that is sent as JSON."""
     form: Annotated[Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None, Opt(elsewhere=("data",))]
     """The fields of a form; a list as value repeats its name."""
+
+
+class RequestOptions(ClientOptions, ContentOptions, total=False):
+    """What one request takes, beside its URL: whatever the client does, for this request alone, and what is sent."""
+
     files: Annotated[Mapping[Any, Any] | Iterable[tuple[Any, Any]] | None, Opt()]
     """Files of a multipart form: a path, an open file, or `(filename, content, content_type, headers)`."""
     stream: Annotated[bool, Opt(default=False)]
@@ -204,4 +232,5 @@ class WholeRequest(RequestOptions, total=False):
     """The method."""
 
 
-CLIENT: Final = Checker(ClientOptions, known=WholeRequest)
+CLIENT: Final = Checker(ClientOptions)
+REQUEST: Final = Checker(ClientOptions, known=WholeRequest)  # its hints tell what is sent, too

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from lasa._stream import Identity, certificate_key, client_context, client_identity, context_identity, trust_key
-from lasa.http._client.options import CLIENT
+from lasa.http._client.options import REQUEST
 from lasa.http._client.proxies import ProxyVariables, proxy_variables
 from lasa.http._client.retries import Retries
 from lasa.http._wire.exchange import Limits
@@ -115,7 +115,7 @@ class Policy:
     derived: dict[Any, Any] = field(default_factory=dict)  # what options of single requests have made of it
 
     def with_options(self, options: Mapping[str, Any]) -> Self:
-        """Return this policy, changed by options of request() or new().
+        """Return this policy, changed by options of request().
 
         Raises:
             ValueError, TypeError: ``unknown option "NAME"``, ``bad "NAME" option value: V``, a bad certificate.
@@ -124,11 +124,11 @@ class Policy:
         try:
             known = self.derived.get(key)
         except TypeError:  # a value that has no hash
-            return self.changed(CLIENT.check(options))
+            return self.changed(REQUEST.check(options))
         if known is None:
             if len(self.derived) >= DERIVED_MAX:
                 self.derived.clear()
-            known = self.derived[key] = self.changed(CLIENT.check(options))
+            known = self.derived[key] = self.changed(REQUEST.check(options))
         return known
 
     def changed(self, checked: dict[str, Any]) -> Self:

@@ -15,7 +15,7 @@ from h11._headers import Headers
 from lasa._options import LEAST_S, Checker, Opt
 from lasa._stream import Connection, Opening, PoolOptions, PoolTerms, of_a_connect, place_text
 from lasa.errors import ConnectTimeout, SocketError, retold
-from lasa.http._client.options import RouteOptions, certificate_of, server_name_of
+from lasa.http._client.options import RouteOptions, path_reader, server_name_of
 from lasa.http._client.policy import Policy
 from lasa.http._client.response import Response
 from lasa.http._client.route import RequestDeadline, Route, may_take, prepare_route, route_to
@@ -71,9 +71,12 @@ class ConnectOptions(MessageOptions, RouteOptions, PoolOptions, total=False):
     """Name look-up, connect, proxy, TLS and handshake together; None: no limit."""
     server_name: Annotated[str | None, Opt(read=_name_for_tls, unset="the host")]
     """Another name of `ssl_server_name`."""
-    client_cert: Annotated[str | os.PathLike[str] | None, Opt(read=certificate_of, means="ssl_cert")]
+    client_cert: Annotated[
+        str | os.PathLike[str] | None,
+        Opt(read=path_reader("client_cert", key="client_priv_key"), means="ssl_cert"),
+    ]
     """Another name of `ssl_cert`; it needs its key."""
-    client_priv_key: Annotated[str | os.PathLike[str] | None, Opt(read=os.fspath, means="ssl_key")]
+    client_priv_key: Annotated[str | os.PathLike[str] | None, Opt(read=path_reader("client_priv_key"), means="ssl_key")]
     """Another name of `ssl_key`."""
 
 

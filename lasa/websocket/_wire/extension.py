@@ -55,7 +55,7 @@ messages, and compresses less."""
     """The same of the client."""
     # Shorter than the packet headers in front of it, about 60 bytes, a message has little to save: 64 bytes of JSON
     # become some 20, a third of what travels, for 4 µs of deflating; 32 bytes become 12 for 3 µs.
-    threshold: Annotated[int, Opt("bytes", least=0, below=NO_LIMIT, types=True)] = 64
+    threshold: Annotated[int, Opt("bytes", least=0, below=NO_LIMIT + 1, types=True)] = 64
     """Smaller messages are sent as they are, but for those from an iterable, whose size is not known."""
     level: Annotated[int, Opt(least=0, below=10, types=True)] = 6
     """0 (nothing gained), 1 (fast) to 9 (small), as zlib's."""
