@@ -195,6 +195,31 @@ def test_a_light_thread_that_forks_is_all_of_the_child() -> None:
     assert ended.stdout.splitlines() == ["child", "other", "finally", "parent"]
 
 
+def test_what_a_light_thread_of_the_parent_has_is_free_in_a_child_and_what_was_told_has_not_happened() -> None:
+    script = """
+        import os, lasa
+        from lasa._hub import Event, Turn
+        from lasa.thread import spawn
+        from lasa.websocket._socket.outlet import MessageTurn
+
+        event, mine, theirs, message = Event(), Turn(), Turn(), MessageTurn()
+        spawn(event.wait, 0.2)
+        event.set()
+        event.clear()
+        mine.take()
+        for turn in theirs, message:
+            spawn(lambda: (turn.take(), lasa.sleep(0.1), turn.give_back()))
+            spawn(turn.take, 0.2)
+        if not os.fork():
+            print(event.is_set, mine.is_taken, theirs.take(0), message.take(0), event.wait(0.001), flush=True)
+            mine.give_back()
+            print(mine.take(0), flush=True)
+            os._exit(0)
+        os.wait()
+    """
+    assert run(["-c", textwrap.dedent(script)]).stdout.splitlines() == ["False True True True False", "True"]
+
+
 def test_what_is_left_of_a_hub_that_has_ended_is_no_obstacle_to_a_child() -> None:
     script = """
         import os, sys, lasa

@@ -139,6 +139,35 @@ def test_an_http_answer_is_read_in_its_own_os_thread_alone_and_closed_from_any()
             cut.read()
 
 
+def test_a_server_is_run_and_stopped_in_its_own_os_thread_alone() -> None:
+    is_told: list[bool] = []
+
+    def handler(request: Any) -> str:
+        while not is_told:
+            lasa.sleep(0.001)
+        return "served"
+
+    with serving(handler) as server:
+        asking = thread.spawn(lambda: http.client.new()[0].get(server.url)[1].body)
+        while not server.connections:
+            lasa.sleep(0.001)
+        with pytest.raises(RuntimeError, match="a server " + RULE):
+            elsewhere(lambda: server.stop(2))
+        assert not server.is_stopping
+        is_told.append(True)
+        assert thread.wait(asking) == (True, b"served")
+    idle = lasa.check(http.server.new("127.0.0.1:0"))
+    with pytest.raises(RuntimeError, match="a server " + RULE):
+        elsewhere(lambda: idle.run(handler))
+    idle.stop(0)
+
+
+def test_what_connects_again_and_again_does_so_in_its_own_os_thread_alone() -> None:
+    again = websocket.client.reconnecting("ws://127.0.0.1:1/", min_delay_s=10, max_delay_s=10, proxy=False)
+    with pytest.raises(RuntimeError, match=RULE):
+        elsewhere(lambda: list(again))
+
+
 def test_a_request_is_answered_in_its_own_os_thread_alone() -> None:
     def handler(request: Any) -> str:
         with pytest.raises(RuntimeError, match=RULE):

@@ -1,9 +1,9 @@
 """Who waits, first come, first served, and what is given back if one is killed before it can use what it was given.
 
 A queue belongs to the OS thread that made it, but ``post()`` and ``set()`` are for all, and for signal handlers. They
-rely on this: the interpreter changes OS threads, and calls signal handlers, behind calls and at the ends of loops
-alone, so lines without a call are one step. A newcomer stands in the queue before it looks at the units again; whoever
-posts has added them before it looks who stands there. So one of the two sees the other.
+rely on this: the interpreter changes OS threads, and calls signal handlers, behind calls, where a function begins and
+at the ends of loops alone, so lines without a call are one step. A newcomer stands in the queue before it looks at the
+units again; whoever posts has added them before it looks who stands there. So one of the two sees the other.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from lasa import _process
 from lasa._hub.clock import pause_at_most
 from lasa._hub.core import getcurrent, greenlet, leave_behind, scheduler
 from lasa._hub.doorbell import Doorbell, doorbell
-from lasa._hub.os_thread import home_id, os_thread_id
+from lasa._hub.os_thread import home_id, os_thread_id, wrong_os_thread
 
 __all__ = ["FOREVER_S", "Event", "Turn", "WaitQueue"]
 
@@ -67,33 +67,46 @@ class WaitQueue(Generic[GiftT]):
             timeout_s: None is for ever, 0 does not wait.
             accepts: tells which gifts will do; without it all of them.
             give_back: called with the gift, or True for a unit, if an exception comes behind it (a kill,
-                gevent.Timeout, a signal handler's); without it a unit goes to the next, or is free.
+                gevent.Timeout, a signal handler's), and once more if a signal handler raises in it; without it a unit
+                goes to the next, or is free.
         Returns:
             The gift; True for a unit; None when the time is over.
+        Raises:
+            RuntimeError: another OS thread made the queue.
         Switches: always, if there is time.
         """
         if timeout_s is not None and timeout_s <= 0:
             return None
+        if os_thread_id() != self.home:
+            raise wrong_os_thread("what this call waits for")
         if self._bell is None:
             self._bell = doorbell()
         me = _Waiter(accepts)
-        is_broken = True
+        is_woken: bool | None = None
         try:
             self.waiting.append(me)
             if self.free > 0:
                 self.serve()  # there is one for the newcomer, once those before it have theirs
-            pause_at_most(timeout_s)
-            is_broken = False
+            is_woken = pause_at_most(timeout_s)
         finally:
             gift = me.gift  # also if the time was over in the turn in which it came
             if gift is None:
                 if me in self.waiting:  # it is not where a child has forgotten who waits
                     self.waiting.remove(me)
-            else:
-                if gift is True:
-                    self.granted -= 1
-                if is_broken:
-                    (give_back or self._take_back)(gift)
+            elif gift is True:
+                self.granted -= 1
+                if is_woken is None and give_back is None:
+                    self.free += 1
+            if gift is not None and not is_woken:
+                back = give_back or self.serve
+                try:
+                    if is_woken is None:
+                        back(gift)
+                except BaseException:  # of a signal handler
+                    back(gift)
+                    raise
+                finally:
+                    scheduler().forget(me.sleeper)  # it may stand there still, and a later wait would end
         return gift
 
     def post(self, units: int = 1) -> None:
@@ -102,7 +115,7 @@ class WaitQueue(Generic[GiftT]):
         if self.waiting:
             self.serve()
 
-    def serve(self) -> None:
+    def serve(self, _: object = None) -> None:
         """Give what is free to those who wait, which post() does. For any OS thread. Never switches."""
         try:
             if os_thread_id() != self.home:
@@ -128,18 +141,14 @@ class WaitQueue(Generic[GiftT]):
         """Give ``gift`` to the first who accepts it, and say whether there is one. Never switches."""
         hub = scheduler()
         hub.drain_soon()
-        for waiter in tuple(self.waiting):
+        waiting = tuple(self.waiting)
+        for place, waiter in enumerate(waiting, -len(waiting)):  # from the end: who posts meanwhile serves the first
             if (waiter.accepts is None or waiter.accepts(gift)) and waiter in self.waiting:
+                del self.waiting[place]  # from here on as in serve()
                 waiter.gift = gift
-                try:
-                    self.waiting.remove(waiter)
-                finally:
-                    hub.ready.append(waiter.sleeper)
+                hub.ready.append(waiter.sleeper)
                 return True
         return False
-
-    def _take_back(self, _: object) -> None:
-        self.post()
 
     def _forget(self) -> None:
         # In a child, whose parent they belong to: what they were given is there for others.
@@ -149,9 +158,6 @@ class WaitQueue(Generic[GiftT]):
         self.waiting = deque()
         self.free += self.granted
         self.granted = 0
-
-
-_process.inherited(WaitQueue, WaitQueue._forget)
 
 
 class Event:
@@ -164,6 +170,11 @@ class Event:
 
     def __init__(self) -> None:
         self._queue: WaitQueue[Any] = WaitQueue()  # once it has happened, there are units without end
+
+    @property
+    def home(self) -> int:
+        """The OS thread that made it, in which it can be waited for."""
+        return self._queue.home
 
     @property
     def is_set(self) -> bool:
@@ -187,8 +198,15 @@ class Event:
         self._queue.post(ENDLESS)
 
     def clear(self) -> None:
-        """Let it be as if it had not happened. Never switches."""
-        self._queue.free = 0
+        """Let it be as if it had not happened; those who wait since before it did go on. Never switches."""
+        queue = self._queue
+        if queue.waiting and queue.free > 0:  # another OS thread has set it, and the bell is not answered yet
+            queue.serve()
+        queue.free = 0
+
+    def _forget(self) -> None:
+        # In a child, before the queue does: that somebody was told is no unit for another.
+        self._queue.granted = 0
 
 
 def _drop(_: object) -> None:
@@ -223,8 +241,15 @@ class Turn:
                 raise RuntimeError(self.refusal)
             if self._queue is None:
                 self._queue = WaitQueue()
-            if self._queue.wait(timeout_s, give_back=lambda _: self.give_back()) is None:
-                return False
+            queue = self._queue
+            try:
+                if queue.wait(timeout_s) is None:
+                    return False
+            except BaseException:
+                if queue.free and not queue.waiting:  # it was handed over, and there is no other to have it
+                    queue.free = 0
+                    self.is_taken = False
+                raise
         self.is_taken = True  # and it was, if it was handed over
         self._holder = getcurrent()
         return True
@@ -233,6 +258,21 @@ class Turn:
         """Let the next one have it. Never switches."""
         self._holder = None
         if self._queue is not None and self._queue.waiting:
-            self._queue.post()
+            self._queue.free += 1
+            self._queue.serve()
         else:
             self.is_taken = False
+
+    def forget(self) -> None:
+        """Be free, in a child, unless the caller has it: another that has it runs in the parent."""
+        self._queue = None
+        if self._holder is not getcurrent():
+            leave_behind(self._holder)
+            self._holder = None
+            self.is_taken = False
+
+
+# In this order: what stands on a queue forgets before the queue.
+_process.inherited(Event, Event._forget)
+_process.inherited(Turn, Turn.forget)
+_process.inherited(WaitQueue, WaitQueue._forget)

@@ -123,7 +123,8 @@ class Pool(Generic[ConnectionT]):
         self.counted -= 1
         if self._queue.waiting and self.counted < self.size:
             self.counted += 1
-            self._queue.post()
+            self._queue.free += 1
+            self._queue.serve()
         elif not self.counted and not self._queue.waiting:
             if self._alarm is not None:
                 self._alarm.clear()
@@ -181,13 +182,19 @@ class Pool(Generic[ConnectionT]):
         self._alarm_at_s = FOREVER_S
 
     def _take_back(self, gift: ConnectionT | Literal[True]) -> None:
-        if gift is True:
-            self.leave()
-        elif gift.revive():
-            self.park(gift, gift.expires_at_s - _hub.clock.monotonic_s())
-        else:
-            gift.close()
-            self.leave()
+        # It is called again if a signal handler raises in it.
+        if gift in self.idle:
+            return
+        if gift is not True:
+            try:
+                if gift.revive():
+                    self.park(gift, gift.expires_at_s - _hub.clock.monotonic_s())
+                    return
+                gift.close()
+            except BaseException:
+                gift.close()  # should it be another's already, that one finds it closed
+                raise
+        self.leave()
 
     def _close_expired(self) -> None:
         self._alarm_at_s = FOREVER_S

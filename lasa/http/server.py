@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Self, Unpack
 
 from lasa import semaphore, thread
-from lasa._hub import Deadline, Event, current_job, sleep_s
+from lasa._hub import Deadline, Event, current_job, os_thread_id, sleep_s, wrong_os_thread
 from lasa._stream import Connection, Listener, place_text
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, Word, failed
 from lasa.http._server.access_log import AccessLog, access_logger
@@ -113,7 +113,7 @@ class Server(Service):
             listened on any more.
         Raises:
             TypeError: the handler cannot be called with one argument, or is async. RuntimeError: it runs
-            already, or has run and is stopped.
+            already, or has run and is stopped, or another OS thread made the server.
         Switches: all the time. Source: beyond the seed.
         """
         try:
@@ -125,6 +125,7 @@ class Server(Service):
     def keep_serving(self, handler: Handler) -> None:
         """As run(), which turns what this raises into its tuple. Switches: all the time."""
         check_handler(handler)
+        self._check_os_thread()
         if self.handler is not no_handler:
             raise RuntimeError("the server is stopped" if self.is_stopping else "the server runs already")
         self.handler = handler
@@ -155,6 +156,10 @@ class Server(Service):
             for connection in list(self._connections):
                 connection.kill()
 
+    def _check_os_thread(self) -> None:
+        if os_thread_id() != self._left.home:
+            raise wrong_os_thread("a server")
+
     def _serve(self, accepted: Connection) -> None:
         connection = ServerConnection(self, accepted)
         self._connections.add(connection)
@@ -180,13 +185,14 @@ class Server(Service):
         Returns:
             ``(True, cut)``: what was cut off, each as "ip:port METHOD target".
         Raises:
-            TypeError, ValueError: no number of at least 0.
+            TypeError, ValueError: no number of at least 0. RuntimeError: another OS thread made the server.
         Switches: while requests are running. Source: beyond the seed.
         """
         if isinstance(grace_s, bool) or not isinstance(grace_s, int | float):
             raise TypeError(f"bad grace_s: number expected, got {type(grace_s).__name__}")
         if not grace_s >= 0:
             raise ValueError(f"bad grace_s: {grace_s}")
+        self._check_os_thread()
         self.is_stopping = True
         self._places.post()  # run() may wait for one
         path = self._address[0]

@@ -8,7 +8,7 @@ import logging
 import random
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gevent
@@ -259,45 +259,143 @@ def test_with_timeouts_kills_and_other_os_threads_each_unit_is_used_once(seed: i
 # In the middle of it
 
 
-def test_a_signal_handler_that_posts_or_raises_anywhere_loses_no_unit(capfd: pytest.CaptureFixture[str]) -> None:
+def fail() -> None:
+    raise Interrupted
+
+
+@pytest.fixture
+def quiet(capfd: pytest.CaptureFixture[str]) -> Iterator[None]:
+    """Show nothing of what gevent tells of exceptions that left its callbacks."""
+    logging.disable(logging.CRITICAL)
+    yield
+    logging.disable(logging.NOTSET)
+    capfd.readouterr()
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("kills", [False, True], ids=["waits", "kill"])
+@pytest.mark.parametrize("raises", [True, False], ids=["raises", "posts"])
+def test_a_signal_handler_that_posts_or_raises_anywhere_loses_no_unit(kills: bool, raises: bool) -> None:
     here: list[WaitQueue[Any]] = []
     posted: list[int] = []
+    used: list[Any] = []
 
-    def scenario() -> Any:
+    def take(queue: WaitQueue[Any]) -> None:
+        if queue.wait(0.01) is not None:
+            used.append(1)
+
+    def scenario() -> int:
         queue: WaitQueue[Any] = WaitQueue()
         here[:] = [queue]
-        children = [spawn(queue.wait, 0.2) for _ in range(3)]
+        children = [spawn(take, queue) for _ in range(3)]
         for _ in range(2):
-            queue.post()
-        outcomes = [wait(child) for child in children]
-        return [value for ok, value in outcomes if ok]
-
-    def fail() -> None:
-        raise Interrupted
+            queue.free += 1  # as post(), at whose very beginning nothing is posted yet
+            posted.append(1)
+            queue.serve()
+        if kills:
+            kill(children[0])  # which was given one
+        for child in children:
+            wait(child)
+        return len(used)
 
     def post() -> None:
         for queue in here:  # which is not there at the very start
             queue.post()
-        posted.append(len(here))
+            posted.append(1)
 
-    logging.disable(logging.CRITICAL)
-    try:
-        count, _, outcome = interrupt(scenario, -1, fail)
-        assert outcome == [True, True, None]
-        for at in range(1, count, max(1, count // STEPS)):
-            for action in (fail, post):
-                here.clear()
-                posted.clear()
-                _, place, outcome = interrupt(scenario, at, action)
-                queue = here[0] if here else WaitQueue()
-                if action is post:
-                    assert outcome.count(True) + queue.free == 2 + sum(posted), (at, place, outcome)
-                elif not isinstance(outcome, Interrupted):
-                    assert outcome.count(None) == 0 or queue.free == 0, (at, place, outcome)
-                assert (len(queue.waiting), queue.granted) == (0, 0), (at, place)
-    finally:
-        logging.disable(logging.NOTSET)
-        capfd.readouterr()  # gevent tells of what left its callbacks
+    action = fail if raises else post
+    count, _, outcome = interrupt(scenario, -1, action)
+    assert outcome == 2
+    for at in range(1, count + 1, 3 if kills and raises else max(1, count // STEPS)):
+        for each in (here, posted, used):
+            each.clear()
+        _, place, outcome = interrupt(scenario, at, action)
+        queue = here[0] if here else WaitQueue()
+        assert isinstance(outcome, int | Interrupted), (at, place, outcome)
+        assert len(posted) == len(used) + queue.free, (at, place, outcome)
+        assert (len(queue.waiting), queue.granted) == (0, 0), (at, place)
+
+
+@pytest.mark.usefixtures("quiet")
+@pytest.mark.parametrize("action", ["post", "raise"])
+def test_a_wait_that_a_signal_handler_meets_leaves_nothing_in_the_run_queue(action: str) -> None:
+    here: list[WaitQueue[Any]] = []
+    begins_with = 0 if action == "post" else 1
+
+    def scenario() -> bool:
+        queue: WaitQueue[Any] = WaitQueue(begins_with)
+        here[:] = [queue]
+        try:
+            queue.wait(0.002)
+        except Interrupted:
+            pass
+        return _hub.getcurrent() in _hub.scheduler().ready
+
+    def act() -> None:
+        if action == "raise":
+            raise Interrupted
+        for queue in here:
+            queue.post()
+
+    count, _, outcome = interrupt(scenario, -1, act)
+    assert outcome is False
+    for at in range(1, count + 1):
+        here.clear()
+        _, place, outcome = interrupt(scenario, at, act)
+        assert outcome is False or isinstance(outcome, Interrupted), (at, place, outcome)
+
+
+@pytest.mark.usefixtures("quiet")
+def test_a_turn_that_a_killed_one_was_handed_is_another_s_or_free_wherever_a_signal_handler_raises() -> None:
+    here: list[Turn] = []
+
+    def scenario() -> bool:
+        turn = Turn()
+        here[:] = [turn]
+        turn.take()
+        child = spawn(turn.take)
+        turn.give_back()
+        kill(child)
+        return turn.is_taken
+
+    count, _, outcome = interrupt(scenario, -1, fail)
+    assert outcome is False
+    for at in range(1, count + 1):
+        here.clear()
+        _, place, outcome = interrupt(scenario, at, fail)
+        for turn in here:
+            queue = turn._queue
+            if queue is not None and outcome is False:
+                assert (turn.is_taken, queue.free, queue.granted, len(queue.waiting)) == (False, 0, 0, 0), (at, place)
+
+
+def test_a_gift_goes_to_one_alone_where_a_signal_handler_posts_meanwhile() -> None:
+    queue: WaitQueue[int] = WaitQueue()
+
+    def accepts(gift: int) -> bool:
+        queue.post()  # as a signal handler might
+        return gift == 7
+
+    children = [spawn(queue.wait, 10), spawn(lambda: queue.wait(10, accepts=accepts)), spawn(queue.wait, 10)]
+    queue.waiting.rotate(-1)  # the one that accepts it stands first
+    assert queue.offer(7)
+    queue.post()
+    assert [wait(child) for child in children] == [(True, True), (True, True), (True, 7)]
+    assert (queue.free, len(queue.waiting), queue.granted) == (0, 0, 0)
+
+
+def test_what_waits_is_refused_in_another_os_thread() -> None:
+    queue: WaitQueue[Any] = WaitQueue()
+    event = Event()
+    turn = Turn()
+    turn.take()
+    assert wait(spawn(turn.take, 0.001)) == (True, False)  # it has a queue now
+    for use in (lambda: queue.wait(1), lambda: event.wait(1), lambda: turn.take(1)):
+        with pytest.raises(RuntimeError, match="belongs to the OS thread that made it"):
+            lasa.to_thread(use)
+    assert not queue.waiting
+    event.set()
+    assert lasa.to_thread(event.wait, 1) is True  # which waits for nothing
 
 
 # Events
@@ -352,26 +450,49 @@ def test_an_event_may_be_set_by_another_os_thread_and_by_nobody() -> None:
     assert outcomes.receive(20) == ("for ever", None)
 
 
-def test_no_wait_for_a_condition_misses_its_change() -> None:
+def test_whoever_waited_when_another_os_thread_set_it_goes_on_though_it_is_cleared_at_once() -> None:
+    event = Event()
+    children = [spawn(event.wait, 10) for _ in range(2)]
+    is_set: list[bool] = []
+    _hub.start_os_thread(lambda: (event.set(), is_set.append(True)), "sets")
+    while not is_set:
+        sleep_as_the_system_does(0.001)  # this hub does not answer its bell meanwhile
+    event.clear()
+    assert (event.is_set, event.is_awaited) == (False, False)
+    assert [wait(child) for child in children] == [(True, True)] * 2
+
+
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["here", "another OS thread"])
+def test_no_wait_for_a_condition_misses_its_change(elsewhere: bool) -> None:
     event = Event()
     values: list[int] = []
     seen: list[int] = []
+    waits: list[bool] = []
 
     def follow() -> None:
-        event.clear()
-        while len(values) < 50:
-            seen.append(len(values))
-            event.wait(10)
+        while True:
             event.clear()
+            seen.append(len(values))
+            if seen[-1] == 50:
+                return
+            waits.append(event.wait(10))
+
+    def change(pause: Callable[[], object]) -> None:
+        for number in range(50):
+            values.append(number)
+            event.set()
+            if number % 3:
+                pause()
 
     followers = [spawn(follow) for _ in range(3)]
-    for number in range(50):
-        values.append(number)
-        event.set()
-        if number % 3:
-            settle()
+    if elsewhere:
+        _hub.start_os_thread(lambda: change(lambda: sleep_as_the_system_does(0.0005)), "changes")
+    else:
+        change(settle)
     for each in followers:
         assert wait(each) == (True, None)
+    assert all(waits)
+    assert len(waits) >= 3
     assert seen == sorted(seen)
 
 

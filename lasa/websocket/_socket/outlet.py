@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from lasa import _hub, thread
+from lasa import _hub, _process, thread
 from lasa._hub import Turn
 from lasa._stream import Connection
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, copy_of
@@ -34,6 +34,9 @@ class MessageTurn(Turn):
     __slots__ = ()
 
     refusal = "a message is being sent by this light thread already"
+
+
+_process.inherited(MessageTurn, MessageTurn.forget)
 
 
 class Outlet:
