@@ -19,6 +19,7 @@ holds the error. Who prefers exceptions wraps the call in ``check()``, which rai
         │ └ TlsHandshakeError (also TlsError)
         │   └ CertificateError (ssl.SSLCertVerificationError, which is a ValueError)
         ├ SocketTimeout (TimeoutError)
+        ├ SystemTimeout (TimeoutError)        the system has given the peer up; no limit of ours ran out
         ├ SocketClosed (ConnectionError)
         │ └ StreamEnded (EOFError)            the peer ended in the middle of what was asked for
         ├ SocketReset (ConnectionResetError)
@@ -66,6 +67,7 @@ __all__ = [
     "SocketReset",
     "SocketTimeout",
     "StreamEnded",
+    "SystemTimeout",
     "TlsError",
     "TlsHandshakeError",
     "Word",
@@ -95,7 +97,7 @@ class Error(Exception):
         peer: with whom: "127.0.0.1:6379", "unix:/run/app.sock"; None where nobody.
         timeout_s: the limit that ran out; None where none has.
         attempts: of a dial, each address that was tried with its error, in the order of the tries.
-        method, url: of a request; None of all else.
+        stage, method, url: of a request: what it was waiting for, see Word.stage; how, and for what. None of all else.
         response: the answer of an HTTP server that has given one, such as one that refuses a WebSocket; None where
             there is none. Pickling leaves it behind.
     """
@@ -104,6 +106,7 @@ class Error(Exception):
     peer: str | None = None
     timeout_s: float | None = None
     attempts: tuple[tuple[str, SocketError], ...] = ()
+    stage: str | None = None
     method: str | None = None
     url: Any = None
     response: Any = None
@@ -145,6 +148,10 @@ class SocketTimeout(SocketError, TimeoutError):
 
     def __init__(self, reason: str = "timeout", partial: bytes | None = None) -> None:
         super().__init__(reason, partial)
+
+
+class SystemTimeout(SocketError, TimeoutError):
+    """The system has given the peer up, "connection timed out"; also a TimeoutError. None of our limits ran out."""
 
 
 class SocketClosed(SocketError, ConnectionError):
@@ -221,6 +228,10 @@ class TlsHandshakeError(ConnectError, TlsError):
 class CertificateError(TlsHandshakeError, ssl.SSLCertVerificationError):
     """The peer's certificate is not what it should be; also an ssl.SSLCertVerificationError, which is a ValueError."""
 
+    library = "SSL"
+    verify_code: int = 0  # OpenSSL's
+    verify_message: str = ""
+
 
 def _made(kind: type[Error], arguments: tuple[Any, ...], number: int | None, state: dict[str, Any]) -> Error:
     error: Any = kind.__new__(kind)
@@ -228,6 +239,8 @@ def _made(kind: type[Error], arguments: tuple[Any, ...], number: int | None, sta
     if number is not None:
         error.errno = number
     error.__dict__.update(state)
+    if "__notes__" in state:
+        error.__notes__ = [*state["__notes__"]]
     return cast("Error", error)
 
 
@@ -251,7 +264,7 @@ _CLASS_OF_NUMBER: Final[dict[int, type[SocketError]]] = {
     errno.EPIPE: SocketBroken,
     errno.EACCES: SocketDenied,
     errno.EPERM: SocketDenied,
-    errno.ETIMEDOUT: SocketTimeout,
+    errno.ETIMEDOUT: SystemTimeout,
 }
 
 
@@ -283,7 +296,7 @@ def sentence_of(error: Error) -> str:
     why = error.why
     if error.timeout_s is not None and why == "timeout":
         why = f"timeout after {error.timeout_s:g} s"
-    if len(error.attempts) > 1:
+    if len(error.attempts) > 1 and not isinstance(error, TimeoutError):
         why = f"all addresses failed ({'; '.join(f'{address}: {tried.reason}' for address, tried in error.attempts)})"
     begin = _BEGINS.get(error.operation or "")
     if error.url is not None:
@@ -333,7 +346,8 @@ class Word(str):
     ) -> Self:
         """Return a word with what belongs to it, as of a request that failed."""
         error = error_of(word, partial)
-        error.url, error.response, error.operation = url, response, OPERATION_OF_STAGE.get(stage or "")
+        error.url, error.response = url, response
+        error.stage, error.operation = stage, OPERATION_OF_STAGE.get(stage or "")
         return cls.of(error)
 
     @classmethod
@@ -368,8 +382,7 @@ class Word(str):
         "pool" (a place among the connections), "connect" (with the name look-up), "proxy", "tls", "send", "read" (the
         answer's head) or "body"; None before all of them.
         """
-        stage = _STAGE_OF_OPERATION.get(self.error.operation or "")
-        return "body" if stage == "read" and self.error.response is not None else stage
+        return self.error.stage or _STAGE_OF_OPERATION.get(self.error.operation or "")
 
     def __getattr__(self, name: str) -> Any:
         what = "call" if self.error.url is None else "request"

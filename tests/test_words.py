@@ -6,6 +6,7 @@ import contextlib
 import copy
 import pickle
 import socket as stdlib_socket
+import ssl
 import struct
 import subprocess
 import sys
@@ -18,6 +19,7 @@ import pytest
 import lasa
 from lasa import errors, semaphore, socket, thread, timer
 from lasa._hub import start_os_thread
+from lasa._stream import dial
 from lasa.errors import (
     BadAddress,
     ConnectTimeout,
@@ -297,6 +299,79 @@ def test_tls_that_the_peer_does_not_speak() -> None:
         assert (type(error), error.operation, error.peer) == (TlsHandshakeError, "handshake", f"{host}:{port}")
         assert isinstance(error, TlsError)
         assert type(error.__cause__).__name__ == "SSLError"
+
+
+def test_an_address_that_the_system_gives_up_leaves_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    addresses = [(stdlib_socket.AF_INET, "127.0.0.2"), (stdlib_socket.AF_INET, "127.0.0.1")]
+    monkeypatch.setattr(socket.TcpSocket, "addresses_of", lambda self, host, timeout_s: addresses)
+    begin = dial._begin
+
+    def give_up(family: int, ip: str, port: int, local: Any) -> Any:
+        if ip == "127.0.0.2":
+            raise errors.system_error(OSError(110, ""))
+        return begin(family, ip, port, local)
+
+    monkeypatch.setattr(dial, "_begin", give_up)
+    with raw_listener() as listener:
+        check(socket.connect("two.test", listener.getsockname()[1])).close()
+    error: Any = word_in(socket.connect("two.test", free_port())).error
+    assert [type(tried).__name__ for _, tried in error.attempts] == ["SystemTimeout", "SocketRefused"]
+
+
+def test_a_password_of_a_url_is_in_no_note() -> None:
+    with pytest.raises(SocketRefused) as caught:
+        check(client.new()[0].get(f"http://user:secret@127.0.0.1:{free_port()}/x"))
+    assert "secret" not in f"{caught.value.__notes__} {caught.value.url}"
+
+
+def test_a_context_that_cannot_be_used_leaves_the_connection_as_it_was() -> None:
+    with cosocket_pair() as (near, far):
+        far.sock.sendall(b"before\n")
+        with pytest.raises(ssl.SSLError):
+            near.sslhandshake(context=ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER))
+        assert near.receive() == (b"before", None, None)
+
+
+def test_a_note_is_told_once() -> None:
+    word = word_in(socket.connect("127.0.0.1", free_port()))
+    word.error.add_note("mine")
+    for _ in range(3):
+        with pytest.raises(SocketRefused) as caught:
+            check((None, word))
+    assert [note[:7] for note in caught.value.__notes__] == ["mine", "connect"]
+
+
+def test_what_is_closed_is_told_before_a_wrong_argument_of_udp() -> None:
+    assert socket.udp().send(None) == (None, "closed")
+
+
+def test_who_is_aborted_finds_it_closed_here() -> None:
+    with cosocket_pair() as (near, _):
+        reader = thread.spawn(near.receive)
+        near.abort()
+        assert thread.wait(reader)[2] == "closed"
+        assert word_in(near.receive()).error.__cause__ is None
+
+
+def test_a_timeout_of_a_request_is_the_one_that_ran_out() -> None:
+    with silent_listener() as (host, port):
+        error = word_in(client.new()[0].get(f"http://{host}:{port}/", timeout=0.05)).error
+        assert (error.timeout_s, error.operation) == (0.05, "connect")
+    with accepting(lambda peer: peer.recv(1000) and peer.recv(1000)) as (host, port):
+        error = word_in(client.new()[0].get(f"http://{host}:{port}/", read=0.05)).error
+        assert (error.timeout_s, error.operation, error.peer) == (0.05, "read", f"{host}:{port}")
+
+
+def test_a_body_that_is_cut_short_has_ended_in_the_middle() -> None:
+    answer = b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"
+
+    def serve(peer: stdlib_socket.socket) -> None:
+        peer.recv(1000)
+        peer.sendall(answer)
+
+    with accepting(serve) as (host, port):
+        word = word_in(client.new()[0].get(f"http://{host}:{port}/"))
+    assert (type(word.error), word.stage, word.partial) == (StreamEnded, "body", b"half")
 
 
 # -- what a word keeps alive: nothing

@@ -140,6 +140,8 @@ class Connection:
             ValueError: ``bad "pool_size" option value: N``, under 1, where the pool has to be made. SocketClosed,
             SocketError: "connection in dubious state".
         """
+        if self.link.is_inherited:
+            raise SocketError("invalid connection")
         pool = self.pool
         if pool is None and pool_size <= 0 and pools().find(self.name) is None:
             raise ValueError(f'bad "pool_size" option value: {pool_size}')

@@ -52,14 +52,17 @@ class Datagram:
         path = unix_path(host)
         self._refuse_if_busy()
         self._is_busy = True
+        operation = "connect"
         try:
             if path is not None:
                 self._set_peer([(_socket.AF_UNIX, path)])
             else:
+                operation = "resolve"
                 addresses = self.addresses_of(parse_host(host), self._timeout_s)
+                operation = "connect"
                 self._set_peer([(family, (ip, port)) for family, ip in addresses])
         except SocketError as error:
-            error.during("connect", place_text(host, port))
+            error.during(operation, place_text(host, None if path is not None or operation == "resolve" else port))
             raise
         finally:
             self._is_busy = False
@@ -97,10 +100,18 @@ class Datagram:
         is_path = local[0] == _socket.AF_UNIX
         self._local = local if is_path else (local[0], link.sock.getsockname()[:2])
 
-    def _name(self) -> tuple[str, int | None]:
+    def name(self, which: str) -> tuple[str, int | None]:
+        """Return ``(ip, port)`` or ``("unix:/path", None)``, by "getsockname" or "getpeername". Switches: never.
+
+        Raises:
+            SocketClosed; SocketError: the system's word.
+        """
         if self._link is None:
             raise SocketClosed
-        return address_text(self._link.sock.getsockname(), self._link.sock.family)
+        try:
+            return address_text(getattr(self._link.sock, which)(), self._link.sock.family)
+        except OSError as error:
+            raise system_error(error) from None
 
     def _open(self, family: int, local: tuple[int, Any] | None) -> Link:
         sock = open_socket(family, _socket.SOCK_DGRAM)
@@ -122,12 +133,15 @@ class Datagram:
             SocketClosed: there is none. SocketBusy, SocketTimeout, SocketError.
         Switches: when the kernel's buffer is full, or the slice is spent.
         """
+        self._send_out(self.ready_to_send(), payload, None)
+
+    def ready_to_send(self) -> Link:
+        """Return what transmit() sends by. Raises: as that. Switches: never."""
         self._refuse_others()
         if self._link is None or not self._has_peer:
             raise SocketClosed
-        if self._is_busy or self._is_sending:
-            raise SocketBusy(BUSY)
-        self._send_out(self._link, payload, None)
+        self._refuse_if_busy()
+        return self._link
 
     def transmit_to(self, payload: bytes, host: str, port: int | None) -> None:
         """As transmit(), to an address; a socket that is not open yet is opened. Switches: as transmit()."""
@@ -214,8 +228,11 @@ class Datagram:
 
     def _told(self, error: OSError, operation: str) -> SocketError:
         failure = error if isinstance(error, SocketError) else system_error(error)
-        failure.during(operation, timeout_s=self._timeout_s)
-        return failure
+        try:
+            peer = place_text(*self.name("getpeername")) if self._has_peer else None
+        except SocketError:
+            peer = None
+        return failure.during(operation, peer, self._timeout_s)
 
     def end(self) -> None:
         """Close the socket and forget its local address. Raises: SocketClosed, SocketBusy. Switches: never."""

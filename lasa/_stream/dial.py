@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket
 import errno
+from _socket import EAI_AGAIN, EAI_NONAME
 from collections import deque
 from math import inf
 
@@ -47,7 +48,13 @@ def addresses_of(host: str, timeout_s: float) -> list[tuple[int, str]]:
     try:
         return race_order(_hub.resolve(host, timeout_s))
     except _hub.ResolveError as error:
-        raise NameNotFound(f"{host} could not be resolved ({error.reason})") from None
+        raise _not_found(host, error.reason) from None
+
+
+def _not_found(host: str, reason: str) -> NameNotFound:
+    failure = NameNotFound(f"{host} could not be resolved ({reason})")
+    failure.errno = EAI_NONAME if reason.startswith("3:") else EAI_AGAIN
+    return failure
 
 
 def dial(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local: tuple[int, str, int] | None) -> Link:
@@ -63,13 +70,14 @@ def dial(addresses: list[tuple[int, str]], port: int, deadline: Deadline, local:
         addresses = [address for address in addresses if address[0] == local[0]]
         if not addresses:
             raise ConnectError("cannot assign requested address")
-    attempts: list[tuple[str, SocketError]] = []
+    attempts: dict[str, SocketError | None] = {}  # in the order of the tries; None while nobody knows
     try:
         if len(addresses) == 1:
             return _dial_one(*addresses[0], port, deadline, local)
         return _race(addresses, port, deadline, local, attempts)
     except SocketError as error:
-        error.attempts = tuple(attempts) or ((addresses[0][1], copy_of(error)),)
+        attempts = attempts or {addresses[0][1]: copy_of(error)}
+        error.attempts = tuple((ip, tried or SocketTimeout()) for ip, tried in attempts.items())
         raise
 
 
@@ -114,17 +122,19 @@ def _race(
     port: int,
     deadline: Deadline,
     local: tuple[int, str, int] | None,
-    attempts: list[tuple[str, SocketError]],
+    attempts: dict[str, SocketError | None],
 ) -> Link:
     waiting = deque(addresses)
     flying: dict[int, tuple[_socket.socket, str]] = {}
     chorus = Chorus()
+    last = SocketError("error")
     try:
         while waiting or flying:
             ip = ""
             try:
                 if waiting:
                     family, ip = waiting.popleft()
+                    attempts[ip] = None
                     sock, is_connected = _begin(family, ip, port, local)
                     if is_connected:
                         return Link(sock)
@@ -144,8 +154,8 @@ def _race(
             except SocketTimeout:
                 raise
             except SocketError as error:
-                attempts.append((ip, error))
-        raise copy_of(attempts[-1][1])
+                last = attempts[ip] = copy_of(error)
+        raise copy_of(last)
     finally:
         for descriptor, (sock, _) in flying.items():
             chorus.remove(descriptor)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from lasa._hub import Deadline
 from lasa._stream.connection import Connection, pools
 from lasa._stream.dial import addresses_of
-from lasa._stream.identity import Asked, Certificate
+from lasa._stream.identity import Asked, Certificate, Identity
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._stream.link import address_text
 from lasa._stream.opening import ANY_POOL, Opening, PoolTerms, asked_of, begin_tls
@@ -156,12 +156,34 @@ class Duplex(Writing):
             raise SocketClosed
         return self._connection
 
-    def _begin_tls(self, connection: Connection, *arguments: Any, **keywords: Any) -> None:
+    def _begin_tls(
+        self,
+        connection: Connection,
+        context: ssl.SSLContext,
+        deadline: Deadline,
+        asked: Identity | None = None,
+        server_name: str | None = None,
+        session: ssl.SSLSession | None = None,
+        *,
+        takes_common_name: bool = False,
+    ) -> None:
+        stream = TlsStream(  # which may refuse the context, and nothing has happened then
+            connection.stream,
+            context,
+            server_side=asked is None,
+            server_name=server_name,
+            session=session,
+            takes_common_name=takes_common_name,
+        )
         self._is_connecting = True
         self._readable = None
         self._end_both()
         try:
-            stream = begin_tls(connection, *arguments, **keywords, unread=self._buffer.take_all())
+            begin_tls(connection, stream, deadline, asked, unread=self._buffer.take_all())
+        except SocketError as error:
+            error.during("handshake", connection.peer, self._connect_s)
+            self._release()
+            raise
         except BaseException:
             self._release()
             raise

@@ -16,7 +16,7 @@ from lasa._stream.dial import addresses_of, dial, dial_unix
 from lasa._stream.identity import Asked, Certificate, Identity, certificate_key, may_be_set, server_name_of
 from lasa._stream.pool import DEFAULT_SIZE, Pool
 from lasa._stream.tls import TlsStream
-from lasa.errors import ConnectError, ConnectTimeout, SocketError, SocketNotFound, SocketTimeout
+from lasa.errors import ConnectError, ConnectTimeout, SocketError, SocketNotFound, SocketTimeout, SystemTimeout
 
 __all__ = ["ANY_POOL", "LookUp", "Opening", "PoolTerms", "asked_of", "begin_tls", "checked_files", "of_a_connect"]
 
@@ -153,40 +153,28 @@ class Opening:
 
 def begin_tls(
     connection: Connection,
-    context: ssl.SSLContext,
+    stream: TlsStream,
     deadline: Deadline,
     asked: Identity | None = None,
-    server_name: str | None = None,
-    session: ssl.SSLSession | None = None,
     *,
-    takes_common_name: bool = False,
     unread: bytes = b"",
-) -> TlsStream:
+) -> None:
     """Put a connection under TLS, or under one more: as the client where something is asked for, else as the server.
 
     Args:
-        asked, server_name: what is asked for, and the name to send and to verify: see asked_of().
+        stream: the TLS, made over the connection's stream.
+        asked: what is asked for: see asked_of().
         unread: what was read of it before; it belongs to TLS, and nothing of it is taken for decrypted data.
     Raises:
         TlsHandshakeError, CertificateError, ConnectTimeout, SocketError: it is to be closed then.
     Switches: whenever it has to wait.
     """
-    stream = TlsStream(
-        connection.stream,
-        context,
-        server_side=asked is None,
-        server_name=server_name,
-        session=session,
-        takes_common_name=takes_common_name,
-    )
-    wait_s = deadline.left_s
     try:
         stream.feed(unread)
-        stream.handshake(wait_s)
+        stream.handshake(deadline.left_s)
     except SocketError as error:
-        raise of_a_connect(error).during("handshake", connection.peer, wait_s) from error.__cause__
+        raise of_a_connect(error).during("handshake", connection.peer) from error.__cause__
     connection.secure(stream, asked)
-    return stream
 
 
 def asked_of(
@@ -217,7 +205,7 @@ def checked_files(make: Callable[[], ValueT]) -> ValueT:
 
 def of_a_connect(error: SocketError) -> SocketError:
     """Return the error of a connect that ``error`` has ended before there was a connection."""
-    if isinstance(error, SocketTimeout) and not isinstance(error, ConnectTimeout):
+    if isinstance(error, SocketTimeout | SystemTimeout) and not isinstance(error, ConnectTimeout):
         failure: SocketError = ConnectTimeout(error.reason)
     elif type(error) is SocketError:
         failure = (SocketNotFound if error.errno == errno.ENOENT else ConnectError)(error.reason)

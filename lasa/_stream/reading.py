@@ -87,11 +87,11 @@ class Reading(Halves):
         except SocketError as error:
             if isinstance(error, LimitExceeded):
                 self._is_dubious = False  # there is more, which has to be read before anything else
-            elif not isinstance(error, SocketTimeout) or error.errno is not None:  # the system's own ends it
+            error.during("read", self._peer, self._read_s)
+            if not isinstance(error, LimitExceeded | SocketTimeout) and self._read_over is None:
                 self._read_over = ENDED_BY_PEER if isinstance(error, StreamEnded) else _kept(error)
             if error.partial is None:
                 error.partial = pattern.rest(buffer, error.reason)
-            error.during("read", self._peer, self._read_s)
             raise
         except _hub.GreenletExit:
             self._abort()

@@ -141,9 +141,7 @@ class TlsStream:
             sent += self._flush_handshake(deadline)
         except ssl.SSLCertVerificationError as error:
             self._say_why()
-            if error.verify_code in _MISMATCH_CODES:
-                raise CertificateError(HOST_MISMATCH) from error
-            raise CertificateError(f"{error.verify_code}: {error.verify_message}") from error
+            raise _bad_certificate(error) from error
         except ssl.SSLZeroReturnError as error:  # a goodbye before the hello
             raise SocketClosed(f"{HANDSHAKE_FAILED}: closed") from error
         except ssl.SSLError as error:
@@ -377,6 +375,13 @@ def _shows_certificate(sent: bytes | bytearray) -> bool:
             return int.from_bytes(sent[position + 6 : position + 9], "big") > 3  # an empty list takes three bytes
         position += 5 + size
     return encrypted > _WITHOUT_CERTIFICATE
+
+
+def _bad_certificate(error: ssl.SSLCertVerificationError) -> CertificateError:
+    code, message = error.verify_code, error.verify_message
+    failure = CertificateError(HOST_MISMATCH if code in _MISMATCH_CODES else f"{code}: {message}")
+    failure.verify_code, failure.verify_message = code, message
+    return failure
 
 
 def _reason(error: ssl.SSLError) -> str:

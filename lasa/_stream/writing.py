@@ -34,8 +34,8 @@ class Writing(Reading):
         try:
             stream.send(payload, self._send_s)
         except SocketError as error:
-            self._end_writing(copy_of(error))
             error.during("write", self._peer, self._send_s)
+            self._end_writing(copy_of(error))
             raise
         except _hub.GreenletExit:
             self._abort()

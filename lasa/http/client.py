@@ -17,7 +17,9 @@ from lasa.errors import (
     SocketClosed,
     SocketError,
     SocketReset,
+    SocketTimeout,
     Word,
+    copy_of,
     failed,
     word_of,
 )
@@ -132,7 +134,7 @@ class Client:
         except SourceFailed as failed:
             raise failed.cause from None
         except SocketError as error:
-            error.url, error.response = url, response
+            error.url, error.response = mask_userinfo(url) if isinstance(url, str) else url, response
             if attempt is not None:
                 attempt.tell(error)
             raise
@@ -201,10 +203,17 @@ class _Attempt:
 
     def tell(self, error: SocketError) -> None:
         """Note on an error what the request was doing, and how it was asked."""
-        operation = OPERATION_OF_STAGE[self.deadline.stage]
+        policy, target, stage = self._policy, self._target, self.deadline.stage
+        operation = OPERATION_OF_STAGE[stage]
         if operation != "connect" or error.operation is None:  # else the dialling knows better
             error.operation = operation
-        error.method = self._message.method
+        error.stage, error.method = stage, self._message.method
+        if error.peer is None:
+            error.peer = target.authority if target.unix_path is None else f"unix:{target.unix_path}"
+        if isinstance(error, SocketTimeout):
+            waits = {"connect": policy.connect, "pool": policy.pool, "send": policy.send, "proxy": policy.tls}
+            wait_s = policy.tls if stage == "tls" else waits.get(stage, policy.read)
+            error.timeout_s = wait_s if self.deadline.left_s else policy.timeout
 
     def run(self) -> Response:
         """Return the answer that is none to follow or to try again for."""
@@ -259,7 +268,7 @@ class _Attempt:
                 if policy.retries is None or response.code not in policy.retries.statuses:
                     return response
             except SocketError as error:
-                failure = error
+                failure = copy_of(error)  # one with its traceback would hold this frame, which holds it
             delay_s = plan_retry(
                 policy.retries,
                 tries,
@@ -276,7 +285,7 @@ class _Attempt:
             if delay_s is None:
                 if response is None:
                     assert failure is not None
-                    raise failure
+                    raise copy_of(failure)
                 return response
             if response is not None:
                 _read_away(response)

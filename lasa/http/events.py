@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, Self, TypedDict, Unpack
 from lasa import _hub, thread
 from lasa._backoff import backoff_s
 from lasa._options import NUMBERS_ALONE, Checker, Opt
-from lasa.errors import SocketClosed, SocketError
+from lasa.errors import SocketClosed, SocketError, copy_of
 from lasa.http import client as http_client
 from lasa.http._client.options import ContentOptions
 from lasa.http._client.policy import Policy
@@ -229,7 +229,7 @@ class EventSource:
         self._plan(None if is_last else error)  # also for a caller that goes on: not even that one comes back at once
         if is_last:
             self._failures = 0
-            raise error
+            raise copy_of(error)
 
     def _open(self) -> Response | None:
         # In a light thread of its own, which is the only one that close() can stop wherever it waits. A gevent.Timeout
@@ -248,7 +248,7 @@ class EventSource:
             return None
         self._opener = None
         if self._error is not None:
-            raise self._error
+            raise self._error if not isinstance(self._error, SocketError) else copy_of(self._error)
         return self._response
 
     def _stop_opening(self) -> None:
@@ -268,7 +268,7 @@ class EventSource:
             wanted = {**self._options, "url": self._url, "stream": True, "headers": headers}
             self._response = self._client.fetch(wanted)
         except Exception as error:
-            self._error = error
+            self._error = copy_of(error) if isinstance(error, SocketError) else error
         finally:
             wake.set()
 

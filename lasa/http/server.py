@@ -11,7 +11,7 @@ from typing import Any, Final, Self, Unpack
 
 from lasa import semaphore, thread
 from lasa._hub import Deadline, Event, current_job, os_thread_id, sleep_s, wrong_os_thread
-from lasa._stream import Connection, Listener, place_text
+from lasa._stream import DEFAULT_TIMEOUT_MS, Connection, Listener, place_text
 from lasa.errors import SocketClosed, SocketError, SocketTimeout, Word, failed
 from lasa.http._server.access_log import AccessLog, access_logger
 from lasa.http._server.binding import bind, parse_address, tls_context, unlink_quietly
@@ -135,7 +135,7 @@ class Server(Service):
                 if self.is_stopping:
                     break
                 try:
-                    link = self._listener.accept(semaphore.FOREVER_S)
+                    link = self._listener.accept(DEFAULT_TIMEOUT_MS / 1000)
                 except SocketError as error:
                     self._places.post()
                     if self.is_stopping or isinstance(error, SocketClosed):

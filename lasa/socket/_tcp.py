@@ -19,7 +19,10 @@ __all__ = ["TcpSocket"]
 
 
 class TcpSocket(Serving):
-    """A cosocket; ``lasa.socket.tcp()`` makes it. Below it are Reading, Writing, Secure and Serving."""
+    """A cosocket; ``lasa.socket.tcp()`` makes it.
+
+    Below it are Serving and Secure, Receiving and Sending, and the floor's Duplex.
+    """
 
     __slots__ = ()
 

@@ -112,7 +112,7 @@ class UdpSocket(Datagram):
     def getsockname(self) -> tuple[Any, ...]:
         """Return ``(ip, port)`` of this end, ``("unix:/path", None)``, or ``(None, "closed")``. Switches: never."""
         try:
-            return self._name()
+            return self.name("getsockname")
         except SocketError as error:
             return failed(error)
 
@@ -131,6 +131,7 @@ class UdpSocket(Datagram):
         Switches: when the kernel's buffer is full, or the slice of 10 ms is spent. Source: seed, "udpsock:send".
         """
         try:
+            self.ready_to_send()
             self.transmit(flatten(data))
         except SocketError as error:
             return failed(error)

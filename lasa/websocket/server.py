@@ -258,8 +258,9 @@ class Server:
         found: Any = self._accepted.popleft() if self._accepted else None
         if found is None and not self._is_over:
             found = self._accepting.wait(self._timeout_s, give_back=self._put_back)
-        if isinstance(found, ServerWebSocket):
+        if found is not None and not self._is_over:  # what ends the server has taken no place
             self._places.post()
+        if isinstance(found, ServerWebSocket):
             return found, None
         error = found or (SocketClosed() if self._is_over else SocketTimeout())
         return failed(error.during("accept", place_text(*self.address), self._timeout_s))

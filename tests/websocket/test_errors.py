@@ -34,6 +34,8 @@ from lasa.errors import (
     SocketRefused,
     SocketReset,
     SocketTimeout,
+    StreamEnded,
+    SystemTimeout,
     TlsHandshakeError,
     Word,
     error_in,
@@ -189,7 +191,7 @@ def test_a_server_that_takes_nothing() -> None:
 @pytest.mark.parametrize(
     ("script", "word", "kind"),
     [
-        (lambda wire: wire.head() and None, "failed to receive response header: closed", SocketClosed),
+        (lambda wire: wire.head() and None, "failed to receive response header: closed", StreamEnded),
         (
             lambda wire: wire.head() and wire.reset(),
             "failed to receive response header: connection reset by peer",
@@ -215,6 +217,30 @@ def test_a_server_that_gives_no_answer(script: Script, word: str, kind: type[Err
     error = error_of(err, kind)
     assert (error.operation, error.peer) == ("upgrade", f"127.0.0.1:{server.port}")
     assert (error.url, error.response) == (uri_of(server), None)
+
+
+def test_refused_clients_take_no_place_from_those_who_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(websocket.server, "WAITING_MAX", 2)
+    serving, err = websocket.server.new("127.0.0.1:0")
+    assert serving is not None, err
+    host, port = serving.address
+
+    def ask_for_a_page() -> None:
+        with lasa.check(lasa.socket.connect(host, port)) as sock:
+            sock.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert sock.receive("*l")[0] is not None
+
+    for _ in range(5):
+        asking = thread.spawn(ask_for_a_page)
+        assert serving.accept()[0] is None
+        assert thread.wait(asking) == (True, None)
+    opening = thread.spawn(websocket.client.connect, f"ws://{host}:{port}/")
+    accepted, err = serving.accept()
+    assert accepted is not None, err
+    wb = thread.wait(opening)[1]
+    wb.abort()
+    accepted.abort()
+    serving.stop(0)
 
 
 def test_a_server_that_refuses() -> None:
@@ -284,7 +310,7 @@ def test_a_server_whose_certificate_or_tls_is_none(certificates: Certificates) -
     [
         (sized(b"", status=b"407 No"), "failed to connect: proxy refused: 407", ProxyError),
         (b"SSH-2.0\r\n", "failed to connect: bad status line", http_errors.BadStatusLine),
-        (b"", "failed to connect: closed", SocketClosed),
+        (b"", "failed to connect: closed", StreamEnded),
     ],
 )
 def test_a_proxy_that_leads_nowhere(answer: bytes, word: str, kind: type[Error]) -> None:
@@ -687,14 +713,14 @@ def test_the_system_s_own_timeout_ends_the_connection_and_is_none_of_ours(monkey
         assert session is not None
 
         def broken(wait_s: float) -> bytes:
-            error = SocketTimeout("connection timed out")
+            error = SystemTimeout("connection timed out")
             error.errno = errno.ETIMEDOUT
             raise error
 
         monkeypatch.setattr(type(session.inlet), "read", lambda inlet, wait_s: broken(wait_s))
         _, err = wb.receive(60)
         assert err == "connection timed out"
-        error = error_of(err, SocketTimeout)
+        error = error_of(err, SystemTimeout)
         assert (error.errno, error.timeout_s) == (errno.ETIMEDOUT, None)
         assert not wb.is_open
         assert wb.closing == (1006, "connection timed out", "nobody")

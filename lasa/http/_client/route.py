@@ -9,7 +9,17 @@ import h11
 from h11._headers import Headers
 
 from lasa import _hub
-from lasa._stream import HANDSHAKE_FAILED, Connection, Opening, PoolTerms, asked_of, begin_tls, pools
+from lasa._stream import (
+    HANDSHAKE_FAILED,
+    Connection,
+    Opening,
+    PoolTerms,
+    TlsStream,
+    asked_of,
+    begin_tls,
+    of_a_connect,
+    pools,
+)
 from lasa.errors import ProxyError, SocketError, SocketTimeout, retold
 from lasa.http._client.options import ANY_PORT
 from lasa.http._client.policy import Policy, Tls
@@ -140,6 +150,9 @@ def open_route(
     try:
         prepare_route(connection, route, policy, deadline)
         return Conduit(connection, Exchange(h11.CLIENT, policy.limits), policy.send, policy.read), False
+    except SocketTimeout as error:
+        connection.end()
+        raise of_a_connect(error) from error.__cause__
     except BaseException:
         connection.end()
         raise
@@ -189,7 +202,8 @@ def _shake_hands(connection: Connection, tls: Tls, server_name: str, wait_s: flo
     context = tls.context()
     try:
         name, asked = asked_of(connection, context, tls.asked, server_name.partition("%")[0].removesuffix("."))
-        begin_tls(connection, context, _hub.Deadline(wait_s), asked, name, unread=unread)
+        stream = TlsStream(connection.stream, context, server_side=False, server_name=name)
+        begin_tls(connection, stream, _hub.Deadline(wait_s), asked, unread=unread)
     except SocketTimeout:
         raise
     except SocketError as error:

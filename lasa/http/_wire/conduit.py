@@ -17,7 +17,7 @@ import h11
 from lasa import _process
 from lasa._hub import CALL_COST
 from lasa._stream import Connection, Inlet, TlsStream, was_cut
-from lasa.errors import SocketClosed, SocketError, SocketTimeout
+from lasa.errors import SocketClosed, SocketError, SocketTimeout, StreamEnded, copy_of
 from lasa.http._wire.errors import BodyTooLarge, ProtocolError
 from lasa.http._wire.exchange import Exchange
 from lasa.http._wire.pieces import TINY
@@ -91,14 +91,14 @@ class Conduit:
             event = self._ahead.popleft()
             return h11.Data(data=bytes(event)) if isinstance(event, bytes | bytearray) else event
         if self._broken is not None:
-            raise self._broken
+            raise copy_of(self._broken)
         exchange = self.exchange
         try:
             while (event := exchange.next_event()) is h11.NEED_DATA:
                 self.read_more()
         except ProtocolError as error:
             if exchange.has_ended:
-                raise SocketClosed from error
+                raise StreamEnded from error
             raise
         return event
 
@@ -143,7 +143,7 @@ class Conduit:
                     if not 200 <= event.status_code < 300:
                         return True
         except SocketError as error:
-            self._broken = SocketClosed() if exchange.has_ended and isinstance(error, ProtocolError) else error
+            self._broken = StreamEnded() if exchange.has_ended and isinstance(error, ProtocolError) else copy_of(error)
             return True
         return False
 

@@ -198,7 +198,7 @@ class Outlet:
         except SocketError as error:
             self._fail(error)  # the peer takes nothing
             if self.on_broken is not None:
-                self.on_broken(self, error.during("write"))
+                self.on_broken(self, error.during("write", timeout_s=self.wait_s))
             self._connection.give_back()
         except _hub.GreenletExit as error:
             self._fail(error)

@@ -73,7 +73,7 @@ class PingTimeout(SocketTimeout):
 
 
 class ConnectionClosed(SocketClosed):
-    """The WebSocket is not open, or not any more. Its ``__cause__`` is what has ended it, if nobody closed it.
+    """The WebSocket is not open, or not any more.
 
     Attributes:
         closing: how it was closed; None before that, and at the level of frames.
