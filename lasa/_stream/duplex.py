@@ -12,7 +12,7 @@ from lasa._stream.dial import addresses_of
 from lasa._stream.identity import Asked, Certificate, Identity
 from lasa._stream.limits import DEFAULT_LIMITS, Limits
 from lasa._stream.link import address_text
-from lasa._stream.opening import ANY_POOL, Opening, PoolTerms, asked_of, begin_tls
+from lasa._stream.opening import ANY_POOL, Opening, PoolTerms, asked_of, begin_tls, pool_of, take_idle
 from lasa._stream.tls import TlsStream, was_cut
 from lasa._stream.writing import Writing
 from lasa.errors import SocketClosed, SocketError, system_error
@@ -61,6 +61,10 @@ class Duplex(Writing):
         """
         self._refuse_if_busy()
         self._release()
+        pool = pool_of(host, port, terms)
+        if pool is not None and (idle := take_idle(pool, terms, self.client_certificate)) is not None:
+            self._take(idle)
+            return
         self._is_connecting = True
         try:
             self._take(self._opening(host, port, terms).run())

@@ -18,7 +18,18 @@ from lasa._stream.pool import DEFAULT_SIZE, Pool
 from lasa._stream.tls import TlsStream
 from lasa.errors import ConnectError, ConnectTimeout, SocketError, SocketNotFound, SocketTimeout, SystemTimeout
 
-__all__ = ["ANY_POOL", "LookUp", "Opening", "PoolTerms", "asked_of", "begin_tls", "checked_files", "of_a_connect"]
+__all__ = [
+    "ANY_POOL",
+    "LookUp",
+    "Opening",
+    "PoolTerms",
+    "asked_of",
+    "begin_tls",
+    "checked_files",
+    "of_a_connect",
+    "pool_of",
+    "take_idle",
+]
 
 ValueT = TypeVar("ValueT")
 
@@ -82,28 +93,17 @@ class Opening:
             NameNotFound, PoolFull, ConnectTimeout, ConnectError, SocketError: the last address's own.
         Switches: whenever it has to wait. What ends it from outside leaves nothing open, nor a place taken.
         """
-        host, port, terms = self.host, self.port, self.terms
-        pool: Pool[Connection] | None = None
-        here = pools()
-        if terms is not ANY_POOL and terms.makes_pool:
-            name = pool_name_of(host, port, terms.pool)
-            pool = here.find_or_make(name, terms.pool_size or DEFAULT_SIZE, terms.backlog)
-        elif here:
-            pool = here.find(pool_name_of(host, port, terms.pool))
+        terms = self.terms
+        pool = pool_of(self.host, self.port, terms)
         if pool is None:
             return self.dial(None, Deadline(self.connect_s))
-        # The peer of a connection that was made under a certificate takes its user for the owner.
-        accepts: Accepts | None = None if terms.pool is not None else _is_anonymous
-        at_least = accepts
-        if self.certificate is not None and accepts is not None:
-            accepts, at_least = _accepts(self.certificate)
-        idle = pool.take_idle(accepts)
+        idle = take_idle(pool, terms, self.certificate)
         if idle is None:
             deadline = Deadline(self.connect_s)
-            idle = self._enter(pool, accepts, at_least)
+            idle = self._enter(pool, *_accepted(terms, self.certificate))
             if idle is None:
                 return self.dial(pool, deadline if self.queue_s is None else Deadline(self.connect_s))
-        idle.reused += 1
+            idle.reused += 1
         return idle
 
     def _enter(self, pool: Pool[Connection], accepts: Accepts | None, at_least: Accepts | None) -> Connection | None:
@@ -149,6 +149,22 @@ class Opening:
     def peer(self) -> str:
         """Who is connected to, for errors."""
         return place_text(self.host, self.port)
+
+
+def pool_of(host: str, port: int | str | None, terms: PoolTerms) -> Pool[Connection] | None:
+    """Return the pool of a connect, None if there is none, nor is one asked for. Never switches."""
+    here = pools()
+    if terms is not ANY_POOL and terms.makes_pool:
+        return here.find_or_make(pool_name_of(host, port, terms.pool), terms.pool_size or DEFAULT_SIZE, terms.backlog)
+    return here.find(pool_name_of(host, port, terms.pool)) if here else None
+
+
+def take_idle(pool: Pool[Connection], terms: PoolTerms, certificate: Certificate | None) -> Connection | None:
+    """Return an idle connection that will do for a connect, counted as reused, or None. Never switches."""
+    idle = pool.take_idle(_accepted(terms, certificate)[0]) if pool.idle else None
+    if idle is not None:
+        idle.reused += 1
+    return idle
 
 
 def begin_tls(
@@ -215,9 +231,13 @@ def of_a_connect(error: SocketError) -> SocketError:
     return failure
 
 
-def _accepts(certificate: Certificate) -> tuple[Accepts, Accepts]:
-    # Which idle connections are taken of a pool without a name of the user, for a socket with a certificate, and which
-    # ones where there is no place for a new one.
+def _accepted(terms: PoolTerms, certificate: Certificate | None) -> tuple[Accepts | None, Accepts | None]:
+    # Which idle connections a connect takes (None: all), and which ones where there is no place for a new one. The peer
+    # of one that was made under a certificate takes its user for the owner, unless the user has chosen the pool.
+    if terms.pool is not None:
+        return None, None
+    if certificate is None:
+        return _is_anonymous, _is_anonymous
     try:
         mine = certificate_key(certificate)
     except OSError:  # its files are gone, and nothing was made under what is there now
