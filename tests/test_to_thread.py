@@ -7,7 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -242,3 +242,22 @@ def test_a_function_that_forks_goes_on_in_the_child_whose_pool_has_no_os_threads
         check=True,
     )
     assert (ended.stdout, ended.stderr) == ("['child', 'child', 'child']\nparent\n", "")
+
+
+def test_a_call_whose_os_thread_cannot_make_its_tool_raises_the_error_and_the_next_has_another() -> None:
+    fails = [True, True]
+
+    @contextmanager
+    def make_tool() -> Iterator[int]:
+        if fails:
+            fails.pop()
+            raise OSError("no tool")
+        yield 5
+
+    made: _hub.OsPool[int] = _hub.OsPool("tools", 1, make_tool)
+    calls = [spawn(made.run, lambda tool: tool + 1) for _ in range(4)]
+    with gevent.Timeout(20):
+        outcomes = [wait(call) for call in calls]
+    assert [str(value) for _, value in outcomes] == ["no tool", "no tool", "6", "6"]
+    until(lambda: made._threads == 0)
+    assert made._spare == 0

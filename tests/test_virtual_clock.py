@@ -443,7 +443,7 @@ def test_who_still_waits_at_the_end_goes_on_for_what_was_left() -> None:
             reading = thread.spawn(pair.near.receive)
             sleeping = thread.spawn(lasa.sleep, HOUR_S + 0.01)
             lasa.sleep(HOUR_S)
-        real_s = time.monotonic()
+            real_s = time.monotonic()
         assert thread.wait(sleeping) == (True, True)
         assert time.monotonic() - real_s >= 0.009
         assert result_of(reading) == (None, "timeout", b"")
@@ -455,6 +455,47 @@ def test_who_still_waits_at_the_end_goes_on_for_what_was_left() -> None:
         assert pair.near.receive() == (None, "timeout", b"")
         pair.far.send("x\n")
         assert pair.near.receive()[0] == b"x"
+
+
+def test_a_clock_whose_beginning_or_end_fails_is_not_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(VirtualClock, "begin", fail)
+        with pytest.raises(KeyboardInterrupt):
+            virtual_clock().__enter__()
+    assert clock.monotonic_s is time.monotonic
+
+    def end_inside() -> None:
+        replaced = virtual_clock(grace_s=0)
+        replaced.__enter__()
+        lasa.sleep(5)
+        _hub.end_hub()
+        with pytest.raises(ValueError, match="destroyed"):
+            replaced.__exit__(None, None, None)
+        assert clock.monotonic_s is time.monotonic
+
+    in_os_thread(end_inside)
+
+
+def test_a_timer_may_begin_and_cease_to_keep_the_hub_alive_while_it_is_set() -> None:
+    with virtual_clock(grace_s=0) as made:
+        watcher = scheduler().loop.timer(5)
+        watcher.start(lambda: None)
+        assert made._lively == 1
+        watcher.ref = False
+        assert (watcher.ref, made._lively) == (False, 0)
+        watcher.ref = True
+        assert (watcher.ref, made._lively) == (True, 1)
+        watcher.ref = False
+        watcher.stop()
+        assert (made._lively, made._active) == (0, 0)
+        after = scheduler().loop.timer(5)
+        after.start(lambda: None)
+    after.ref = False
+    assert not after._watcher.ref
+    after.close()
 
 
 def test_a_timer_that_is_started_after_the_end_is_the_machines() -> None:

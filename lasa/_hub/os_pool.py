@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from _queue import Empty, SimpleQueue
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, ExitStack
 from typing import Any, Final, Generic, TypeVar
 
 from lasa import _process
@@ -62,7 +62,8 @@ class OsPool(Generic[ToolT]):
         """Return ``function(tool)``, which runs in one of the OS threads as soon as one is free.
 
         Raises:
-            NoOsThread: there is no OS thread to run it, and the system gives none. What the function raises.
+            NoOsThread: there is no OS thread to run it, and the system gives none. What the function raises, or the
+                making of the tool.
         Switches: always. A kill meanwhile leaves the function running, and drops what it returns or raises; one whose
         turn has not come is not called at all.
         """
@@ -106,7 +107,13 @@ class OsPool(Generic[ToolT]):
     def _work(self) -> None:
         calls = self._calls  # others in a child: an OS thread whose own function has forked ends with it there
         try:
-            with self._make_tool() as tool:
+            with ExitStack() as stack:
+                try:
+                    tool = stack.enter_context(self._make_tool())
+                except BaseException as error:
+                    if self._refuse_one(calls, error):
+                        return
+                    raise
                 while self._take_one(calls, tool):
                     pass
             end_hub()  # of functions that waited as light threads do
@@ -115,6 +122,18 @@ class OsPool(Generic[ToolT]):
                 if calls is self._calls:
                     self._threads -= 1
                     self._start_missing()  # for those that came meanwhile
+
+    def _refuse_one(self, calls: SimpleQueue[_Call[ToolT]], error: BaseException) -> bool:
+        """Have the call for which the OS thread was started raise ``error``, unless another has run it meanwhile."""
+        with self._lock:
+            try:
+                call = calls.get_nowait()
+            except Empty:
+                self._spare -= calls is self._calls
+                return False
+        call.error = error
+        call.wake_up.ring()
+        return True
 
     def _take_one(self, calls: SimpleQueue[_Call[ToolT]], tool: ToolT) -> bool:
         """Run the next call; return whether there may be another for this OS thread."""

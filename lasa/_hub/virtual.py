@@ -12,7 +12,9 @@ not jump at all. The limits:
 - A peer, or another OS thread, that takes longer than ``grace_s`` is late: time has gone on to the next timer.
 - A loop that never waits for a time (``while not done: sleep(0)``) keeps the time from going on.
 - Code that asks the machine itself is told the machine's time: a user's ``time.monotonic()``, logging, OpenSSL.
-- What waited before goes on by the machine's clock. Each OS thread has a clock of its own.
+- What waited before goes on by the machine's clock, but not ``lasa.timer``'s timers and the expiry of idle connections:
+  they have noted a time, and are late or early by what the two clocks differ.
+- Each OS thread has a clock of its own.
 """
 
 from __future__ import annotations
@@ -81,14 +83,15 @@ class VirtualClock:
             self._heap = [entry for entry in self._heap if entry[2].order == entry[1]]
             heapify(self._heap)
         heappush(self._heap, (self.monotonic_s + delay_s, timer.order, timer))
-        self._count(1, timer)
+        self.count(1, timer)
 
     def remove(self, timer: _Timer) -> None:
         """Do not fire ``timer``, which is set."""
         timer.order = None
-        self._count(-1, timer)
+        self.count(-1, timer)
 
-    def _count(self, change: int, timer: _Timer) -> None:
+    def count(self, change: int, timer: _Timer) -> None:
+        """Have one more timer that is set, or one less."""
         self._active += change
         self._lively += change * timer.ref
         self._idle.ref = self._grace.ref = self._lively > 0
@@ -196,11 +199,26 @@ class _Timer:
         self._after_s = after_s
         self._repeat_s = repeat_s
         self._priority = priority
-        self.ref = bool(ref)
+        self._ref = bool(ref)
         self.order: int | None = None
         self.callback: Callable[..., object] | None = None
         self.args: tuple[Any, ...] = ()
         self._watcher = of.loop.timer(0.0, priority=priority)  # not started: it is fed
+
+    @property
+    def ref(self) -> bool:
+        """Whether it keeps the hub alive."""
+        return self._ref
+
+    @ref.setter
+    def ref(self, ref: bool) -> None:
+        if self.order is not None:
+            self._clock.count(-1, self)
+        self._ref = bool(ref)
+        if self.order is not None:
+            self._clock.count(1, self)
+        elif self._clock.is_over:
+            self._watcher.ref = self._ref
 
     @property
     def active(self) -> bool:
@@ -293,11 +311,13 @@ def virtual_clock(*, grace_s: float = GRACE_S) -> Iterator[VirtualClock]:
     if home in _clocks:
         raise RuntimeError("the clock of this hub is replaced already")
     made = _clocks[home] = VirtualClock(scheduler(), grace_s)
-    _tell()
-    made.begin()
     try:
+        _tell()
+        made.begin()
         yield made
     finally:
-        made.end()
-        del _clocks[home]
-        _tell()
+        try:
+            made.end()
+        finally:
+            del _clocks[home]
+            _tell()
