@@ -19,7 +19,10 @@ __all__ = ["Channel", "channel"]
 
 # No object may be made under the lock, where its collector could run a finalizer that wants the lock.
 _CLOSED: Final = (None, FixedWord(SocketClosed))
+_DONE: Final = (1, None)
 _FULL_OR_EMPTY: Final = (None, FixedWord(lambda: SocketTimeout().during("wait", timeout_s=0.0)))
+
+_NOTHING: Final[Any] = object()
 
 
 class _Waiter:
@@ -28,7 +31,7 @@ class _Waiter:
     __slots__ = ("outcome", "value", "wake_up")
 
     def __init__(self, value: Any = None) -> None:
-        self.value = value  # what a sender brings
+        self.value = value  # what a sender brings, and a receiver was handed
         self.outcome: tuple[Any, Word | None] | None = None
         self.wake_up = _hub.WakeUpCall()
 
@@ -91,7 +94,8 @@ class Channel:
                     return _CLOSED
                 if self._receivers:
                     receiver = self._receivers[0]
-                    receiver.outcome = value, None
+                    receiver.value = value
+                    receiver.outcome = _DONE
                     del self._receivers[0]
                 elif self._count < self._size:
                     self._count += 1
@@ -125,16 +129,16 @@ class Channel:
         me: _Waiter | None = None
         while True:
             sender: _Waiter | None = None
-            taken: list[Any] = []
+            taken: Any = _NOTHING
             try:
                 with self._lock:
                     if self._count:
-                        taken = [self._values[0]]
+                        taken = self._values[0]
                         del self._values[0]
                         self._count -= 1
                         if self._senders:
                             sender = self._senders[0]
-                            sender.outcome = 1, None
+                            sender.outcome = _DONE
                             del self._senders[0]
                             self._count += 1
                             self._values.append(sender.value)
@@ -146,15 +150,16 @@ class Channel:
                         self._receivers.append(me)
                 if sender is not None:
                     sender.wake_up.ring_surely()
-                if taken:
-                    return taken[0], None
+                if taken is not _NOTHING:
+                    return taken, None
                 if me is not None:
-                    return self._wait(me, self._receivers, limit_s)
+                    err = self._wait(me, self._receivers, limit_s)[1]
+                    return me.value, err
             except BaseException:
-                if taken:
-                    self._put_back(taken[0])
+                if taken is not _NOTHING:
+                    self._put_back(taken)
                 elif me is not None and me.outcome is not None and me.outcome[1] is None:
-                    self._put_back(me.outcome[0])
+                    self._put_back(me.value)
                 raise
             me = _Waiter()
 
@@ -171,12 +176,12 @@ class Channel:
             if self._is_closed:
                 return _CLOSED
             self._is_closed = True
-            waiting = [*self._receivers, *self._senders]
+            receivers, senders = self._receivers, self._senders
             self._receivers, self._senders = none_receive, none_send
         try:
-            _tell_closed(waiting)
+            _tell_closed([*receivers, *senders])
         except BaseException:  # of a signal handler
-            _tell_closed(waiting)
+            _tell_closed([*receivers, *senders])
             raise
         return 1, None
 
@@ -195,7 +200,8 @@ class Channel:
         with self._lock:
             if self._receivers:
                 receiver = self._receivers[0]
-                receiver.outcome = value, None
+                receiver.value = value
+                receiver.outcome = _DONE
                 del self._receivers[0]
             else:
                 self._count += 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import time
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +13,7 @@ import pytest
 from gevent import monkey
 
 import lasa
-from lasa import Channel, _hub, channel
+from lasa import Channel, _channel, _hub, channel
 from lasa.thread import kill, spawn, wait
 from tests.helpers import no_switch, settle
 
@@ -328,3 +330,19 @@ def test_a_channel_outlives_the_os_thread_that_waited_in_it() -> None:
     assert program.join(10) == (True, None, "timeout")
     assert found.send("a") == (1, None)
     assert found.receive(0) == ("a", None)
+
+
+def test_no_object_is_made_under_the_lock() -> None:
+    # There the collector could run a finalizer that sends. Swaps of two make no tuple, nor do constants.
+    tree = ast.parse(inspect.getsource(_channel))
+    locked = [each for each in ast.walk(tree) if isinstance(each, ast.With) and "_lock" in ast.unparse(each.items[0])]
+    assert len(locked) == 5
+    swapped = {
+        id(each.value) for each in ast.walk(tree) if isinstance(each, ast.Assign) and type(each.targets[0]) is ast.Tuple
+    }
+    makers = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.GeneratorExp, ast.Lambda, ast.JoinedStr)
+    for block in locked:
+        for each in (found for line in block.body for found in ast.walk(line)):
+            assert not isinstance(each, makers), ast.unparse(each)
+            if isinstance(each, ast.Tuple) and type(each.ctx) is ast.Load and id(each) not in swapped:
+                assert all(isinstance(one, ast.Constant) for one in each.elts), ast.unparse(each)
