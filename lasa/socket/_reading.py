@@ -14,7 +14,7 @@ from lasa.socket._options import READER
 
 __all__ = ["Received", "Receiving"]
 
-NEAR: Final = 512  # so far a plain search is the fastest
+NEAR: Final = 128  # bytes; so far a plain search is the fastest
 
 Received = tuple[bytes | None, Word | None, bytes | None]
 
@@ -129,9 +129,10 @@ class Receiving(Reading):
             inclusive, limit = chosen["inclusive"], chosen["max_pattern"] or limit
         boundary = Boundary(text)
         ended_in = -1  # the connection in which the last chunk met the pattern
+        is_near = True  # the last one was, and so the next may be
 
         def reader(size: int | None = None) -> Received:
-            nonlocal ended_in
+            nonlocal ended_in, is_near
             if size is not None and (isinstance(size, bool) or not isinstance(size, int)):
                 raise TypeError(f"bad size argument: int expected, got {kind_of(size)}")
             try:
@@ -146,10 +147,11 @@ class Receiving(Reading):
                 if not size and front and not buffer.lines and credit > 0:
                     hub.credit = credit
                     position = buffer.position
-                    end = front.find(text, position, position + NEAR)
+                    end = front.find(text, position, position + NEAR) if is_near else -1
                     if end < 0:
                         end = find_text(front, text, position)
                     if 0 <= end - position <= limit:
+                        is_near = end - position < NEAR
                         buffer.position = end + len(text)
                         return front[position : buffer.position if inclusive else end], None, None
                     if end < 0 and not buffer.has_pieces and len(front) - position <= limit:
