@@ -488,11 +488,15 @@ def test_no_wait_for_a_condition_misses_its_change(elsewhere: bool) -> None:
             if number % 3:
                 pause()
 
+    def all_have_seen_it() -> None:
+        settle()
+        assert seen[-3:] == [len(values)] * 3
+
     followers = [spawn(follow) for _ in range(3)]
     if elsewhere:
         _hub.start_os_thread(lambda: change(lambda: sleep_as_the_system_does(0.0005)), "changes")
     else:
-        change(settle)
+        change(all_have_seen_it)
     for each in followers:
         assert wait(each) == (True, None)
     assert all(waits)
