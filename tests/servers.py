@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import socket as stdlib_socket
 import subprocess
@@ -56,11 +57,31 @@ def find_binary(name: str, *, package: str) -> str:
     return path
 
 
+def _lowest_of_the_system() -> int:
+    try:
+        return int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    except OSError:
+        return 32768
+
+
+# Below the ports that the system gives to connects, which would take one before its server is there.
+_PORTS = range(10_000, max(20_000, _lowest_of_the_system()))
+_given_ports: set[int] = set()
+_choose = random.SystemRandom()  # several runs at a time, whose tests seed the other one alike
+
+
 def free_port() -> int:
-    with _socket_class(stdlib_socket.AF_INET, stdlib_socket.SOCK_STREAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a port of 127.0.0.1 where nobody listens, another one each time."""
+    while True:
+        port = _choose.choice(_PORTS)
+        with _socket_class(stdlib_socket.AF_INET, stdlib_socket.SOCK_STREAM) as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:  # it is in use
+                continue
+        if port not in _given_ports:
+            _given_ports.add(port)
+            return port
 
 
 @contextmanager

@@ -98,13 +98,15 @@ class Halves:
         self._refuse_others()
         if self._is_connecting:
             return SocketBusy(BUSY_CONNECTING)
-        return SocketBusy(BUSY_READING) if self._is_reading else _closed(self._read_over)
+        error = SocketBusy(BUSY_READING) if self._is_reading else _closed(self._read_over)
+        return error.during("read", self._peer)
 
     def _why_not_writing(self) -> SocketError:
         self._refuse_others()
         if self._is_connecting:
             return SocketBusy(BUSY_CONNECTING)
-        return SocketBusy(BUSY_WRITING) if self._is_writing else _closed(self._write_over)
+        error = SocketBusy(BUSY_WRITING) if self._is_writing else _closed(self._write_over)
+        return error.during("write", self._peer)
 
     @property
     def _peer(self) -> str | None:

@@ -15,6 +15,7 @@ from lasa.socket import TcpSocket
 from lasa.thread import Thread
 from tests.conftest import Certificates
 from tests.helpers import original_socket_class, settle
+from tests.servers import free_port
 
 SHORT_MS = 30  # a timeout that a test waits for
 PATIENCE_MS = 5_000  # a timeout that no test waits for
@@ -177,10 +178,7 @@ def port_free_at(*ips: str) -> int:
 
 def free_address() -> tuple[str, int]:
     """An address at which nobody listens."""
-    with original_socket_class()() as probe:
-        probe.bind(("127.0.0.1", 0))
-        ip, port = probe.getsockname()
-        return ip, port
+    return "127.0.0.1", free_port()
 
 
 __all__ = [
