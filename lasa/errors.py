@@ -43,7 +43,7 @@ import ssl
 from _socket import gaierror
 from collections.abc import Callable
 from os import strerror
-from typing import Any, Final, Self, TypeVar, cast, overload
+from typing import Any, Final, Self, TypeVar, overload
 
 __all__ = [
     "BadAddress",
@@ -233,7 +233,7 @@ class CertificateError(TlsHandshakeError, ssl.SSLCertVerificationError):
     verify_message: str = ""
 
 
-def _made(kind: type[Error], arguments: tuple[Any, ...], number: int | None, state: dict[str, Any]) -> Error:
+def _made(kind: type[Error], arguments: tuple[Any, ...], number: int | None, state: dict[str, Any]) -> Any:
     error: Any = kind.__new__(kind)
     error.args = arguments
     if number is not None:
@@ -241,13 +241,13 @@ def _made(kind: type[Error], arguments: tuple[Any, ...], number: int | None, sta
     error.__dict__.update(state)
     if "__notes__" in state:
         error.__notes__ = [*state["__notes__"]]
-    return cast("Error", error)
+    return error
 
 
 def copy_of(error: ErrorT) -> ErrorT:
     """Return an error like this one, which was raised nowhere yet."""
     _, (kind, arguments, number, _) = error.__reduce__()
-    return cast("ErrorT", _made(kind, arguments, number, error.__dict__))
+    return _made(kind, arguments, number, error.__dict__)  # type: ignore[no-any-return]
 
 
 def retold(error: ErrorT, reason: str) -> ErrorT:

@@ -194,6 +194,19 @@ def test_wrong_arguments_raise() -> None:
         set_thread_limit(None)  # type: ignore[arg-type]
 
 
+def said_by(script: str) -> tuple[str, str]:
+    """What a script that forks writes to its two outputs, by the time it has ended."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        cwd=ROOT,
+        check=True,
+    )
+    return ended.stdout, ended.stderr
+
+
 def test_it_works_in_a_forked_process_and_no_exit_waits_for_it() -> None:
     script = """
         import os, time
@@ -207,15 +220,7 @@ def test_it_works_in_a_forked_process_and_no_exit_waits_for_it() -> None:
         lasa.thread.spawn(lasa.to_thread, time.sleep, 1000)
         print("parent")
     """
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        cwd=ROOT,
-        check=True,
-    )
-    assert (ended.stdout, ended.stderr) == ("child\nparent\n", "")
+    assert said_by(script) == ("child\nparent\n", "")
 
 
 def test_a_function_that_forks_goes_on_in_the_child_whose_pool_has_no_os_threads() -> None:
@@ -233,15 +238,7 @@ def test_a_function_that_forks_goes_on_in_the_child_whose_pool_has_no_os_threads
         lasa.to_thread(fork)
         print(lasa.to_thread(lambda: "parent"))
     """
-    ended = subprocess.run(
-        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", textwrap.dedent(script)],
-        capture_output=True,
-        text=True,
-        timeout=30,
-        cwd=ROOT,
-        check=True,
-    )
-    assert (ended.stdout, ended.stderr) == ("['child', 'child', 'child']\nparent\n", "")
+    assert said_by(script) == ("['child', 'child', 'child']\nparent\n", "")
 
 
 def test_a_call_whose_os_thread_cannot_make_its_tool_raises_the_error_and_the_next_has_another() -> None:

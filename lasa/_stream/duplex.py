@@ -72,9 +72,15 @@ class Duplex(Writing):
             self._is_connecting = self._is_resolving = False
 
     def _opening(self, host: str, port: int | str | None, terms: PoolTerms) -> Opening:
-        queue_s, until_s = self._dial_limits
         return Opening(
-            host, port, terms, self._connect_s, queue_s, until_s, self.client_certificate, self._look_up, self._local
+            host,
+            port,
+            terms,
+            self._connect_s,
+            self._queue_s,
+            certificate=self.client_certificate,
+            look_up=self._look_up,
+            local=self._local,
         )
 
     def _connect_anew(self, deadline: Deadline) -> Connection:
@@ -183,11 +189,7 @@ class Duplex(Writing):
         self._readable = None
         self._end_both()
         try:
-            begin_tls(connection, stream, deadline, asked, unread=self._buffer.take_all())
-        except SocketError as error:
-            error.during("handshake", connection.peer, self._connect_s)
-            self._release()
-            raise
+            begin_tls(connection, stream, deadline, self._connect_s, asked, unread=self._buffer.take_all())
         except BaseException:
             self._release()
             raise

@@ -6,7 +6,6 @@ nobody; an error ends its own half only; a read timeout ends nothing.
 
 from __future__ import annotations
 
-from math import inf
 from typing import Final
 
 from lasa._hub import home_id, os_thread_id, wrong_os_thread
@@ -39,7 +38,6 @@ CLOSED_HERE: Final = SocketClosed()  # or it was never open
 ENDED_BY_PEER: Final = SocketClosed()
 
 _DEFAULT_LINE: Final = Line(DEFAULT_LIMITS.max_line)
-_NO_DIAL_LIMITS: Final[tuple[float | None, float]] = (None, inf)  # one for all sockets
 _DEFAULT_TIMEOUT_S: Final = DEFAULT_TIMEOUT_MS / 1000
 NO_BUFFER: Final = ReceiveBuffer()  # for all who have not read yet; nothing is ever fed into it
 
@@ -51,7 +49,6 @@ class Halves:
         "__weakref__",
         "_buffer",
         "_connect_s",
-        "_dial_limits",
         "_generation",
         "_home",
         "_is_connecting",
@@ -61,6 +58,7 @@ class Halves:
         "_limits",
         "_line",
         "_more_expected",
+        "_queue_s",
         "_read_over",
         "_read_s",
         "_readable",
@@ -80,7 +78,7 @@ class Halves:
         self._write_over: SocketError | None = CLOSED_HERE
         self._is_connecting = self._is_reading = self._is_writing = False
         self._connect_s = self._send_s = self._read_s = _DEFAULT_TIMEOUT_S
-        self._dial_limits = _NO_DIAL_LIMITS  # queue_s and until_s of limit_waits()
+        self._queue_s: float | None = None
         self._limits = limits
         self._line = _DEFAULT_LINE if limits is DEFAULT_LIMITS else Line(limits.max_line)
         self._recv_size = SMALLEST_RECV
@@ -122,19 +120,15 @@ class Halves:
         connect_s: float | None = None,
         send_s: float | None = None,
         read_s: float | None = None,
-        until_s: float | None = None,
     ) -> None:
         """Set some of the timeouts, in seconds with fractions; a wait that runs keeps its own.
 
         Args:
             queue_s: for a place in a pool with a backlog; otherwise the connect timeout bounds that too.
-            until_s: when a connect has to be over, as a Deadline's at_s, however long it had to wait for its place.
         Switches: never.
         """
         if queue_s is not None:
-            self._dial_limits = queue_s, self._dial_limits[1]
-        if until_s is not None:
-            self._dial_limits = self._dial_limits[0], until_s
+            self._queue_s = queue_s
         if connect_s is not None:
             self._connect_s = connect_s
         if send_s is not None:

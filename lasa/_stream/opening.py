@@ -171,6 +171,7 @@ def begin_tls(
     connection: Connection,
     stream: TlsStream,
     deadline: Deadline,
+    limit_s: float,
     asked: Identity | None = None,
     *,
     unread: bytes = b"",
@@ -179,6 +180,7 @@ def begin_tls(
 
     Args:
         stream: the TLS, made over the connection's stream.
+        limit_s: what the deadline was made with, for errors.
         asked: what is asked for: see asked_of().
         unread: what was read of it before; it belongs to TLS, and nothing of it is taken for decrypted data.
     Raises:
@@ -189,7 +191,7 @@ def begin_tls(
         stream.feed(unread)
         stream.handshake(deadline.left_s)
     except SocketError as error:
-        raise of_a_connect(error).during("handshake", connection.peer) from error.__cause__
+        raise of_a_connect(error).during("handshake", connection.peer, limit_s) from error.__cause__
     connection.secure(stream, asked)
 
 

@@ -40,6 +40,16 @@ __all__ = ["Client", "ClientOptions", "Failure", "Piece", "RequestOptions", "Res
 
 DRAINED_BODY: Final = 65_536  # of an answer that nobody wants; reading more costs more than a new connection
 DRAIN_S: Final = 1.0  # likewise
+# Which option bounds a wait.
+_WAIT_OF_STAGE: Final = {
+    "pool": "pool",
+    "connect": "connect",
+    "proxy": "tls",
+    "tls": "tls",
+    "send": "send",
+    "read": "read",
+    "body": "read",
+}
 REDIRECTS_TOO_MANY: Final = "too many redirects"
 
 Outcome = tuple[bool | None, Any, Callable[[], Piece | None] | None]
@@ -211,9 +221,7 @@ class _Attempt:
         if error.peer is None:
             error.peer = target.authority if target.unix_path is None else f"unix:{target.unix_path}"
         if isinstance(error, SocketTimeout):
-            waits = {"connect": policy.connect, "pool": policy.pool, "send": policy.send, "proxy": policy.tls}
-            wait_s = policy.tls if stage == "tls" else waits.get(stage, policy.read)
-            error.timeout_s = wait_s if self.deadline.left_s else policy.timeout
+            error.timeout_s = getattr(policy, _WAIT_OF_STAGE[stage]) if self.deadline.left_s else policy.timeout
 
     def run(self) -> Response:
         """Return the answer that is none to follow or to try again for."""

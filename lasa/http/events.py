@@ -247,8 +247,10 @@ class EventSource:
             self._stop_opening()
             return None
         self._opener = None
+        if isinstance(self._error, SocketError):
+            raise copy_of(self._error)
         if self._error is not None:
-            raise self._error if not isinstance(self._error, SocketError) else copy_of(self._error)
+            raise self._error
         return self._response
 
     def _stop_opening(self) -> None:

@@ -203,7 +203,7 @@ def _shake_hands(connection: Connection, tls: Tls, server_name: str, wait_s: flo
     try:
         name, asked = asked_of(connection, context, tls.asked, server_name.partition("%")[0].removesuffix("."))
         stream = TlsStream(connection.stream, context, server_side=False, server_name=name)
-        begin_tls(connection, stream, _hub.Deadline(wait_s), asked, unread=unread)
+        begin_tls(connection, stream, _hub.Deadline(wait_s), wait_s, asked, unread=unread)
     except SocketTimeout:
         raise
     except SocketError as error:
