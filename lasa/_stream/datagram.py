@@ -24,7 +24,8 @@ class Datagram:
     """A datagram socket that raises; a face of it gives its calls names and forms.
 
     While one light thread waits for a datagram, the others are told that it is busy; only one that sends to an address
-    may run beside it. No error of a datagram closes the socket.
+    may run beside it. No error of a datagram closes the socket. Its calls are beyond the seed: a face turns what they
+    raise into what it answers.
     """
 
     __slots__ = ("__weakref__", "_has_peer", "_home", "_is_busy", "_is_sending", "_link", "_local", "_timeout_s")

@@ -116,7 +116,7 @@ class Client:
 
         Raises:
             SocketError, with ``url`` and what else is known. Otherwise as request().
-        Switches: as request().
+        Switches: as request(). Source: beyond the seed.
         """
         take = options.pop
         url = take("url", None)

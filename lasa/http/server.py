@@ -58,7 +58,7 @@ class Server(Service):
 
         Raises:
             SocketError: what ``new()`` has a word for; and as that.
-        Switches: only to look up a name.
+        Switches: only to look up a name. Source: beyond the seed.
         """
         given = {**options, **(where if isinstance(where, Mapping) else {"where": where})}
         where, host = given.pop("where", None), given.pop("host", None)
@@ -123,7 +123,12 @@ class Server(Service):
         return True, None
 
     def keep_serving(self, handler: Handler) -> None:
-        """As run(), which turns what this raises into its tuple. Switches: all the time."""
+        """As run(), which turns what this raises into its tuple.
+
+        Raises:
+            SocketError: the address cannot be listened on any more. Otherwise as run().
+        Switches: all the time. Source: beyond the seed.
+        """
         check_handler(handler)
         self._check_os_thread()
         if self.handler is not no_handler:

@@ -96,7 +96,12 @@ class TcpSocket(Serving):
     def open(
         self, host: Any, port: Any, options: Mapping[str, Any] | None, pool: Any, pool_size: Any, backlog: Any
     ) -> None:
-        """As connect(), which turns what this raises into its tuple. Switches: as connect()."""
+        """As connect(), which turns what this raises into its tuple.
+
+        Raises:
+            SocketError: what connect() has a word for. Otherwise as connect().
+        Switches: as connect(). Source: beyond the seed.
+        """
         host = host_text(host)
         if type(port) is not int and isinstance(port, Mapping) and options is None:
             port, options = None, port
